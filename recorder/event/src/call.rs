@@ -1,0 +1,182 @@
+//! The system calls that are observed, in one table.
+//!
+//! Owns: number, name, argument roles and class of each call. The agent fills
+//! its kernel table from it, the rules take `evt.type` from it.
+//! Source of the numbers: Linux `arch/x86/entry/syscalls/syscall_64.tbl`.
+
+use bincode::{Decode, Encode};
+
+/// A system call by its x86-64 number, which is what the trace stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+pub struct Call(pub u16);
+
+impl Call {
+    /// The call's row, if it is one that we observe.
+    #[must_use]
+    pub fn info(self) -> Option<&'static CallInfo> {
+        CALLS.binary_search_by_key(&self.0, |row| row.number).ok().and_then(|at| CALLS.get(at))
+    }
+
+    /// The call's name as strace and Falco write it; `syscall` if unknown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.info().map_or("syscall", |row| row.name)
+    }
+}
+
+/// What kind of event a call becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// `execve` and its kin.
+    Exec,
+    /// Opens a file by path.
+    Open,
+    /// Changes a name or its attributes.
+    Change,
+    /// Looks at a path without opening it.
+    Look,
+    /// Makes a socket.
+    Socket,
+    /// Connects one.
+    Connect,
+    /// Binds one.
+    Bind,
+    /// Listens on one.
+    Listen,
+    /// Takes a connection.
+    Accept,
+    /// Sends to an address.
+    Send,
+    /// Copies a descriptor (kept only where a socket becomes a standard stream).
+    Dup,
+    /// A call that installs have no business making, recorded with raw arguments.
+    Guard,
+}
+
+/// The role of an argument that needs more than its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arg {
+    /// No such argument.
+    None,
+    /// The argument with this index (0-based) points to a path.
+    At(u8),
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct CallInfo {
+    /// x86-64 number.
+    pub number: u16,
+    /// Name.
+    pub name: &'static str,
+    /// What it becomes.
+    pub class: Class,
+    /// First path.
+    pub path: Arg,
+    /// Directory descriptor that the first path is relative to.
+    pub dir: Arg,
+    /// Second path (rename's target, symlink's new name).
+    pub other: Arg,
+    /// Directory descriptor of the second path.
+    pub other_dir: Arg,
+    /// Socket address.
+    pub addr: Arg,
+}
+
+const fn row(number: u16, name: &'static str, class: Class, roles: [i8; 5]) -> CallInfo {
+    const fn arg(role: i8) -> Arg {
+        if role < 0 { Arg::None } else { Arg::At(role as u8) }
+    }
+    let [path, dir, other, other_dir, addr] = roles;
+    CallInfo {
+        number,
+        name,
+        class,
+        path: arg(path),
+        dir: arg(dir),
+        other: arg(other),
+        other_dir: arg(other_dir),
+        addr: arg(addr),
+    }
+}
+
+const NO: [i8; 5] = [-1; 5];
+const P0: [i8; 5] = [0, -1, -1, -1, -1];
+const P1AT: [i8; 5] = [1, 0, -1, -1, -1];
+const P01: [i8; 5] = [0, -1, 1, -1, -1];
+const P13AT: [i8; 5] = [1, 0, 3, 2, -1];
+const A1: [i8; 5] = [-1, -1, -1, -1, 1];
+
+/// Every observed call, by number.
+pub const CALLS: &[CallInfo] = &[
+    row(2, "open", Class::Open, P0),
+    row(33, "dup2", Class::Dup, NO),
+    row(41, "socket", Class::Socket, NO),
+    row(42, "connect", Class::Connect, A1),
+    row(43, "accept", Class::Accept, NO),
+    row(44, "sendto", Class::Send, [-1, -1, -1, -1, 4]),
+    row(49, "bind", Class::Bind, A1),
+    row(50, "listen", Class::Listen, NO),
+    row(59, "execve", Class::Exec, P0),
+    row(76, "truncate", Class::Change, P0),
+    row(82, "rename", Class::Change, P01),
+    row(83, "mkdir", Class::Change, P0),
+    row(84, "rmdir", Class::Change, P0),
+    row(85, "creat", Class::Open, P0),
+    row(86, "link", Class::Change, P01),
+    row(87, "unlink", Class::Change, P0),
+    row(88, "symlink", Class::Change, P01),
+    row(89, "readlink", Class::Look, P0),
+    row(90, "chmod", Class::Change, P0),
+    row(92, "chown", Class::Change, P0),
+    row(94, "lchown", Class::Change, P0),
+    row(101, "ptrace", Class::Guard, NO),
+    row(105, "setuid", Class::Guard, NO),
+    row(117, "setresuid", Class::Guard, NO),
+    row(133, "mknod", Class::Change, P0),
+    row(155, "pivot_root", Class::Guard, P01),
+    row(161, "chroot", Class::Guard, P0),
+    row(165, "mount", Class::Guard, P01),
+    row(166, "umount2", Class::Guard, P0),
+    row(175, "init_module", Class::Guard, NO),
+    row(246, "kexec_load", Class::Guard, NO),
+    row(248, "add_key", Class::Guard, NO),
+    row(249, "request_key", Class::Guard, NO),
+    row(250, "keyctl", Class::Guard, NO),
+    row(257, "openat", Class::Open, P1AT),
+    row(258, "mkdirat", Class::Change, P1AT),
+    row(259, "mknodat", Class::Change, P1AT),
+    row(260, "fchownat", Class::Change, P1AT),
+    row(263, "unlinkat", Class::Change, P1AT),
+    row(264, "renameat", Class::Change, P13AT),
+    row(265, "linkat", Class::Change, P13AT),
+    row(266, "symlinkat", Class::Change, [0, -1, 2, 1, -1]),
+    row(267, "readlinkat", Class::Look, P1AT),
+    row(268, "fchmodat", Class::Change, P1AT),
+    row(272, "unshare", Class::Guard, NO),
+    row(288, "accept4", Class::Accept, NO),
+    row(292, "dup3", Class::Dup, NO),
+    row(298, "perf_event_open", Class::Guard, NO),
+    row(300, "fanotify_init", Class::Guard, NO),
+    row(304, "open_by_handle_at", Class::Guard, NO),
+    row(308, "setns", Class::Guard, NO),
+    row(310, "process_vm_readv", Class::Guard, NO),
+    row(311, "process_vm_writev", Class::Guard, NO),
+    row(313, "finit_module", Class::Guard, NO),
+    row(316, "renameat2", Class::Change, P13AT),
+    row(319, "memfd_create", Class::Guard, P0),
+    row(320, "kexec_file_load", Class::Guard, NO),
+    row(321, "bpf", Class::Guard, NO),
+    row(322, "execveat", Class::Exec, P1AT),
+    row(323, "userfaultfd", Class::Guard, NO),
+    row(425, "io_uring_setup", Class::Guard, NO),
+    row(426, "io_uring_enter", Class::Guard, NO),
+    row(427, "io_uring_register", Class::Guard, NO),
+    row(428, "open_tree", Class::Guard, NO),
+    row(429, "move_mount", Class::Guard, NO),
+    row(430, "fsopen", Class::Guard, NO),
+    row(432, "fsmount", Class::Guard, NO),
+    row(437, "openat2", Class::Open, P1AT),
+    row(438, "pidfd_getfd", Class::Guard, NO),
+    row(442, "mount_setattr", Class::Guard, NO),
+];
