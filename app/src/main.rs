@@ -1,1 +1,45 @@
-fn main() {}
+//! `belljar`: runs code nobody trusts yet in a disposable machine, shows what it
+//! does, records it, and replays the recording.
+//!
+//! Owns: the command line, the terminal, threads, exit codes. The only crate
+//! that knows a terminal.
+
+mod cli;
+mod commands;
+#[cfg(target_os = "linux")]
+mod decoys;
+mod error;
+mod exit;
+#[cfg(target_os = "linux")]
+mod guest;
+#[cfg(target_os = "linux")]
+mod live;
+mod print;
+#[cfg(target_os = "linux")]
+mod project;
+#[cfg(target_os = "linux")]
+mod random;
+mod screen;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let plain = cli.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let result = match cli.command {
+        cli::Command::Run(args) => commands::run(&args, plain),
+        cli::Command::Replay(args) => commands::replay(&args, plain),
+        cli::Command::Report(args) => commands::report(&args),
+        cli::Command::Verify(args) => commands::verify(&args),
+        cli::Command::Doctor(args) => commands::doctor(&args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            print::error(&error.present());
+            error.exit().into()
+        }
+    }
+}

@@ -1,1 +1,24 @@
-//! placeholder
+//! Judging what was recorded: the session fold, conditions, rules, policy,
+//! verdict and reports.
+//!
+//! Owns: everything between an [`Entry`](belljar_recorder::Entry) and a verdict.
+//! Must not: read a clock, the environment, a file or a socket. The same trace
+//! and the same rules give the same bytes on any machine, with any number of
+//! threads; live and replay push the same entries through the same code.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod cond;
+pub mod escape;
+pub mod moment;
+pub mod policy;
+pub mod report;
+pub mod rules;
+pub mod session;
+pub mod verdict;
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('?');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}

@@ -1,1 +1,29 @@
-//! placeholder
+//! Disposable machines: a plain [`Spec`] goes in, a running [`Vm`] comes out.
+//!
+//! Owns: the hypervisor process and everything that reaches it ([`boot`],
+//! [`Vm`], [`probe`]), the host's end of the channel ([`link`]), the only way
+//! out of the guest ([`egress`]) and the guest image ([`image`]).
+//! Must not: know policy, traces or a terminal. Whether a flow may go is asked
+//! through a channel; what the guest reports is handed on as events.
+//!
+//! Everything that arrives from the hypervisor or the guest is hostile:
+//! lengths are capped before anything is allocated, waits have deadlines, and
+//! text meant for people is escaped.
+#![deny(unsafe_code)]
+
+mod boot;
+pub mod doctor;
+pub mod egress;
+pub mod image;
+pub mod link;
+pub mod probe;
+mod process;
+mod qemu;
+mod spec;
+mod vm;
+
+pub use boot::{BootError, boot};
+pub use process::{ExitHow, SpawnError};
+pub use qemu::QmpError;
+pub use spec::{MachineChoice, Spec, SpecError};
+pub use vm::{Channel, MachineExit, Vm};

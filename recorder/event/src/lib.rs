@@ -23,7 +23,8 @@ pub use fact::*;
 pub use net::{Addr, NameAnswer, Target};
 pub use text::Text;
 
-use bincode::{Decode, Encode};
+// What frames and records are made of; the codec behind them is nobody else's business.
+pub use bincode::{Decode, Encode};
 
 /// One thing that happened, as the guest's kernel, the agent or the host saw it.
 ///

@@ -1,0 +1,547 @@
+/* Observes the payload's cgroup: system calls at entry and exit, forks, ends of
+ * processes, and the files that opens and execs really led to. Refuses nothing
+ * (egress.bpf.h does); reports everything it could not record in `lost`. */
+#include "kernel.h"
+#include "observe.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+const volatile __u64 payload_cgroup = 0;
+const volatile __u32 cgroup_level = 1;
+const volatile struct call_desc calls[512] = {};
+
+/* 0: ring full, 1: no task storage, 2: string area full */
+__u64 lost[4] = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} ring SEC(".maps");
+
+struct state {
+	__u32 active;
+	__u32 class_;
+	struct record record;
+};
+
+/* Task storage, not a per-CPU buffer: a task can be preempted between entry and exit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct state);
+} states SEC(".maps");
+
+static __always_inline int traced(void)
+{
+	return bpf_get_current_ancestor_cgroup_id(cgroup_level) == payload_cgroup;
+}
+
+static __always_inline void count_lost(__u32 what)
+{
+	__sync_fetch_and_add(&lost[what & 3], 1);
+}
+
+static __always_inline void output(struct record *r)
+{
+	__u32 used = r->used;
+	if (used > DATA_MAX)
+		used = DATA_MAX;
+	__u32 size = __builtin_offsetof(struct record, data) + used;
+	/* Waking the reader for each record is what makes tracing slow: it polls,
+	 * and is woken early only when much is waiting. */
+	__u64 flags = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > 256 * 1024 ? BPF_RB_FORCE_WAKEUP
+									       : BPF_RB_NO_WAKEUP;
+	if (bpf_ringbuf_output(&ring, r, size, flags))
+		count_lost(0);
+}
+
+/* Clang forgets a bound that it has proved by other means; the verifier wants to
+ * see it on the very register. */
+static __always_inline __u32 bounded(__u64 value, __u32 most)
+{
+	asm volatile("" : "+r"(value));
+	if (value > most)
+		value = most;
+	return value;
+}
+
+static __always_inline struct segment *new_segment(struct record *r, __u16 role)
+{
+	__u32 i = r->segments;
+	if (i >= SEGMENTS) {
+		count_lost(2);
+		return 0;
+	}
+	struct segment *s = &r->segment[i];
+	s->role = role;
+	s->flags = 0;
+	s->len = s->full = s->dev = 0;
+	r->segments = i + 1;
+	return s;
+}
+
+/* The functions that are not static are verified once, by themselves, and not
+ * again at each call: loading takes a tenth of the time. */
+__noinline int put_string(struct record *r, __u32 role, __u64 from)
+{
+	if (!r)
+		return 0;
+	struct segment *s = new_segment(r, role);
+	if (!s)
+		return 0;
+	__u32 at = r->used;
+	if (at > DATA_MAX - PATH_MAX_) {
+		s->flags = SEG_UNREADABLE;
+		count_lost(2);
+		return 0;
+	}
+	long n = bpf_probe_read_user_str(r->data + at, PATH_MAX_, (const void *)from);
+	if (n <= 0) {
+		s->flags = SEG_UNREADABLE;
+		return from != 0;
+	}
+	s->len = s->full = n - 1;
+	if (n == PATH_MAX_)
+		s->flags = SEG_CUT;
+	r->used = at + n;
+	return 0;
+}
+
+__noinline int put_addr(struct record *r, __u64 from, __u64 len)
+{
+	if (!r || !from || !len)
+		return 0;
+	struct segment *s = new_segment(r, ROLE_ADDR);
+	if (!s)
+		return 0;
+	__u32 at = r->used, n = bounded(len, ADDR_MAX);
+	if (at > DATA_MAX - ADDR_MAX) {
+		s->flags = SEG_UNREADABLE;
+		return 0;
+	}
+	if (bpf_probe_read_user(r->data + at, n, (const void *)from)) {
+		s->flags = SEG_UNREADABLE;
+		return 1;
+	}
+	s->len = s->full = n;
+	r->used = at + n;
+	return 0;
+}
+
+/* Components of a dentry's path inside its superblock, leaf first: immune to the
+ * caller's mounts, chroot and namespaces. The agent knows where each superblock
+ * is mounted and puts them in order. */
+__noinline int put_dentry(struct record *r, __u32 role, __u64 dentry)
+{
+	struct dentry *d = (struct dentry *)dentry;
+	if (!r)
+		return 0;
+	struct segment *s = new_segment(r, role);
+	if (!s)
+		return 0;
+	if (!d) {
+		s->flags = SEG_UNREADABLE;
+		return 0;
+	}
+	struct super_block *sb = BPF_CORE_READ(d, d_sb);
+	s->dev = BPF_CORE_READ(sb, s_dev);
+	__u32 at = r->used, start = at, full = 0;
+	int done = 0;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < DEPTH; i++) {
+		struct dentry *up = BPF_CORE_READ(d, d_parent);
+		/* A pseudo file (memfd, pipe) is its own parent and has a name; the
+		 * root of a real file system is called "/". */
+		if (!up || (up == d && i > 0)) {
+			done = 1;
+			break;
+		}
+		const unsigned char *name = BPF_CORE_READ(d, d_name.name);
+		if (up == d) {
+			char first = 0;
+			bpf_probe_read_kernel(&first, 1, name);
+			if (first == '/') {
+				done = 1;
+				break;
+			}
+		}
+		full += BPF_CORE_READ(d, d_name.len) + 1;
+		if (at <= DATA_MAX - NAME_MAX_) {
+			long n = bpf_probe_read_kernel_str(r->data + at, NAME_MAX_, name);
+			if (n > 0)
+				at += n;
+		} else {
+			s->flags = SEG_CUT;
+		}
+		if (up == d) {
+			done = 1;
+			break;
+		}
+		d = up;
+	}
+	if (!done)
+		s->flags = SEG_CUT;
+	s->len = at - start;
+	s->full = full;
+	r->used = at;
+	return 0;
+}
+
+static __always_inline struct file *file_of(struct task_struct *t, __s32 fd)
+{
+	struct file *f = 0;
+	struct fdtable *table = BPF_CORE_READ(t, files, fdt);
+	if (!table || fd < 0 || (__u32)fd >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	struct file **slots = BPF_CORE_READ(table, fd);
+	bpf_probe_read_kernel(&f, sizeof(f), &slots[fd]);
+	return f;
+}
+
+static __always_inline struct sock *sock_of(struct file *f)
+{
+	if (!f || (BPF_CORE_READ(f, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	struct socket *s = BPF_CORE_READ(f, private_data);
+	return s ? BPF_CORE_READ(s, sk) : 0;
+}
+
+__noinline int descriptor(__u32 fd)
+{
+	struct task_struct *t = (struct task_struct *)bpf_get_current_task();
+	struct file *f = file_of(t, fd);
+	if (!f)
+		return FD_CLOSED;
+	switch (BPF_CORE_READ(f, f_inode, i_mode) & S_IFMT) {
+	case S_IFREG:
+	case S_IFDIR:
+		return FD_FILE;
+	case S_IFCHR:
+		return FD_DEVICE;
+	case S_IFIFO:
+		return FD_PIPE;
+	case S_IFSOCK: {
+		struct sock *sk = sock_of(f);
+		__u16 family = sk ? BPF_CORE_READ(sk, __sk_common.skc_family) : 0;
+		if (family == AF_INET || family == AF_INET6)
+			return FD_NET;
+		return family == AF_UNIX ? FD_UNIX : FD_OTHER;
+	}
+	}
+	return FD_OTHER;
+}
+
+static __always_inline void begin(struct record *r, struct task_struct *t, __u32 kind, __u32 nr)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	r->at = bpf_ktime_get_ns();
+	r->kind = kind;
+	r->nr = nr;
+	r->pid = id >> 32;
+	r->tid = id;
+	r->parent = BPF_CORE_READ(t, real_parent, tgid);
+	r->uid = bpf_get_current_uid_gid();
+	r->ret = 0;
+	r->flags = r->used = r->segments = 0;
+	__builtin_memset(r->args, 0, sizeof(r->args));
+	__builtin_memset(r->stdio, 0, sizeof(r->stdio));
+}
+
+static __always_inline void take_args(struct record *r, struct pt_regs *regs)
+{
+	r->args[0] = BPF_CORE_READ(regs, di);
+	r->args[1] = BPF_CORE_READ(regs, si);
+	r->args[2] = BPF_CORE_READ(regs, dx);
+	r->args[3] = BPF_CORE_READ(regs, r10);
+	r->args[4] = BPF_CORE_READ(regs, r8);
+	r->args[5] = BPF_CORE_READ(regs, r9);
+}
+
+static __always_inline __u64 arg(struct record *r, __u8 which)
+{
+	__u32 i = which - 1;
+	return i < 6 ? r->args[i] : 0;
+}
+
+/* Reads what the arguments point to. At exit again, where it faulted at entry. */
+static __always_inline void take_strings(struct record *r, __u32 nr)
+{
+	const volatile struct call_desc *c = &calls[nr & 511];
+	if (c->path)
+		put_string(r, ROLE_PATH, arg(r, c->path));
+	if (c->other)
+		put_string(r, ROLE_OTHER, arg(r, c->other));
+	if (c->addr)
+		put_addr(r, arg(r, c->addr), arg(r, c->addr + 1));
+}
+
+static __always_inline void retake(struct record *r, __u32 nr, __u16 role)
+{
+	const volatile struct call_desc *c = &calls[nr & 511];
+	if (role == ROLE_PATH)
+		put_string(r, ROLE_PATH, arg(r, c->path));
+	else if (role == ROLE_OTHER)
+		put_string(r, ROLE_OTHER, arg(r, c->other));
+	else if (role == ROLE_ADDR)
+		put_addr(r, arg(r, c->addr), arg(r, c->addr + 1));
+}
+
+static __always_inline int has_file(struct record *r)
+{
+	for (int i = 0; i < SEGMENTS; i++)
+		if (i < r->segments && r->segment[i].role == ROLE_FILE)
+			return 1;
+	return 0;
+}
+
+static __always_inline __s32 folder(struct record *r, __u8 dir)
+{
+	return dir ? (__s32)arg(r, dir) : AT_FDCWD;
+}
+
+/* The folder that a relative path starts from. */
+__noinline int put_base(struct record *r, __u32 role, __s32 fd)
+{
+	struct task_struct *t = (struct task_struct *)bpf_get_current_task();
+	struct dentry *d = 0;
+	if (!r)
+		return 0;
+	if (fd == AT_FDCWD) {
+		d = BPF_CORE_READ(t, fs, pwd.dentry);
+	} else {
+		struct file *f = file_of(t, fd);
+		if (f)
+			d = BPF_CORE_READ(f, f_path.dentry);
+	}
+	return put_dentry(r, role, (__u64)d);
+}
+
+__noinline int take_argv(struct record *r)
+{
+	struct task_struct *t = (struct task_struct *)bpf_get_current_task();
+	if (!r)
+		return 0;
+	struct segment *s = new_segment(r, ROLE_ARGV);
+	if (!s)
+		return 0;
+	__u32 at = r->used;
+	if (at > DATA_MAX - ARG_MAX_) {
+		s->flags = SEG_UNREADABLE;
+		return 0;
+	}
+	if (r->flags & REC_LOADED) { /* the new program's own copy: nobody can have changed it */
+		__u64 from = BPF_CORE_READ(t, mm, arg_start), to = BPF_CORE_READ(t, mm, arg_end);
+		__u64 full = to - from;
+		__u32 n = bounded(full, ARG_MAX_);
+		s->full = full > 0xffffffff ? 0xffffffff : full;
+		if (n && bpf_probe_read_user(r->data + at, n, (const void *)from)) {
+			s->flags = SEG_UNREADABLE;
+			return 0;
+		}
+		if (full > ARG_MAX_)
+			s->flags = SEG_CUT;
+		s->len = n;
+		r->used = at + n;
+		return 0;
+	}
+	/* The call failed: the caller's pointers. */
+	__u64 list = r->nr == 59 ? r->args[1] : r->args[2];
+	__u32 start = at;
+	for (int i = 0; i < 16; i++) {
+		__u64 word = 0;
+		if (bpf_probe_read_user(&word, 8, (const void *)(list + i * 8)) || !word)
+			goto end;
+		if (at > DATA_MAX - NAME_MAX_)
+			break;
+		long n = bpf_probe_read_user_str(r->data + at, NAME_MAX_, (const void *)word);
+		if (n <= 0)
+			break;
+		at += n;
+	}
+	s->flags = SEG_CUT;
+end:
+	s->len = s->full = at - start;
+	r->used = at;
+	return 0;
+}
+
+SEC("raw_tp/sys_enter")
+int sys_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 nr = ctx->args[1];
+	if (nr >= 512 || !calls[nr & 511].class_ || !traced())
+		return 0;
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct state *s = bpf_task_storage_get(&states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s) {
+		count_lost(1);
+		return 0;
+	}
+	begin(&s->record, t, KIND_CALL, nr);
+	take_args(&s->record, (struct pt_regs *)ctx->args[0]);
+	take_strings(&s->record, nr);
+	s->class_ = calls[nr & 511].class_;
+	s->active = 1;
+	return 0;
+}
+
+/* Who asked the stub: its source port is known once the connect has returned. */
+static __always_inline void note_asker(struct record *r, struct task_struct *t);
+
+static __always_inline void finish_exec(struct record *r, struct task_struct *t)
+{
+	if (r->ret == 0)
+		r->flags |= REC_LOADED;
+	take_argv(r);
+	put_dentry(r, ROLE_CWD, (__u64)BPF_CORE_READ(t, fs, pwd.dentry));
+	for (int i = 0; i < 3; i++)
+		r->stdio[i] = descriptor(i);
+}
+
+static __always_inline int finish(struct record *r, struct task_struct *t, __u32 class_)
+{
+	__u32 nr = r->nr & 511;
+	const volatile struct call_desc *c = &calls[nr];
+	for (int i = 0; i < 3; i++)
+		if (i < r->segments && (r->segment[i].flags & SEG_UNREADABLE))
+			retake(r, nr, r->segment[i].role);
+	switch (class_) {
+	case CLASS_EXEC:
+		finish_exec(r, t);
+		break;
+	case CLASS_CONNECT:
+		note_asker(r, t);
+		break;
+	case CLASS_DUP: {
+		__s32 to = r->args[1];
+		if (to < 0 || to > 2 || r->ret < 0 || descriptor(to) != FD_NET)
+			return 0;
+		r->stdio[0] = FD_NET;
+		break;
+	}
+	}
+	if (c->path && class_ != CLASS_EXEC && class_ != CLASS_GUARD && r->data[0] != '/' && !has_file(r))
+		put_base(r, ROLE_BASE, folder(r, c->dir));
+	if (c->other)
+		put_base(r, ROLE_OTHER_BASE, folder(r, c->other_dir));
+	return 1;
+}
+
+SEC("raw_tp/sys_exit")
+int sys_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (!traced())
+		return 0;
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct state *s = bpf_task_storage_get(&states, t, 0, 0);
+	if (!s || !s->active) {
+		/* No entry was seen. Seccomp runs before sys_enter and skips it, so
+		 * a call that the filter refused shows only here. */
+		struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+		__u64 nr = BPF_CORE_READ(regs, orig_ax);
+		__s64 ret = ctx->args[1];
+		if (nr >= 512 || !calls[nr & 511].class_ || ret >= 0)
+			return 0;
+		s = bpf_task_storage_get(&states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (!s) {
+			count_lost(1);
+			return 0;
+		}
+		begin(&s->record, t, KIND_CALL, nr);
+		take_args(&s->record, regs);
+		take_strings(&s->record, nr);
+		s->record.ret = ret;
+		s->record.flags = REC_REFUSED;
+		output(&s->record);
+		return 0;
+	}
+	s->active = 0;
+	s->record.ret = ctx->args[1];
+	if (finish(&s->record, t, s->class_))
+		output(&s->record);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_fork")
+int forked(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (!traced())
+		return 0;
+	struct task_struct *child = (struct task_struct *)ctx->args[1];
+	__u32 pid = BPF_CORE_READ(child, pid), tgid = BPF_CORE_READ(child, tgid);
+	if (pid != tgid)
+		return 0; /* a thread */
+	/* The parent is inside clone: its own record is not in use (clone is not in the table). */
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct state *s = bpf_task_storage_get(&states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s) {
+		count_lost(1);
+		return 0;
+	}
+	begin(&s->record, t, KIND_FORK, 0);
+	s->record.ret = pid;
+	output(&s->record);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int exited(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (!traced())
+		return 0;
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct state *s = bpf_task_storage_get(&states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s) {
+		count_lost(1);
+		return 0;
+	}
+	if (s->active) {
+		s->active = 0;
+		s->record.flags |= REC_DIED;
+		output(&s->record);
+	}
+	if (BPF_CORE_READ(t, signal, live.counter) != 0)
+		return 0; /* other threads go on */
+	begin(&s->record, t, KIND_EXIT, 0);
+	int code = BPF_CORE_READ(t, signal, group_exit_code);
+	s->record.ret = code ? code : BPF_CORE_READ(t, exit_code);
+	output(&s->record);
+	return 0;
+}
+
+SEC("lsm/file_open")
+int BPF_PROG(opened, struct file *file)
+{
+	if (!traced())
+		return 0;
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct state *s = bpf_task_storage_get(&states, t, 0, 0);
+	if (!s || !s->active || s->class_ != CLASS_OPEN)
+		return 0;
+	struct dentry *d = file->f_path.dentry;
+	/* Overlay opens the real file under the same path: the first call said it all. */
+	if (file->f_inode != d->d_inode)
+		return 0;
+	put_dentry(&s->record, ROLE_FILE, (__u64)BPF_CORE_READ(file, f_path.dentry));
+	return 0;
+}
+
+SEC("lsm/bprm_check_security")
+int BPF_PROG(executed, struct linux_binprm *bprm)
+{
+	if (!traced())
+		return 0;
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct state *s = bpf_task_storage_get(&states, t, 0, 0);
+	if (!s || !s->active || s->class_ != CLASS_EXEC)
+		return 0;
+	/* Once for a script, again for its interpreter. */
+	put_dentry(&s->record, has_file(&s->record) ? ROLE_INTERPRETER : ROLE_FILE,
+		   (__u64)BPF_CORE_READ(bprm, file, f_path.dentry));
+	if (bprm->file->f_inode->i_nlink == 0)
+		s->record.flags |= REC_UNLINKED;
+	return 0;
+}
+
+#include "egress.bpf.h"

@@ -1,0 +1,89 @@
+/* The contract between the kernel programs and agent/src/abi.rs, which reads
+ * these offsets and asserts the sizes. Change both together. */
+#pragma once
+
+#define DATA_MAX 12288
+#define PATH_MAX_ 4096
+#define NAME_MAX_ 256
+#define ARG_MAX_ 4096
+#define ADDR_MAX 112
+#define SEGMENTS 12
+#define DEPTH 64
+
+/* Ports that connects and lookups are turned to, on loopback. */
+#define PORT_RELAY 9040
+#define PORT_STUB 5353
+
+enum kind { KIND_CALL = 1, KIND_FORK = 2, KIND_EXIT = 3 };
+
+enum class_ {
+	CLASS_NONE = 0,
+	CLASS_EXEC,
+	CLASS_OPEN,
+	CLASS_CHANGE,
+	CLASS_LOOK,
+	CLASS_SOCKET,
+	CLASS_CONNECT,
+	CLASS_BIND,
+	CLASS_LISTEN,
+	CLASS_ACCEPT,
+	CLASS_SEND,
+	CLASS_DUP,
+	CLASS_GUARD,
+};
+
+enum role {
+	ROLE_PATH = 1,
+	ROLE_OTHER,
+	ROLE_ADDR,
+	ROLE_BASE,
+	ROLE_OTHER_BASE,
+	ROLE_FILE,        /* components, leaf first, NUL after each */
+	ROLE_INTERPRETER, /* likewise */
+	ROLE_ARGV,        /* words, NUL after each */
+	ROLE_CWD,         /* components */
+};
+
+#define SEG_CUT 1
+#define SEG_UNREADABLE 2
+
+#define REC_REFUSED 1  /* seccomp answered: there was no sys_enter */
+#define REC_DIED 2     /* the thread died inside the call */
+#define REC_UNLINKED 4 /* the executed file has no name any more */
+#define REC_LOADED 8   /* exec passed the point of no return */
+
+enum descriptor { FD_CLOSED, FD_FILE, FD_DEVICE, FD_PIPE, FD_UNIX, FD_NET, FD_OTHER };
+
+struct segment {
+	__u16 role, flags;
+	__u32 len;  /* bytes in data */
+	__u32 full; /* bytes it really had, as far as known */
+	__u32 dev;  /* superblock, for components */
+};
+
+struct record {
+	__u64 at;
+	__u32 kind, nr;
+	__u32 pid, tid, parent, uid;
+	__s64 ret;
+	__u64 args[6];
+	__u32 flags, used, segments;
+	__u8 stdio[4];
+	struct segment segment[SEGMENTS];
+	__u8 data[DATA_MAX];
+};
+
+struct call_desc {
+	__u8 class_, path, dir, other, other_dir, addr; /* argument index + 1, 0 = none */
+};
+
+struct endpoint {
+	__u32 ip[4]; /* network order; IPv4 in ip[0] */
+	__u16 port;  /* host order */
+	__u16 family;
+};
+
+struct origin {
+	struct endpoint to;
+	__u32 pid, tid;
+};

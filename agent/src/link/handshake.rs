@@ -1,0 +1,108 @@
+//! The handshake, before anything asynchronous: the host may not be there yet,
+//! and bytes of an earlier session may come first.
+
+use std::time::Duration;
+
+use belljar_event::wire::{AGENT_MAGIC, HELLO_LEN, HOST_MAGIC, VERSION, find_hello, hello};
+
+use super::{LinkError, Port};
+use crate::boot::console;
+
+/// Between looks at a port whose host end is not open (a poll would not sleep).
+const ABSENT: Duration = Duration::from_millis(5);
+
+/// Waits for a hello of this version and answers it. Returns what came behind it.
+pub(super) fn answer(port: &Port) -> Result<Vec<u8>, LinkError> {
+    let failed = |step| move |source| LinkError::Port { step, source };
+    let mut scanner = Scanner::default();
+    let mut chunk = [0; 4096];
+    loop {
+        if !port.wait(None).map_err(failed("poll"))? {
+            std::thread::sleep(ABSENT);
+        }
+        let count = match port.read(&mut chunk) {
+            Ok(count) => count,
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(e) => return Err(failed("read")(e)),
+        };
+        let Some((version, session)) = scanner.push(chunk.get(..count).unwrap_or_default()) else {
+            continue;
+        };
+        send(port, &hello(AGENT_MAGIC, session)).map_err(failed("write"))?;
+        if version == VERSION {
+            return Ok(scanner.bytes);
+        }
+        // The answer carries our version: the host says what is wrong, and goes.
+        console::say(format_args!(
+            "host speaks version {version}, this agent {VERSION}"
+        ));
+    }
+}
+
+fn send(port: &Port, mut bytes: &[u8]) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        match port.write(bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Looks for a hello in what arrives, keeping no more than it needs.
+#[derive(Default)]
+struct Scanner {
+    bytes: Vec<u8>,
+}
+
+impl Scanner {
+    /// Version and session of the hello that these bytes complete; `bytes`
+    /// then holds what follows it.
+    fn push(&mut self, more: &[u8]) -> Option<(u16, [u8; 16])> {
+        self.bytes.extend_from_slice(more);
+        if let Some((version, session, end)) = find_hello(HOST_MAGIC, &self.bytes) {
+            self.bytes.drain(..end);
+            return Some((version, session));
+        }
+        // Neither a whole hello nor the start of one can lie before this.
+        let start = self
+            .bytes
+            .windows(HOST_MAGIC.len())
+            .position(|w| w == HOST_MAGIC);
+        let keep = start.unwrap_or(self.bytes.len().saturating_sub(HELLO_LEN));
+        self.bytes.drain(..keep);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hello_is_found_however_it_is_cut() {
+        let mut stream = vec![b'B'; 10_000];
+        stream.extend(b"BELLJ");
+        stream.extend(hello(HOST_MAGIC, [9; 16]));
+        stream.extend(b"after");
+        for size in [1, 3, 25, 26, 4096] {
+            let mut scanner = Scanner::default();
+            let mut found = None;
+            let mut seen = 0;
+            for chunk in stream.chunks(size) {
+                seen += chunk.len();
+                found = scanner.push(chunk);
+                assert!(scanner.bytes.len() < 4096 + 2 * HELLO_LEN);
+                if found.is_some() {
+                    break;
+                }
+            }
+            assert_eq!(found, Some((VERSION, [9; 16])), "chunks of {size}");
+            scanner.bytes.extend(&stream[seen..]);
+            assert_eq!(scanner.bytes, b"after");
+        }
+    }
+}

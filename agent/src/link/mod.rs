@@ -1,0 +1,48 @@
+//! The host channel: the port, the handshake, streams over it, frames on them.
+//!
+//! Owns: the one byte stream to the host, and the machine's end when it ends.
+//! Must not: know what the messages mean.
+
+pub(crate) mod frames;
+mod handshake;
+mod mux;
+mod outbox;
+mod port;
+
+pub(crate) use mux::{Mux, Opener, Stream};
+pub(crate) use outbox::carry;
+pub(crate) use port::Port;
+
+use std::sync::Arc;
+
+/// Why there is no channel.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// No such port.
+    #[error("no virtio port is named {0}")]
+    NoPort(&'static str),
+    /// A system call on it.
+    #[error("cannot {step} the host port: {source}")]
+    Port {
+        /// What was tried.
+        step: &'static str,
+        /// Cause.
+        source: std::io::Error,
+    },
+}
+
+/// A port on which the handshake is done.
+pub(crate) struct Greeted {
+    /// The port.
+    pub(crate) port: Arc<Port>,
+    /// What the host sent behind its hello.
+    pub(crate) rest: Vec<u8>,
+}
+
+/// Finds the port and waits for the host.
+pub(crate) fn greet() -> Result<Greeted, LinkError> {
+    let port = Arc::new(Port::find()?);
+    let rest = handshake::answer(&port)?;
+    port::watch(Arc::clone(&port));
+    Ok(Greeted { port, rest })
+}

@@ -1,0 +1,287 @@
+//! From a kernel record to an event.
+//!
+//! Owns: what each class of call becomes, how components become a path, how
+//! socket addresses are read.
+//! Must not: touch the kernel, or judge anything. Pure; hostile bytes are the
+//! ordinary case here.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::unix::ffi::OsStrExt;
+
+use belljar_event::{
+    Accept, Addr, Bind, Call, Change, Class, Connect, Descriptor, Dup, Event, Exec, Exit, Fact,
+    Fork, Guard, Listen, Look, Open, Outcome, Send, Socket, Status, Text,
+};
+
+use crate::abi::{DIED, Kind, REFUSED, Record, Role, Segment, UNLINKED};
+use crate::seam::MountTable;
+
+/// Most words of a command line that are kept.
+const MAX_WORDS: usize = 1024;
+
+/// What decoding needs beside the record.
+pub(crate) trait Names {
+    /// The name that a stand-in address stands for.
+    fn name(&self, addr: SocketAddr) -> Option<String>;
+}
+
+/// The event that a record tells of; `None` for a call that this version does not know.
+pub(crate) fn event(record: &Record<'_>, mounts: &MountTable, names: &dyn Names) -> Option<Event> {
+    let reader = Reader { record, mounts };
+    let fact = match record.kind {
+        Kind::Fork => Fork { child: u32::try_from(record.result).ok()? }.into(),
+        Kind::Exit => Exit { status: status(record.result) }.into(),
+        Kind::Call => reader.call(names)?,
+    };
+    let outcome = match record.kind {
+        Kind::Fork | Kind::Exit => Outcome::None,
+        Kind::Call if record.flags & DIED != 0 => Outcome::Died,
+        Kind::Call if record.flags & REFUSED != 0 => Outcome::Refused(record.result),
+        Kind::Call => Outcome::Returned(record.result),
+    };
+    Some(Event { at: record.at, pid: record.pid, tid: record.tid, outcome, fact })
+}
+
+/// A wait status as the kernel keeps it: low seven bits are the signal.
+fn status(code: i64) -> Status {
+    match code & 0x7f {
+        0 => Status::Code((code >> 8) as u8),
+        signal => Status::Signal(signal as u8),
+    }
+}
+
+fn descriptor(kind: u8) -> Descriptor {
+    const KINDS: [Descriptor; 6] = [
+        Descriptor::Closed,
+        Descriptor::File,
+        Descriptor::Device,
+        Descriptor::Pipe,
+        Descriptor::UnixSocket,
+        Descriptor::NetSocket,
+    ];
+    KINDS.get(usize::from(kind)).copied().unwrap_or(Descriptor::Other)
+}
+
+/// A path from its components, leaf first, and the place of its file system.
+fn path(segment: Segment<'_>, mounts: &MountTable) -> Text {
+    if segment.unreadable {
+        return Text::Unreadable;
+    }
+    let mut bytes = match mounts.mounts.iter().find(|m| m.device == segment.device) {
+        Some(mounted) if mounted.at.as_os_str() == "/" => Vec::new(),
+        Some(mounted) => mounted.at.as_os_str().as_bytes().to_vec(),
+        // A pseudo file system: memfd, pipe, socket. No path leads there.
+        None => b"<anonymous>".to_vec(),
+    };
+    let trimmed = segment.bytes.strip_suffix(&[0]).unwrap_or(segment.bytes);
+    if !trimmed.is_empty() {
+        for component in trimmed.rsplit(|byte| *byte == 0) {
+            bytes.push(b'/');
+            bytes.extend_from_slice(component);
+        }
+    }
+    if bytes.is_empty() {
+        bytes.push(b'/');
+    }
+    if segment.cut {
+        let length = u64::from(segment.full).max(bytes.len() as u64);
+        return Text::Cut { bytes: bytes.into(), length };
+    }
+    Text::Whole(bytes.into())
+}
+
+struct Reader<'a> {
+    record: &'a Record<'a>,
+    mounts: &'a MountTable,
+}
+
+impl Reader<'_> {
+    /// A string argument as the caller gave it.
+    fn text(&self, role: Role) -> Option<Text> {
+        let segment = self.record.segment(role)?;
+        Some(if segment.unreadable {
+            Text::Unreadable
+        } else if segment.cut {
+            Text::Cut { bytes: segment.bytes.into(), length: u64::from(segment.full) }
+        } else {
+            Text::new(segment.bytes)
+        })
+    }
+
+    fn path(&self, role: Role) -> Option<Text> {
+        self.record.segment(role).map(|segment| path(segment, self.mounts))
+    }
+
+    fn arg(&self, index: usize) -> u64 {
+        self.record.args.get(index).copied().unwrap_or(0)
+    }
+
+    fn fd(&self) -> i32 {
+        self.arg(0) as i32
+    }
+
+    fn call(&self, names: &dyn Names) -> Option<Fact> {
+        let call = Call(self.record.call);
+        let given = || self.text(Role::Path).unwrap_or(Text::Unreadable);
+        Some(match call.info()?.class {
+            Class::Exec => self.exec(call).into(),
+            Class::Open => {
+                let (flags, mode) = self.open_flags(call);
+                let (path, base, file) = (given(), self.path(Role::Base), self.path(Role::File));
+                Open { call, path, base, file, flags, mode }.into()
+            }
+            Class::Change => Change {
+                call,
+                path: given(),
+                base: self.path(Role::Base),
+                other: self.text(Role::Other),
+                other_base: self.other_base(),
+                value: self.change_value(call),
+            }
+            .into(),
+            Class::Look => Look { call, path: given(), base: self.path(Role::Base) }.into(),
+            Class::Socket => Socket {
+                family: self.arg(0) as u16,
+                kind: (self.arg(1) & 0xf) as u16,
+                protocol: self.arg(2) as u16,
+            }
+            .into(),
+            Class::Connect => {
+                let addr = self.addr();
+                let name = match &addr {
+                    Addr::Inet(inet) => names.name(*inet),
+                    _ => None,
+                };
+                Connect { fd: self.fd(), addr, name }.into()
+            }
+            Class::Bind => Bind { fd: self.fd(), addr: self.addr() }.into(),
+            Class::Listen => Listen { fd: self.fd() }.into(),
+            Class::Accept => Accept { fd: self.fd() }.into(),
+            // Without an address it is an ordinary write to a connection.
+            Class::Send if self.record.segment(Role::Addr).is_none() => return None,
+            Class::Send => Send { call, fd: self.fd(), addr: self.addr(), bytes: self.arg(2) }.into(),
+            Class::Dup => Dup {
+                call,
+                from: self.fd(),
+                to: self.arg(1) as i32,
+                what: descriptor(self.record.stdio[0]),
+            }
+            .into(),
+            Class::Guard => Guard {
+                call,
+                path: self.text(Role::Path),
+                args: [self.arg(0), self.arg(1), self.arg(2), self.arg(3)],
+            }
+            .into(),
+        })
+    }
+
+    /// Relative only to an own folder if the second path is relative.
+    fn other_base(&self) -> Option<Text> {
+        let relative = self.record.segment(Role::Other)?.bytes.first() != Some(&b'/');
+        relative.then(|| self.path(Role::OtherBase))?
+    }
+
+    fn open_flags(&self, call: Call) -> (u32, u32) {
+        const CREAT: u32 = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u32;
+        match call.name() {
+            "creat" => (CREAT, self.arg(1) as u32),
+            "open" => (self.arg(1) as u32, self.arg(2) as u32),
+            // openat2's flags lie behind a pointer: the resolved file tells the rest.
+            "openat2" => (0, 0),
+            _ => (self.arg(2) as u32, self.arg(3) as u32),
+        }
+    }
+
+    /// The first plain argument after the paths.
+    fn change_value(&self, call: Call) -> u64 {
+        let index = match call.name() {
+            "mkdirat" | "mknodat" | "fchmodat" | "fchownat" | "unlinkat" => 2,
+            "renameat" | "renameat2" | "linkat" => 4,
+            "rename" | "link" | "symlink" | "symlinkat" | "unlink" | "rmdir" => return 0,
+            _ => 1,
+        };
+        self.arg(index)
+    }
+
+    fn exec(&self, call: Call) -> Exec {
+        let argv = self.record.segment(Role::Argv);
+        let [stdin, stdout, stderr, _] = self.record.stdio;
+        Exec {
+            call,
+            parent: self.record.parent,
+            path: self.text(Role::Path).unwrap_or(Text::Unreadable),
+            file: self.path(Role::File),
+            interpreter: self.path(Role::Interpreter),
+            argv: argv.map(words).unwrap_or_default(),
+            argv_bytes: argv.map_or(0, |segment| u64::from(segment.full)),
+            cwd: self.path(Role::Cwd),
+            uid: self.record.uid,
+            stdio: [descriptor(stdin), descriptor(stdout), descriptor(stderr)],
+            unlinked: self.record.flags & UNLINKED != 0,
+        }
+    }
+
+    fn addr(&self) -> Addr {
+        match self.record.segment(Role::Addr) {
+            Some(segment) if !segment.unreadable => socket_addr(segment.bytes),
+            _ => Addr::Unreadable,
+        }
+    }
+}
+
+/// Words of a command line; the last one may be cut.
+fn words(segment: Segment<'_>) -> Vec<Text> {
+    if segment.unreadable {
+        return vec![Text::Unreadable];
+    }
+    let whole = segment.bytes.strip_suffix(&[0]).unwrap_or(segment.bytes);
+    if whole.is_empty() {
+        return Vec::new();
+    }
+    let mut words: Vec<_> =
+        whole.split(|byte| *byte == 0).take(MAX_WORDS).map(Text::new).collect();
+    if segment.cut
+        && let Some(last) = words.last_mut()
+    {
+        let missing = u64::from(segment.full).saturating_sub(segment.bytes.len() as u64);
+        let bytes: Box<[u8]> = last.bytes().into();
+        let length = bytes.len() as u64 + missing;
+        *last = Text::Cut { bytes, length };
+    }
+    words
+}
+
+/// A `struct sockaddr` as the process handed it in.
+fn socket_addr(bytes: &[u8]) -> Addr {
+    let Some((family, rest)) = bytes.split_first_chunk::<2>() else {
+        return Addr::Unreadable;
+    };
+    let family = u16::from_ne_bytes(*family);
+    let port = rest.first_chunk::<2>().map(|port| u16::from_be_bytes(*port));
+    match (i32::from(family), port) {
+        (libc::AF_INET, Some(port)) => match rest.get(2..6).and_then(|ip| ip.first_chunk::<4>()) {
+            Some(ip) => Addr::Inet(SocketAddr::new(Ipv4Addr::from(*ip).into(), port)),
+            None => Addr::Unreadable,
+        },
+        (libc::AF_INET6, Some(port)) => {
+            let Some(ip) = rest.get(6..22).and_then(|ip| ip.first_chunk::<16>()) else {
+                return Addr::Unreadable;
+            };
+            let ip = Ipv6Addr::from(*ip);
+            match ip.to_ipv4_mapped() {
+                Some(v4) => Addr::Inet(SocketAddr::new(v4.into(), port)),
+                None => Addr::Inet(SocketAddrV6::new(ip, port, 0, 0).into()),
+            }
+        }
+        (libc::AF_UNIX, _) => {
+            // An abstract name starts with NUL and may hold more; a path ends at the first.
+            let name = match rest.first() {
+                Some(0) | None => rest,
+                Some(_) => rest.split(|byte| *byte == 0).next().unwrap_or(rest),
+            };
+            Addr::Unix(Text::new(name))
+        }
+        _ => Addr::Other(family),
+    }
+}

@@ -1,0 +1,306 @@
+//! One run, as the host directs it: setup, ready, uploads, phases, end.
+//!
+//! Owns: the order of things once the channel stands.
+//! Must not: know how any of them is done.
+
+use std::convert::Infallible;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use belljar_event::wire::{FromAgent, Launch, Setup, StreamKind, ToAgent, Uploaded};
+use belljar_event::{Armed, decode, encode};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::boot::{self, clock, console, power};
+use crate::link::{Greeted, LinkError, Mux, Opener, Stream, carry, frames};
+use crate::net::{Names, Net, Questions};
+use crate::observe::{self, Observer};
+use crate::payload::{self, Cgroup, PayloadError};
+use crate::seam::EventSink;
+use crate::selftest;
+use crate::setup::{self, Folder, Place, SetupError, USER_ID};
+
+/// How long a message about a failure has to reach the host.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Chunks of an upload between the channel and the thread that unpacks it.
+const CHUNKS: usize = 16;
+const CHUNK: usize = 64 * 1024;
+
+/// What ends a run from inside.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Boot(#[from] boot::BootError),
+    #[error("guest setup failed: {0}")]
+    Setup(#[from] SetupError),
+    #[error("observation could not start: {0}")]
+    Observe(#[from] observe::ObserveError),
+    #[error("{0}")]
+    Payload(#[from] PayloadError),
+    #[error("self-test failed: {0}")]
+    SelfTest(String),
+    #[error("the relay could not start: {0}")]
+    Net(io::Error),
+    #[error("the host broke the protocol: {0}")]
+    Protocol(&'static str),
+    #[error("a thread could not be started or ended early")]
+    Thread,
+}
+
+/// What stands once the guest is ready.
+struct Guest {
+    place: Place,
+    cgroup: Cgroup,
+    observer: Observer,
+    /// Most bytes of an upload.
+    budget: u64,
+}
+
+/// Serves the host to the machine's end.
+pub(crate) async fn serve(greeted: Greeted) -> Result<Infallible, LinkError> {
+    let mux = Mux::start(greeted)?;
+    let (sink, items) = EventSink::new();
+    let (control, uploads) = streams(mux.inbound);
+    let Ok(control) = control.await else {
+        power::off("no control stream came")
+    };
+    let (incoming, outgoing) = tokio::io::split(control);
+    tokio::spawn(async move {
+        let result = carry(items, outgoing).await;
+        power::off(format_args!(
+            "the control stream cannot be written: {result:?}"
+        ));
+    });
+    let error = match run(incoming, uploads, mux.opener, &sink).await {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    console::say(format_args!("failed: {error}"));
+    let _ = sink.post(FromAgent::Failed(error.to_string())).await;
+    tokio::time::sleep(LAST_WORDS).await;
+    power::off("the run failed")
+}
+
+/// Sorts inbound streams: one control stream, any number of uploads.
+fn streams(
+    mut inbound: mpsc::Receiver<Stream>,
+) -> (oneshot::Receiver<Stream>, mpsc::Receiver<Stream>) {
+    let (control, first) = oneshot::channel();
+    let (upload, uploads) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut control = Some(control);
+        while let Some(mut stream) = inbound.recv().await {
+            // Anything else than these is dropped, which resets the stream.
+            let Ok(Some(body)) = frames::read(&mut stream).await else {
+                continue;
+            };
+            match decode(&body) {
+                Ok(StreamKind::Control) => {
+                    drop(control.take().map(|control| control.send(stream)));
+                }
+                Ok(StreamKind::Upload) => drop(upload.send(stream).await),
+                Ok(StreamKind::Flow(_)) | Err(_) => {}
+            }
+        }
+    });
+    (first, uploads)
+}
+
+async fn run(
+    mut control: impl AsyncRead + Unpin,
+    uploads: mpsc::Receiver<Stream>,
+    opener: Opener,
+    sink: &EventSink,
+) -> Result<Infallible, RunError> {
+    let ToAgent::Setup(setup) = message(&mut control).await? else {
+        return Err(RunError::Protocol("setup must come first"));
+    };
+    let questions = Questions::default();
+    let (guest, armed) = ready(&setup, opener, questions.clone(), sink).await?;
+    let guest = Arc::new(guest);
+    let ready = FromAgent::Ready {
+        now: clock::monotonic(),
+        home: guest.place.home.display().to_string(),
+        project: guest.place.project.display().to_string(),
+        armed,
+    };
+    console::say("ready");
+    let _ = sink.post(ready).await;
+    tokio::spawn(receive(uploads, Arc::clone(&guest)));
+    let (launches, queue) = mpsc::channel(1);
+    let mut phases = tokio::spawn(phases(queue, Arc::clone(&guest), sink.clone()));
+    loop {
+        tokio::select! {
+            end = &mut phases => return end.map_err(|_| RunError::Thread)?,
+            message = message(&mut control) => match message? {
+                ToAgent::Start(launch) => launches
+                    .try_send(launch)
+                    .map_err(|_| RunError::Protocol("a phase is running already"))?,
+                ToAgent::Name { id, allowed, by: _ } => questions.answer(id, allowed),
+                ToAgent::Stop => {
+                    let _ = guest.cgroup.kill();
+                    power::off("the host says stop");
+                }
+                ToAgent::Setup(_) => return Err(RunError::Protocol("setup came twice")),
+            },
+        }
+    }
+}
+
+async fn message(control: &mut (impl AsyncRead + Unpin)) -> Result<ToAgent, RunError> {
+    match frames::read(control).await {
+        Ok(Some(body)) => decode(&body).map_err(|_| RunError::Protocol("not a message")),
+        Ok(None) => power::off("the host closed the control stream"),
+        Err(_) => Err(RunError::Protocol("not a frame")),
+    }
+}
+
+/// Everything between the host's setup and the payload.
+async fn ready(
+    setup: &Setup,
+    opener: Opener,
+    questions: Questions,
+    sink: &EventSink,
+) -> Result<(Guest, Armed), RunError> {
+    let mounts = boot::root::enter(setup.disk_mib)?;
+    let place = setup::prepare(setup)?;
+    let cgroup = Cgroup::make(setup.pids)?;
+    let names = Names::default();
+    let options = observe::Options {
+        cgroup: cgroup.path(),
+        mounts,
+        direct: &setup.direct,
+        names: Arc::new(names.clone()),
+        trace: setup.observe,
+    };
+    let observer = Observer::start(options, sink.clone())?;
+    let net = Net::new(names, questions, sink.clone(), opener, observer.origins());
+    net.start().await.map_err(RunError::Net)?;
+    let guest = Guest {
+        place,
+        cgroup,
+        observer,
+        budget: u64::from(setup.disk_mib) << 20,
+    };
+    let observed = setup.observe;
+    let (guest, checks) = blocking(move || {
+        let checks = selftest::run(&guest.place, &guest.cgroup, &guest.observer, observed);
+        (guest, checks)
+    })
+    .await?;
+    let checks = checks?;
+    if let Some(failed) = checks.iter().find(|check| !check.held) {
+        return Err(RunError::SelfTest(failed.name.clone()));
+    }
+    let kernel = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    Ok((guest, Armed { kernel, checks }))
+}
+
+/// Runs phases one after the other; each ends with `Exited` behind all of its events.
+async fn phases(
+    mut queue: mpsc::Receiver<Launch>,
+    guest: Arc<Guest>,
+    sink: EventSink,
+) -> Result<Infallible, RunError> {
+    while let Some(launch) = queue.recv().await {
+        let (guest, out) = (Arc::clone(&guest), sink.clone());
+        let status = blocking(move || {
+            payload::run(
+                &launch,
+                &guest.place,
+                &guest.cgroup,
+                || guest.observer.drain(),
+                &out,
+            )
+        })
+        .await??;
+        console::say(format_args!("phase ended: {status:?}"));
+        let _ = sink.post(FromAgent::Exited(status)).await;
+    }
+    Err(RunError::Thread)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, RunError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| RunError::Thread)
+}
+
+/// Unpacks uploads, one at a time.
+async fn receive(mut uploads: mpsc::Receiver<Stream>, guest: Arc<Guest>) {
+    while let Some(mut stream) = uploads.recv().await {
+        let error = unpack(&mut stream, &guest)
+            .await
+            .err()
+            .map(|e| e.to_string());
+        console::say(format_args!(
+            "upload: {}",
+            error.as_deref().unwrap_or("done")
+        ));
+        if frames::write(&mut stream, encode(&Uploaded { error }))
+            .await
+            .is_err()
+        {
+            console::say("the host did not wait for the upload's result");
+        }
+    }
+}
+
+async fn unpack(stream: &mut Stream, guest: &Arc<Guest>) -> io::Result<()> {
+    let (chunks, queue) = mpsc::channel(CHUNKS);
+    let at = Arc::clone(guest);
+    let work = tokio::task::spawn_blocking(move || {
+        let project = Folder::open(&at.place.project, USER_ID)?;
+        let mut from = Chunks {
+            queue,
+            current: io::Cursor::default(),
+        };
+        let done = setup::unpack(&project, &mut from, at.budget)?;
+        // What follows the archive's end is padding.
+        io::copy(&mut from, &mut io::sink())?;
+        console::say(format_args!(
+            "unpacked {}, skipped {}",
+            done.made, done.skipped
+        ));
+        Ok(())
+    });
+    loop {
+        let mut chunk = vec![0; CHUNK];
+        let count = stream.read(&mut chunk).await?;
+        chunk.truncate(count);
+        // Refused only when the unpacking has failed: its error is the answer.
+        if count == 0 || chunks.send(chunk).await.is_err() {
+            break;
+        }
+    }
+    drop(chunks);
+    work.await.map_err(io::Error::other)?
+}
+
+/// Chunks from a queue, as a reader for a thread.
+struct Chunks {
+    queue: mpsc::Receiver<Vec<u8>>,
+    current: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = Read::read(&mut self.current, into)?;
+            if count > 0 || into.is_empty() {
+                return Ok(count);
+            }
+            match self.queue.blocking_recv() {
+                Some(chunk) => self.current = io::Cursor::new(chunk),
+                None => return Ok(0),
+            }
+        }
+    }
+}

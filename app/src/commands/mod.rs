@@ -1,0 +1,68 @@
+//! One file a command: arguments in, exit code out.
+
+mod doctor;
+mod replay;
+mod report;
+#[cfg(target_os = "linux")]
+mod run;
+mod verify;
+
+pub(crate) use doctor::doctor;
+pub(crate) use replay::replay;
+pub(crate) use report::report;
+#[cfg(target_os = "linux")]
+pub(crate) use run::run;
+pub(crate) use verify::verify;
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use belljar_recorder::Reader;
+use belljar_replay::verdict::Verdict;
+
+use crate::cli::FailOn;
+use crate::error::AppError;
+use crate::exit::Exit;
+
+/// Elsewhere there is nothing to boot.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn run(_: &crate::cli::Run, _: bool) -> Result<Exit, AppError> {
+    Err(AppError::NoGuests)
+}
+
+fn open(path: &Path) -> Result<Reader<BufReader<File>>, AppError> {
+    let file = File::open(path).map_err(|source| AppError::file("open trace", path, source))?;
+    Reader::open(BufReader::new(file))
+        .map_err(|source| AppError::Trace { path: path.to_owned(), source })
+}
+
+fn verdict_exit(verdict: Verdict, fail_on: FailOn) -> Exit {
+    let fails = match fail_on {
+        FailOn::Warning => verdict >= Verdict::Warning,
+        FailOn::Malicious => verdict >= Verdict::Malicious,
+        FailOn::Never => false,
+    };
+    if fails { Exit::Verdict } else { Exit::Fine }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The report as scripts read it, with a newline.
+fn json(report: &belljar_replay::report::Report) -> String {
+    let mut text = String::from_utf8_lossy(&report.to_json()).into_owned();
+    text.push('\n');
+    text
+}
+
+fn batch_error(path: &Path, error: belljar_replay::batch::BatchError) -> AppError {
+    AppError::Judge { path: path.to_owned(), source: error }
+}
+
+fn theme(plain: bool) -> crate::screen::Theme {
+    use crate::screen::Theme;
+    if plain { Theme::mono() } else { Theme::named("dark").unwrap_or_else(Theme::mono) }
+}

@@ -1,0 +1,37 @@
+//! `belljar report`: judges a trace and prints what a live run would have printed.
+
+use std::io::Write;
+
+use belljar_replay::batch;
+use belljar_replay::rules::RuleSet;
+
+use super::{batch_error, open, verdict_exit};
+use crate::cli::{self, Format};
+use crate::error::AppError;
+use crate::exit::Exit;
+use crate::print;
+
+pub(crate) fn report(args: &cli::Report) -> Result<Exit, AppError> {
+    let rules = RuleSet::builtin();
+    if args.format == Format::Jsonl {
+        let mut out = std::io::stdout().lock();
+        for entry in open(&args.trace)?.map_while(Result::ok) {
+            if writeln!(out, "{}", belljar_replay::report::jsonl::line(&entry)).is_err() {
+                return Ok(Exit::Fine); // nobody reads any more
+            }
+        }
+    }
+    let judged = batch::judge_reader(open(&args.trace)?, &rules).map_err(|error| batch_error(&args.trace, error))?;
+    print::out(&match args.format {
+        Format::Table => judged.report.to_table(print::width()),
+        Format::Json | Format::Jsonl => super::json(&judged.report),
+    });
+    if let belljar_recorder::Integrity::Cut { entries, byte, why } = &judged.integrity {
+        print::error(&format!(
+            "belljar: trace {} is damaged: {why}; its first {entries} events (up to byte {byte}) are good and were judged",
+            args.trace.display()
+        ));
+        return Ok(Exit::Damaged);
+    }
+    Ok(verdict_exit(judged.report.verdict, args.fail_on))
+}

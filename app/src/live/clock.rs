@@ -1,0 +1,27 @@
+//! The guest's clock as the host sees it.
+//!
+//! Owns: the translation of host time to guest time, fixed at the handshake.
+//! Events that the host makes itself carry guest time, so that a trace has one
+//! time line and nothing of the host's clock.
+
+use std::time::Instant;
+
+/// Guest time now, estimated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GuestClock {
+    host: Instant,
+    guest: u64,
+}
+
+impl GuestClock {
+    /// The guest said that its monotonic clock stands at `guest` now.
+    pub(crate) fn set(guest: u64) -> Self {
+        Self { host: Instant::now(), guest }
+    }
+
+    /// Guest monotonic nanoseconds.
+    pub(crate) fn now(&self) -> u64 {
+        let passed = u64::try_from(self.host.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.guest.saturating_add(passed)
+    }
+}

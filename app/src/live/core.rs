@@ -1,0 +1,281 @@
+//! The middle of a live run: everything that happens goes through here, in one order.
+//!
+//! Owns: the trace writer, the session, the policy's decisions, the end of the run.
+//! Must not: know sockets, machines or a terminal; inputs arrive as [`Input`],
+//! outputs leave through the sinks it is given.
+//!
+//! The order is the promise: an event is recorded, then shown and judged, and a
+//! decision is recorded before the one who asked hears it.
+
+use std::io::Write;
+
+use belljar_event::wire::{FromAgent, ToAgent};
+use belljar_event::{
+    Action, Decision, End, Event, Fact, FlowAsked, FlowClosed, FlowOpened, Lost, Name, NameAnswer,
+    Outcome, Status, Text,
+};
+use belljar_recorder::{Entry, Finished, WriteError, Writer};
+use belljar_replay::moment::Moment;
+use belljar_replay::policy::{Policy, Question};
+use belljar_replay::session::Session;
+use belljar_vmm::egress::{Answer, Ask};
+use tokio::sync::mpsc;
+
+use super::clock::GuestClock;
+
+/// How long an event may wait to be written, at most.
+const FLUSH: std::time::Duration = std::time::Duration::from_millis(50);
+/// How long flows may go on after the payload ended.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// What reaches the core.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// From the guest's agent.
+    Agent(FromAgent),
+    /// From the egress.
+    Egress(Ask),
+    /// The run must end.
+    Stop(End),
+}
+
+/// Why a run could not be recorded to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CoreError {
+    /// The trace cannot be written.
+    #[error(transparent)]
+    Record(#[from] WriteError),
+}
+
+/// Where entries go once they are recorded. False: nobody watches any more.
+pub(crate) type Watcher = Box<dyn FnMut(Vec<Entry>) -> bool + Send>;
+
+/// What a finished run leaves.
+pub(crate) struct Done {
+    /// The writer's receipt.
+    pub(crate) finished: Finished,
+    /// Everything folded.
+    pub(crate) session: Session,
+    /// How the run ended.
+    pub(crate) end: End,
+}
+
+/// See the module.
+pub(crate) struct Core<W: Write> {
+    writer: Writer<W>,
+    session: Session,
+    policy: Policy,
+    clock: GuestClock,
+    agent: mpsc::Sender<ToAgent>,
+    watcher: Option<Watcher>,
+    open_flows: u64,
+    ended: Option<Status>,
+}
+
+impl<W: Write> Core<W> {
+    pub(crate) fn new(
+        writer: Writer<W>,
+        session: Session,
+        policy: Policy,
+        agent: mpsc::Sender<ToAgent>,
+        watcher: Option<Watcher>,
+    ) -> Self {
+        let clock = GuestClock::set(0);
+        Self { writer, session, policy, clock, agent, watcher, open_flows: 0, ended: None }
+    }
+
+    /// From now on the guest's clock is known.
+    pub(crate) fn set_clock(&mut self, guest_now: u64) {
+        self.clock = GuestClock::set(guest_now);
+    }
+
+    /// Records a fact that the host states.
+    pub(crate) fn state(&mut self, fact: impl Into<Fact>) -> Result<(), CoreError> {
+        let event = Event::host(self.clock.now(), fact.into());
+        self.writer.append(event)?;
+        Ok(())
+    }
+
+    /// Writes what waits, then judges and shows it.
+    pub(crate) fn publish(&mut self) -> Result<Option<Entry>, CoreError> {
+        let entries = self.writer.flush()?;
+        self.show(entries)
+    }
+
+    fn show(&mut self, entries: Vec<Entry>) -> Result<Option<Entry>, CoreError> {
+        for entry in &entries {
+            self.session.push(entry);
+        }
+        let last = entries.last().cloned();
+        if !entries.is_empty()
+            && let Some(watcher) = &mut self.watcher
+            && !watcher(entries)
+        {
+            self.watcher = None;
+        }
+        Ok(last)
+    }
+
+    /// Runs until the payload has ended and its flows are closed, or until told to stop.
+    pub(crate) async fn run(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Result<End, CoreError> {
+        let mut flush = tokio::time::interval(FLUSH);
+        flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut last_call = None;
+        loop {
+            tokio::select! {
+                biased;
+                _ = flush.tick() => drop(self.publish()?),
+                input = inputs.recv() => match input {
+                    Some(input) => {
+                        if let Some(end) = self.handle(input).await? {
+                            return Ok(end);
+                        }
+                    }
+                    None => return Ok(End::GuestLost("the guest's channel closed".into())),
+                },
+            }
+            if let Some(status) = self.ended {
+                let until = *last_call.get_or_insert_with(|| tokio::time::Instant::now() + GRACE);
+                if self.open_flows == 0 || tokio::time::Instant::now() >= until {
+                    self.publish()?;
+                    return Ok(End::Finished(status));
+                }
+            }
+        }
+    }
+
+    /// Writes the end; nothing can be recorded after it.
+    pub(crate) fn finish(mut self, end: End) -> Result<Done, CoreError> {
+        self.publish()?;
+        let mut finished = self.writer.finish_at(self.clock.now(), end.clone())?;
+        let entries = std::mem::take(&mut finished.entries);
+        self.show(entries)?;
+        Ok(Done { finished, session: self.session, end })
+    }
+
+    async fn handle(&mut self, input: Input) -> Result<Option<End>, CoreError> {
+        match input {
+            Input::Stop(end) => return Ok(Some(end)),
+            Input::Agent(message) => return self.agent_said(message).await,
+            Input::Egress(ask) => self.egress_said(ask)?,
+        }
+        Ok(None)
+    }
+
+    async fn agent_said(&mut self, message: FromAgent) -> Result<Option<End>, CoreError> {
+        match message {
+            FromAgent::Events(events) => {
+                for event in events {
+                    self.append_from_guest(event)?;
+                }
+            }
+            FromAgent::NameQuestion { id, at, pid, name, kind, answer } => {
+                self.name_asked(id, Asked { at, pid, name, kind, answer }).await?;
+            }
+            FromAgent::Exited(status) => self.ended = Some(status),
+            FromAgent::Failed(why) => return Ok(Some(End::Failed(why))),
+            // A second one would be a lie.
+            FromAgent::Ready { .. } => {
+                return Ok(Some(End::Failed("the agent announced itself twice".into())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The guest may report what happens in it, not what the host decides.
+    fn append_from_guest(&mut self, event: Event) -> Result<(), CoreError> {
+        if host_only(&event.fact) {
+            let place = format!("event of kind {} that only the host may make", event.fact.kind_name());
+            return self.state(Lost { count: 1, place });
+        }
+        match self.writer.append(event) {
+            // One event that cannot be written is a loss, not the end of recording.
+            Err(WriteError::Event { .. }) => {
+                self.state(Lost { count: 1, place: "event too large".into() })
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn name_asked(&mut self, id: u64, asked: Asked) -> Result<(), CoreError> {
+        let decided = {
+            let name = asked.name.lossy();
+            self.policy.lookup(&Question::lookup(&name))
+        };
+        let allowed = asked.name.is_whole() && matches!(decided.action, Action::Allow | Action::Ask);
+        let answer = if allowed { asked.answer } else { NameAnswer::Refused };
+        let by = decided.by;
+        let fact = Name { name: asked.name, kind: asked.kind, answer, by: by.clone() };
+        self.writer.append(Event {
+            at: asked.at,
+            pid: asked.pid,
+            tid: asked.pid,
+            outcome: Outcome::None,
+            fact: fact.into(),
+        })?;
+        self.publish()?;
+        // A full queue means an agent that does not read: it hears nothing, which is no.
+        let _ = self.agent.send(ToAgent::Name { id, allowed, by }).await;
+        Ok(())
+    }
+
+    fn egress_said(&mut self, ask: Ask) -> Result<(), CoreError> {
+        match ask {
+            Ask::Flow { flow, request, reply } => {
+                self.open_flows += 1;
+                let fact = FlowAsked { flow, target: request.target };
+                self.writer.append(Event {
+                    at: request.at,
+                    pid: request.pid,
+                    tid: request.tid,
+                    outcome: Outcome::None,
+                    fact: fact.into(),
+                })?;
+                let entry = self.publish()?;
+                let decided = entry.map(|entry| {
+                    self.policy.decide(&Moment::new(&self.session, &entry))
+                });
+                // Nobody can be asked yet, so ask means deny.
+                let allow = decided.as_ref().is_some_and(|d| d.action == Action::Allow);
+                let literal = decided.as_ref().is_some_and(|d| d.literal);
+                let by = decided.map_or_else(|| "not recorded".into(), |d| d.by);
+                let action = if allow { Action::Allow } else { Action::Deny };
+                self.state(Decision { flow, action, by: by.clone() })?;
+                self.publish()?;
+                let _ = reply.send(Answer { allow, by, literal });
+            }
+            Ask::Opened { flow, how } => self.state(FlowOpened { flow, how })?,
+            Ask::Closed { flow, sent, received } => {
+                self.open_flows = self.open_flows.saturating_sub(1);
+                self.state(FlowClosed { flow, sent, received })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A question of the guest's resolver stub.
+struct Asked {
+    at: u64,
+    pid: u32,
+    name: Text,
+    kind: u16,
+    answer: NameAnswer,
+}
+
+/// Facts that a compromised guest must not be able to forge.
+fn host_only(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Policy(_)
+            | Fact::Decoys(_)
+            | Fact::Machine(_)
+            | Fact::Copied(_)
+            | Fact::Ended(_)
+            | Fact::Name(_)
+            | Fact::FlowAsked(_)
+            | Fact::Decision(_)
+            | Fact::FlowOpened(_)
+            | Fact::FlowClosed(_)
+    )
+}

@@ -1,0 +1,296 @@
+//! A live run: machine, agent, egress and trace, brought together.
+//!
+//! Owns: the order of things, from the first boot to the last event, and the
+//! tasks in between. Must not: decide (the core does) or draw (the screen does).
+
+mod clock;
+mod core;
+mod guest;
+mod identity;
+mod plan;
+mod prepare;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use belljar_event::wire::{FromAgent, Launch, Setup, StreamKind, ToAgent, Uploaded};
+use belljar_event::{Armed, Copied, End};
+use belljar_recorder::{Start, Writer};
+use belljar_replay::policy::Policy;
+use belljar_replay::session::Session;
+use belljar_vmm::egress::{Ask, Egress};
+use belljar_vmm::link::{FrameReader, Link, read_frame};
+use belljar_vmm::{Spec, Vm};
+use std::os::unix::ffi::OsStrExt;
+use tokio::sync::mpsc;
+use tokio_util::io::SyncIoBridge;
+
+pub(crate) use self::core::{Done, Watcher};
+use self::core::{Core, Input};
+pub(crate) use self::plan::Plan;
+pub(crate) use self::prepare::{Guest, cache_dir, prepare, recipe};
+use crate::commands::hex;
+use crate::error::AppError;
+use crate::{decoys, random};
+
+/// The guest boots, loads its programs and tests itself within this time, even
+/// emulated on a busy machine.
+const UP: Duration = Duration::from_secs(180);
+/// A machine that was told to stop has this long to do so.
+const DOWN: Duration = Duration::from_secs(5);
+/// How many inputs may wait for the core.
+const INPUTS: usize = 1024;
+
+/// The stage in which the payload runs.
+pub(crate) const RUNNING: &str = "running";
+
+/// What somebody who waits is told.
+pub(crate) type Stage<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// Boots, runs and records. Returns what was recorded even if the run broke in
+/// the middle; an error means that nothing was recorded at all, or that
+/// recording itself failed.
+pub(crate) async fn drive<W: Write>(
+    plan: &Plan,
+    guest: &Guest,
+    sink: impl FnOnce() -> Result<W, AppError>,
+    watcher: Option<Watcher>,
+    stops: &mut mpsc::Receiver<End>,
+    stage: Stage<'_>,
+) -> Result<Done, AppError> {
+    stage("booting the machine");
+    let spec = spec(plan, guest);
+    let mut vm = tokio::select! {
+        vm = belljar_vmm::boot(&spec) => vm?,
+        end = stops.recv() => return Err(stopped_early(end.as_ref())),
+    };
+    let start = start(plan, guest);
+    let session = Session::new(Arc::clone(&plan.rules)).with_start(&start);
+    let policy = prepare::policy(plan, guest)?;
+    let writer = Writer::create(sink()?, start)?;
+    let (to_agent, from_core) = mpsc::channel(256);
+    let mut core = Core::new(writer, session, policy.clone(), to_agent.clone(), watcher);
+    let mut run = Run { plan, guest, policy: &policy, vm: &mut vm, stage, to_agent };
+    let end = tokio::select! {
+        biased;
+        end = stops.recv() => end.unwrap_or(End::Interrupted),
+        end = run.steps(&mut core, from_core) => match end {
+            Ok(end) => end,
+            Err(AppError::Record(error)) => return Err(AppError::Record(error)),
+            Err(error) => End::Failed(error.to_string()),
+        },
+        () = tokio::time::sleep(plan.timeout) => End::TimedOut,
+    };
+    // A payload that ended leaves a guest that powers off; any other end is ours to make.
+    if !matches!(end, End::Finished(_)) || tokio::time::timeout(DOWN, vm.wait()).await.is_err() {
+        vm.kill().await;
+    }
+    core.finish(end).map_err(record)
+}
+
+/// What the trace begins with.
+pub(crate) fn start(plan: &Plan, guest: &Guest) -> Start {
+    Start {
+        engine: env!("CARGO_PKG_VERSION").into(),
+        label: plan.label.clone(),
+        command: plan.command(),
+        image: guest.image.digest.clone(),
+        kernel: guest.image.kernel_release.clone(),
+        rules: hex(&plan.rules.digest()),
+        redacted: Vec::new(),
+    }
+}
+
+fn record(error: self::core::CoreError) -> AppError {
+    let self::core::CoreError::Record(error) = error;
+    AppError::Record(error)
+}
+
+fn stopped_early(end: Option<&End>) -> AppError {
+    let why = match end {
+        Some(End::TimedOut) => "the time was up",
+        _ => "stopped",
+    };
+    AppError::Guest(format!("{why} before the machine was up"))
+}
+
+fn spec(plan: &Plan, guest: &Guest) -> Spec {
+    let mut spec = Spec::new(&guest.image.kernel, &guest.initramfs, &guest.image.root);
+    spec.machine = plan.machine;
+    spec.cpus = plan.cpus;
+    spec.memory_mib = plan.memory;
+    spec.allow_degraded = plan.allow_degraded;
+    spec
+}
+
+/// One run under way.
+struct Run<'a> {
+    plan: &'a Plan,
+    guest: &'a Guest,
+    policy: &'a Policy,
+    vm: &'a mut Vm,
+    stage: Stage<'a>,
+    to_agent: mpsc::Sender<ToAgent>,
+}
+
+/// What the agent says when the guest is set up.
+struct Ready {
+    now: u64,
+    home: String,
+    armed: Armed,
+}
+
+impl Run<'_> {
+    async fn steps<W: Write>(
+        &mut self,
+        core: &mut Core<W>,
+        from_core: mpsc::Receiver<ToAgent>,
+    ) -> Result<End, AppError> {
+        let laid = decoys::make(random::stream()?);
+        let setup = self.setup(&laid)?;
+        (self.stage)("waiting for the guest's agent");
+        let link = Arc::new(self.vm.link(UP).await?);
+        let control = link.open(StreamKind::Control).await?;
+        let (listening, speaking) = tokio::io::split(control);
+        let mut frames = FrameReader::new(listening);
+        let speaker = tokio::spawn(guest::speak(speaking, from_core));
+        self.say(ToAgent::Setup(Box::new(setup))).await?;
+        let ready = self.ready(&mut frames).await?;
+
+        core.set_clock(ready.now);
+        core.state(self.vm.machine()).map_err(record)?;
+        let unproved: Vec<_> =
+            ready.armed.checks.iter().filter(|check| !check.held).map(|check| check.name.clone()).collect();
+        core.state(ready.armed).map_err(record)?;
+        core.state(prepare::policy_fact(self.policy)).map_err(record)?;
+        core.state(laid.facts(&ready.home)).map_err(record)?;
+        core.publish().map_err(record)?;
+        if !unproved.is_empty() {
+            return Ok(End::Failed(format!("the guest is not armed: not proved: {}", unproved.join("; "))));
+        }
+        (self.stage)("copying the project in");
+        core.state(self.upload(&link).await?).map_err(record)?;
+        core.publish().map_err(record)?;
+
+        let (inputs, mut to_core) = mpsc::channel(INPUTS);
+        let tasks = [
+            speaker,
+            tokio::spawn(guest::listen(frames, inputs.clone())),
+            tokio::spawn(serve_flows(Arc::clone(&link), inputs)),
+        ];
+        (self.stage)(RUNNING);
+        self.say(ToAgent::Start(self.launch())).await?;
+        let mut end = core.run(&mut to_core).await.map_err(record)?;
+        if let End::GuestLost(why) = &mut end {
+            self.explain(why).await;
+        }
+        let _ = self.say(ToAgent::Stop).await;
+        // The agent reads it before the link goes away with this function.
+        let _ = tokio::time::timeout(DOWN, self.vm.wait()).await;
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        Ok(end)
+    }
+
+    async fn say(&self, message: ToAgent) -> Result<(), AppError> {
+        self.to_agent
+            .send(message)
+            .await
+            .map_err(|_| AppError::Guest("the guest's channel closed while it was set up".into()))
+    }
+
+    /// How the machine ended, if it did.
+    async fn explain(&mut self, why: &mut String) {
+        if let Ok(exit) = tokio::time::timeout(DOWN, self.vm.wait()).await {
+            *why = format!("{why}; the machine ended: {exit}");
+            if let Some(line) = exit.console.lines().rfind(|line| !line.trim().is_empty()) {
+                *why = format!("{why}; last on its console: {line}");
+            }
+        }
+    }
+
+    fn setup(&self, laid: &decoys::Laid) -> Result<Setup, AppError> {
+        let (user, hostname) = identity::pick(random::stream()?);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Setup {
+            unix_nanos: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+            entropy: random::bytes()?,
+            hostname,
+            user,
+            decoys: laid.files.clone(),
+            direct: self.policy.direct(),
+            pids: self.plan.pids,
+            disk_mib: self.plan.disk,
+            observe: self.plan.observe,
+        })
+    }
+
+    async fn ready<R: tokio::io::AsyncRead + Unpin>(
+        &self,
+        frames: &mut FrameReader<FromAgent, R>,
+    ) -> Result<Ready, AppError> {
+        let message = tokio::time::timeout(UP, frames.next())
+            .await
+            .map_err(|_| AppError::Guest(format!("the guest was not ready after {} s", UP.as_secs())))?;
+        match message {
+            Ok(Some(FromAgent::Ready { now, home, armed, .. })) => Ok(Ready { now, home, armed }),
+            Ok(Some(FromAgent::Failed(why))) => Err(AppError::Guest(format!("the guest could not be set up: {why}"))),
+            Ok(Some(_)) => Err(AppError::Guest("the agent spoke out of turn".into())),
+            Ok(None) => Err(AppError::Guest(format!("the guest ended while it was set up; its console:\n{}", self.vm.console_tail()))),
+            Err(error) => Err(AppError::Guest(format!("the agent's message cannot be read: {error}"))),
+        }
+    }
+
+    async fn upload(&self, link: &Link) -> Result<Copied, AppError> {
+        let stream = link.open(StreamKind::Upload).await?;
+        let (mut answer, archive) = tokio::io::split(stream);
+        let (project, limit) = (self.plan.project.clone(), u64::from(self.plan.disk));
+        let packing = tokio::task::spawn_blocking(move || {
+            let mut bridge = SyncIoBridge::new(archive);
+            let copied = crate::project::pack(&project, limit, std::io::BufWriter::with_capacity(1 << 16, &mut bridge));
+            let closed = bridge.shutdown();
+            copied.and_then(|copied| closed.map(|()| copied).map_err(crate::project::PackError::Write))
+        });
+        let packed = packing.await.map_err(|e| AppError::Guest(format!("copying the project broke off: {e}")))?;
+        let answer = read_frame::<Uploaded>(&mut answer).await;
+        // The guest's reason explains a write that failed.
+        if let Ok(Some(Uploaded { error: Some(error) })) = &answer {
+            return Err(AppError::Guest(format!("the guest could not take the project: {error}")));
+        }
+        let copied = packed?;
+        match answer {
+            Ok(Some(Uploaded { error: None })) => Ok(copied),
+            _ => Err(AppError::Guest("the guest did not confirm the project's arrival".into())),
+        }
+    }
+
+    fn launch(&self) -> Launch {
+        Launch {
+            phase: self.plan.phase.into(),
+            argv: self.plan.argv.iter().map(|word| word.as_bytes().to_vec()).collect(),
+            env: Vec::new(),
+            rows: 40,
+            columns: 120,
+        }
+    }
+}
+
+/// Judges and relays every flow that the guest opens.
+async fn serve_flows(link: Arc<Link>, inputs: mpsc::Sender<Input>) {
+    let (asks, mut asked) = mpsc::channel::<Ask>(INPUTS);
+    let forward = tokio::spawn(async move {
+        while let Some(ask) = asked.recv().await {
+            if inputs.send(Input::Egress(ask)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let egress = Egress::new();
+    while let Some((kind, stream)) = link.accept().await {
+        if let StreamKind::Flow(request) = kind {
+            tokio::spawn(egress.serve(stream, request, asks.clone()));
+        }
+    }
+    drop(asks);
+    let _ = forward.await;
+}

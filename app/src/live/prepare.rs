@@ -1,0 +1,69 @@
+//! What must be there before a machine can boot: image, initramfs, policy.
+
+use std::path::{Path, PathBuf};
+
+use belljar_replay::policy::Policy;
+use belljar_vmm::image::{self, Host, Image, Progress, Recipe};
+use etcetera::BaseStrategy;
+
+use super::Plan;
+use crate::error::AppError;
+use crate::guest::AGENT;
+use crate::project::Ecosystem;
+
+/// Everything a guest boots from.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    pub(crate) image: Image,
+    pub(crate) initramfs: PathBuf,
+}
+
+/// The user's cache folder for belljar.
+pub(crate) fn cache_dir() -> Result<PathBuf, AppError> {
+    let base = etcetera::choose_base_strategy().map_err(|_| {
+        AppError::usage("there is no home folder to keep the guest image in", "set HOME or XDG_CACHE_HOME")
+    })?;
+    Ok(base.cache_dir().join("belljar"))
+}
+
+/// What the image is made from.
+pub(crate) fn recipe() -> Recipe {
+    let mut recipe = Recipe::debian(Host::detect());
+    recipe.mirror = std::env::var("BELLJAR_DEBIAN_MIRROR").ok().filter(|mirror| !mirror.is_empty());
+    recipe
+}
+
+/// The image, built if it must be, and the initramfs around this agent.
+pub(crate) fn prepare(cache: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Guest, AppError> {
+    if AGENT.is_empty() {
+        return Err(AppError::Guest("this belljar was built without a guest agent".into()));
+    }
+    let image = image::ensure(cache, &recipe(), progress)?;
+    let initramfs = image::initramfs(&image, AGENT, cache)?;
+    Ok(Guest { image, initramfs })
+}
+
+/// The policy of a run: what the user allows, the client's own registries, the preset.
+pub(crate) fn policy(plan: &Plan, guest: &Guest) -> Result<Policy, AppError> {
+    let client = match plan.ecosystem {
+        Ecosystem::Node => Some("npm"),
+        Ecosystem::Python => Some("pip"),
+        Ecosystem::Other => None,
+    };
+    let registries: Vec<_> = guest
+        .image
+        .clients
+        .endpoints()
+        .into_iter()
+        .filter(|endpoint| Some(endpoint.client) == client)
+        .map(|endpoint| (endpoint.client.to_owned(), endpoint.host, endpoint.port))
+        .collect();
+    Policy::preset("default")
+        .and_then(|preset| Policy::compose(&preset, &registries, &plan.allows))
+        .map_err(|e| AppError::Rules(e.to_string()))
+}
+
+/// The policy as the trace keeps it.
+pub(crate) fn policy_fact(policy: &Policy) -> belljar_event::Policy {
+    belljar_event::Policy { source: policy.source().to_owned(), digest: policy.digest() }
+}

@@ -1,0 +1,207 @@
+//! The key table: the one place that knows a key.
+//!
+//! Owns: which key does what where, and how the footer and the help call it.
+//! Must not: do anything. [`super::update`] acts; a key that is not in this
+//! table does not exist.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::model::Pane;
+
+macro_rules! actions {
+    ($($name:ident,)*) => {
+        /// What a key can ask for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Action { $($name,)* }
+
+        impl Action {
+            #[cfg(test)]
+            pub(super) const ALL: &'static [Action] = &[$(Action::$name,)*];
+        }
+    };
+}
+
+actions! {
+    Quit, Interrupt, Help, Verdict, NextPane, PreviousPane, Output, Timeline,
+    PlayPause, Freeze, Back, Forward, StepBack, StepForward,
+    PreviousFinding, NextFinding, Tenth, Slower, Faster, Start, Follow,
+    Up, Down, PageUp, PageDown, Top, Bottom, Open, Copy,
+    Fold, Unfold, Close, Yes, No,
+}
+
+/// Where a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Everywhere, over any overlay.
+    Always,
+    /// Wherever no overlay is open.
+    Global,
+    /// Panes with rows to select.
+    Rows,
+    /// Panes whose rows fold.
+    Tree,
+    /// Text that only scrolls.
+    Scroll,
+    /// The timeline.
+    Timeline,
+    /// Overlays: help, detail, verdict.
+    Overlay,
+    /// The question whether to leave while the run goes on.
+    Leave,
+}
+
+/// The scopes that hold while a pane has the keys.
+pub(super) fn pane_scopes(pane: Pane) -> &'static [Scope] {
+    match pane {
+        Pane::Processes | Pane::Files => &[Scope::Tree, Scope::Rows, Scope::Global, Scope::Always],
+        Pane::Network | Pane::Findings => &[Scope::Rows, Scope::Global, Scope::Always],
+        Pane::Output => &[Scope::Scroll, Scope::Global, Scope::Always],
+        Pane::Timeline => &[Scope::Timeline, Scope::Global, Scope::Always],
+    }
+}
+
+/// The scopes that hold over an overlay.
+pub(super) const OVERLAY: &[Scope] = &[Scope::Overlay, Scope::Scroll, Scope::Always];
+/// The scopes that hold while the question whether to leave is open.
+pub(super) const LEAVE: &[Scope] = &[Scope::Leave, Scope::Always];
+
+/// A key as it is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Press {
+    /// A character, its case included.
+    Char(char),
+    /// A character with Ctrl.
+    Ctrl(char),
+    /// A key that has a name.
+    Named(KeyCode),
+    /// Any of `0`-`9`.
+    Digit,
+}
+
+impl Press {
+    fn is(self, key: &KeyEvent) -> bool {
+        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        match (self, key.code) {
+            (Self::Char(want), KeyCode::Char(c)) => !ctrl && !alt && c == want,
+            (Self::Ctrl(want), KeyCode::Char(c)) => ctrl && !alt && c.eq_ignore_ascii_case(&want),
+            (Self::Digit, KeyCode::Char(c)) => !ctrl && !alt && c.is_ascii_digit(),
+            (Self::Named(want), code) => !ctrl && !alt && code == want,
+            _ => false,
+        }
+    }
+
+    /// How it is written in the footer and in the help.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Char(' ') => "space".into(),
+            Self::Char(c) => c.into(),
+            Self::Ctrl(c) => format!("^{}", c.to_ascii_uppercase()),
+            Self::Digit => "0-9".into(),
+            Self::Named(code) => match code {
+                KeyCode::Left => "←".into(),
+                KeyCode::Right => "→".into(),
+                KeyCode::Up => "↑".into(),
+                KeyCode::Down => "↓".into(),
+                KeyCode::BackTab => "⇧Tab".into(),
+                KeyCode::PageUp => "PgUp".into(),
+                KeyCode::PageDown => "PgDn".into(),
+                KeyCode::Esc => "Esc".into(),
+                other => format!("{other}"),
+            },
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub(super) struct Binding {
+    pub(super) presses: &'static [Press],
+    pub(super) scope: Scope,
+    pub(super) action: Action,
+    /// In the footer, where neighbours with the same label share it; empty: not shown there.
+    pub(super) label: &'static str,
+    /// In the help.
+    pub(super) help: &'static str,
+}
+
+const fn key(
+    scope: Scope,
+    action: Action,
+    presses: &'static [Press],
+    label: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding { presses, scope, action, label, help }
+}
+
+const ENTER: Press = Press::Named(KeyCode::Enter);
+const ESC: Press = Press::Named(KeyCode::Esc);
+const UP: Press = Press::Named(KeyCode::Up);
+const DOWN: Press = Press::Named(KeyCode::Down);
+const PAGE_UP: Press = Press::Named(KeyCode::PageUp);
+const PAGE_DOWN: Press = Press::Named(KeyCode::PageDown);
+
+/// Every key, in the order of the footer and the help.
+#[rustfmt::skip]
+pub(super) const KEYS: &[Binding] = &[
+    key(Scope::Leave, Action::Yes, &[Press::Char('y'), Press::Char('q')], "stop the run and leave", "Stop the run and leave"),
+    key(Scope::Leave, Action::No, &[Press::Char('n'), ESC], "stay", "Stay"),
+
+    key(Scope::Rows, Action::Open, &[ENTER], "open", "Open what is selected: why, and the very events"),
+    key(Scope::Tree, Action::Fold, &[Press::Char('h'), Press::Char('-')], "fold", "Fold what is selected, or go to its parent"),
+    key(Scope::Tree, Action::Unfold, &[Press::Char('l'), Press::Char('+')], "fold", "Unfold what is selected"),
+    key(Scope::Rows, Action::Up, &[Press::Char('k'), UP], "", "One row up"),
+    key(Scope::Rows, Action::Down, &[Press::Char('j'), DOWN], "", "One row down"),
+    key(Scope::Rows, Action::PageUp, &[PAGE_UP, Press::Ctrl('b')], "", "One page up"),
+    key(Scope::Rows, Action::PageDown, &[PAGE_DOWN, Press::Ctrl('f')], "", "One page down"),
+    key(Scope::Rows, Action::Top, &[Press::Char('g')], "", "First row"),
+    key(Scope::Rows, Action::Bottom, &[Press::Char('G')], "", "Last row"),
+    key(Scope::Rows, Action::Copy, &[Press::Char('y')], "copy", "Copy what is selected (escaped text)"),
+
+    key(Scope::Overlay, Action::Close, &[ESC, Press::Char('q'), ENTER], "close", "Close"),
+    key(Scope::Overlay, Action::Copy, &[Press::Char('y')], "copy", "Copy what is shown (escaped text)"),
+    key(Scope::Scroll, Action::Up, &[Press::Char('k'), UP], "scroll", "One line up"),
+    key(Scope::Scroll, Action::Down, &[Press::Char('j'), DOWN], "scroll", "One line down"),
+    key(Scope::Scroll, Action::PageUp, &[PAGE_UP, Press::Ctrl('b')], "", "One page up"),
+    key(Scope::Scroll, Action::PageDown, &[PAGE_DOWN, Press::Ctrl('f')], "", "One page down"),
+    key(Scope::Scroll, Action::Top, &[Press::Char('g')], "", "First line"),
+    key(Scope::Scroll, Action::Bottom, &[Press::Char('G')], "", "Last line; the terminal output follows again"),
+
+    key(Scope::Timeline, Action::Start, &[Press::Char('g')], "start", "Go to the start"),
+    key(Scope::Timeline, Action::Follow, &[Press::Char('G')], "end", "Go to the end and follow"),
+
+    key(Scope::Global, Action::NextPane, &[Press::Named(KeyCode::Tab)], "pane", "Next pane"),
+    key(Scope::Global, Action::PreviousPane, &[Press::Named(KeyCode::BackTab)], "", "Previous pane"),
+    key(Scope::Global, Action::PlayPause, &[Press::Char(' ')], "play/pause", "Pause here, or play on from here"),
+    key(Scope::Global, Action::Freeze, &[Press::Char('p')], "freeze", "Freeze the view, or follow again; recording goes on"),
+    key(Scope::Global, Action::Back, &[Press::Named(KeyCode::Left)], "5 s", "Five seconds back"),
+    key(Scope::Global, Action::Forward, &[Press::Named(KeyCode::Right)], "5 s", "Five seconds forward"),
+    key(Scope::Global, Action::StepBack, &[Press::Char(',')], "step", "One event back"),
+    key(Scope::Global, Action::StepForward, &[Press::Char('.')], "step", "One event forward"),
+    key(Scope::Global, Action::PreviousFinding, &[Press::Char('[')], "finding", "Previous finding"),
+    key(Scope::Global, Action::NextFinding, &[Press::Char(']')], "finding", "Next finding"),
+    key(Scope::Global, Action::Tenth, &[Press::Digit], "", "To this tenth of the recording"),
+    key(Scope::Global, Action::Slower, &[Press::Char('<')], "speed", "Play slower (down to a quarter)"),
+    key(Scope::Global, Action::Faster, &[Press::Char('>')], "speed", "Play faster (up to 64 times)"),
+    key(Scope::Global, Action::Start, &[Press::Named(KeyCode::Home)], "", "To the start"),
+    key(Scope::Global, Action::Follow, &[Press::Named(KeyCode::End)], "", "To the end, and follow"),
+    key(Scope::Global, Action::Verdict, &[Press::Char('v')], "verdict", "Why the verdict is what it is"),
+    key(Scope::Global, Action::Output, &[Press::Char('o')], "output", "What the code wrote to its terminal, and back"),
+    key(Scope::Global, Action::Timeline, &[Press::Char('t')], "timeline", "To the timeline, and back"),
+    key(Scope::Global, Action::Help, &[Press::Char('?')], "help", "This help"),
+    key(Scope::Global, Action::Quit, &[Press::Char('q')], "quit", "Leave"),
+    key(Scope::Always, Action::Interrupt, &[Press::Ctrl('c')], "", "Stop the run; once it is over: leave"),
+];
+
+/// What a key means where these scopes hold.
+pub(super) fn find(scopes: &[Scope], event: &KeyEvent) -> Option<Action> {
+    in_scopes(scopes)
+        .find(|binding| binding.presses.iter().any(|press| press.is(event)))
+        .map(|binding| binding.action)
+}
+
+/// The rows of the table that hold there, in the footer's order.
+pub(super) fn in_scopes(scopes: &[Scope]) -> impl Iterator<Item = &'static Binding> {
+    KEYS.iter().filter(move |binding| scopes.contains(&binding.scope))
+}

@@ -1,0 +1,137 @@
+//! Where everything stands, as a function of the size and of what is open.
+//!
+//! ```text
+//! header    verdict, what runs, recording, enforcement            2 rows
+//! tabs      narrow only: the pane's name among the others         1 row
+//! panes     wide: processes | files | network above findings
+//!           or output; narrow: the one that has the keys
+//! timeline                                                        1 row
+//! footer    keys, or a passing message                            1 row
+//! ```
+//! Owns: rectangles. Must not: know what is drawn into them.
+
+use ratatui::layout::Rect;
+
+use super::model::Pane;
+
+/// Below this the screen only says that it is too small.
+pub(super) const MIN: (u16, u16) = (24, 6);
+/// From here on the panes stand side by side.
+const WIDE: (u16, u16) = (100, 24);
+/// From here on detail opens at the right, not above the panes.
+const SIDE: u16 = 180;
+
+/// Rectangles of one frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) area: Rect,
+    pub(super) header: Rect,
+    /// `None`: all panes are visible.
+    pub(super) tabs: Option<Rect>,
+    /// The visible panes with their frames.
+    pub(super) panes: Vec<(Pane, Rect)>,
+    pub(super) timeline: Rect,
+    pub(super) footer: Rect,
+    /// Where an overlay stands if one is open.
+    pub(super) overlay: Rect,
+    /// Too small for anything.
+    pub(super) tiny: bool,
+}
+
+impl Layout {
+    /// `side`: an overlay is open that may stand beside the panes.
+    pub(super) fn new(columns: u16, rows: u16, focus: Pane, side: bool) -> Self {
+        let area = Rect::new(0, 0, columns, rows);
+        let tiny = columns < MIN.0 || rows < MIN.1;
+        let wide = columns >= WIDE.0 && rows >= WIDE.1;
+        let row = |y: u16, height: u16| Rect::new(0, y, columns, height).intersection(area);
+        let tabs = (!wide).then(|| row(2, 1));
+        let top = if wide { 2 } else { 3 };
+        let body = row(top, rows.saturating_sub(top + 2));
+        let (body, beside) = match side && columns >= SIDE {
+            true => split(body, columns / 3),
+            false => (body, None),
+        };
+        let panes = match (tiny, wide) {
+            (true, _) => Vec::new(),
+            (_, true) => wide_panes(body, focus),
+            (_, false) if focus == Pane::Timeline => vec![(Pane::Processes, body)],
+            (_, false) => vec![(focus, body)],
+        };
+        Self {
+            area,
+            header: row(0, 2),
+            tabs,
+            panes,
+            timeline: row(rows.saturating_sub(2), 1),
+            footer: row(rows.saturating_sub(1), 1),
+            overlay: beside.unwrap_or_else(|| above(body)),
+            tiny,
+        }
+    }
+
+    /// The frame of a pane, if it is visible.
+    pub(super) fn pane(&self, pane: Pane) -> Option<Rect> {
+        self.panes.iter().find(|(known, _)| *known == pane).map(|(_, rect)| *rect)
+    }
+
+    /// The rows that a pane has for its content.
+    pub(super) fn rows_of(&self, pane: Pane) -> usize {
+        self.pane(pane).map_or(0, |rect| usize::from(inner(rect).height))
+    }
+}
+
+/// What is left inside a frame.
+pub(super) fn inner(rect: Rect) -> Rect {
+    Rect {
+        x: rect.x.saturating_add(1),
+        y: rect.y.saturating_add(1),
+        width: rect.width.saturating_sub(2),
+        height: rect.height.saturating_sub(2),
+    }
+}
+
+fn wide_panes(body: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
+    let low = (body.height / 3).clamp(5, 12);
+    let high = body.height.saturating_sub(low);
+    let third = body.width / 3;
+    let column = |at: u16, width: u16| Rect::new(body.x + at, body.y, width, high);
+    let bottom = Rect::new(body.x, body.y + high, body.width, low);
+    let mut panes = vec![
+        (Pane::Processes, column(0, third)),
+        (Pane::Files, column(third, third)),
+        (Pane::Network, column(2 * third, body.width.saturating_sub(2 * third))),
+    ];
+    match (focus, bottom.width >= 160) {
+        (_, true) => {
+            let half = bottom.width / 2;
+            panes.push((Pane::Findings, Rect { width: half, ..bottom }));
+            let right = Rect { x: bottom.x + half, width: bottom.width - half, ..bottom };
+            panes.push((Pane::Output, right));
+        }
+        (Pane::Output, false) => panes.push((Pane::Output, bottom)),
+        (_, false) => panes.push((Pane::Findings, bottom)),
+    }
+    panes
+}
+
+fn split(body: Rect, right: u16) -> (Rect, Option<Rect>) {
+    let left = body.width.saturating_sub(right);
+    let beside = Rect { x: body.x + left, width: right, ..body };
+    (Rect { width: left, ..body }, Some(beside))
+}
+
+/// An overlay in the middle: most of the body, header and timeline stay readable.
+fn above(body: Rect) -> Rect {
+    let (dx, dy) = match body.width {
+        ..60 => (0, 0),
+        60..100 => (2, 0),
+        _ => (body.width / 10, 1),
+    };
+    Rect {
+        x: body.x + dx,
+        y: body.y + dy,
+        width: body.width.saturating_sub(2 * dx),
+        height: body.height.saturating_sub(2 * dy),
+    }
+}

@@ -1,0 +1,37 @@
+//! The terminal screen: one model, a pure update, a pure view, one key table.
+//!
+//! Owns: everything a person sees and every key, in live runs and in replays,
+//! which are the same here. Must not: record, judge or enforce; it shows
+//! entries that were recorded, folded by `belljar_replay`'s session.
+//!
+//! ```text
+//! source ─Msg─▶ update(&mut Model) ─▶ Effects          view(&Model) ─▶ cells
+//! ```
+//! Only `run` has a terminal and a clock.
+
+mod act;
+mod density;
+mod keys;
+mod layout;
+mod model;
+mod output;
+mod overlay;
+mod player;
+mod render;
+mod rows;
+mod run;
+mod text;
+mod theme;
+mod update;
+mod verdict;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use model::{Effect, Failure, Mode, Model, Msg, Pane, Setup, Status};
+pub use render::render_text;
+pub use run::{Options, run};
+pub use theme::{Role, THEMES, Theme, ThemeError};
+pub use update::update;
+pub use view::view;

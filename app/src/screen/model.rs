@@ -1,0 +1,256 @@
+//! Everything the screen knows: one value, changed only by [`super::update`].
+//!
+//! Owns: the state of the screen and the messages that change it.
+//! Must not: draw, read a clock, or touch a terminal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use belljar_recorder::{Entry, Integrity, Start};
+use belljar_replay::rules::RuleSet;
+use belljar_replay::session::Session;
+use crossterm::event::KeyEvent;
+
+use super::density::Density;
+use super::layout::Layout;
+use super::overlay::Overlay;
+use super::player::{Motion, Player};
+use super::rows::{Facts, RowKey, Rows};
+use super::theme::Theme;
+
+/// Whether the entries come from a run that goes on or from a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A run that is being recorded.
+    Live,
+    /// A trace.
+    Replay,
+}
+
+/// What the screen is made for.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Live or replay.
+    pub mode: Mode,
+    /// The trace's start record: what runs. Shown escaped.
+    pub start: Start,
+    /// The trace's name, where there is one to show.
+    pub trace: Option<String>,
+    /// The rules that judge.
+    pub rules: Arc<RuleSet>,
+    /// Colours.
+    pub theme: Theme,
+}
+
+/// What happens to the screen.
+#[derive(Clone, Debug)]
+pub enum Msg {
+    /// A key.
+    Key(KeyEvent),
+    /// The terminal's size: columns, rows.
+    Resize(u16, u16),
+    /// Time went by.
+    Tick {
+        /// Nanoseconds since the last tick.
+        elapsed: u64,
+    },
+    /// More was recorded, or read.
+    Entries(Vec<Entry>),
+    /// How the recording and the machine do.
+    Status(Status),
+    /// What is awaited, in words; shown with the time since.
+    Stage(String),
+    /// No more entries will come; whether the trace is whole.
+    SourceEnded(Integrity),
+    /// The run or the reading failed: shown as a pane, with what to do.
+    Failed(Failure),
+    /// Leave now.
+    Stop,
+}
+
+/// What the screen asks its owner to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Leave the screen.
+    Quit,
+    /// Stop the run; its end comes as entries and [`Msg::SourceEnded`].
+    Interrupt,
+    /// Put this text into the clipboard.
+    Copy(String),
+}
+
+/// How the recording and the machine do. Nothing here is judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Bytes written to the trace.
+    pub written: u64,
+    /// Memory that the guest uses, in MiB.
+    pub guest_mib: Option<u32>,
+}
+
+/// What went wrong, for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened, where.
+    pub what: String,
+    /// What to do, line by line.
+    pub hints: Vec<String>,
+}
+
+/// A part of the screen that can have the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pane {
+    /// The process tree.
+    Processes,
+    /// Files by folder.
+    Files,
+    /// Destinations and names.
+    Network,
+    /// Findings.
+    Findings,
+    /// What the payload wrote to its terminal.
+    Output,
+    /// The timeline.
+    Timeline,
+}
+
+impl Pane {
+    /// In the order of Tab.
+    pub(super) const ALL: [Pane; 6] = [
+        Pane::Processes,
+        Pane::Files,
+        Pane::Network,
+        Pane::Findings,
+        Pane::Output,
+        Pane::Timeline,
+    ];
+
+    /// Title of the pane.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Files => "files",
+            Self::Network => "network",
+            Self::Findings => "findings",
+            Self::Output => "output",
+            Self::Timeline => "timeline",
+        }
+    }
+}
+
+/// Selection and scroll of a pane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct List {
+    /// What is selected; `None` until someone moved.
+    pub(super) key: Option<RowKey>,
+    /// Where it stands.
+    pub(super) index: usize,
+    /// First row in the window.
+    pub(super) offset: usize,
+}
+
+/// Scroll of a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scroll {
+    /// First line in the window.
+    pub(super) offset: usize,
+    /// Stands somewhere else than at the end.
+    pub(super) held: bool,
+}
+
+/// A passing message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Toast {
+    pub(super) text: String,
+    /// Nanoseconds left.
+    pub(super) left: u64,
+}
+
+/// The state of the screen.
+#[derive(Clone)]
+pub struct Model {
+    pub(super) setup: Setup,
+    pub(super) player: Player,
+    pub(super) density: Density,
+    /// The payload's home folder, read off the decoys.
+    pub(super) home: Option<Vec<u8>>,
+    pub(super) layout: Layout,
+    pub(super) focus: Pane,
+    /// The pane to go back to from output and timeline.
+    pub(super) back: Pane,
+    /// Panes with rows, in the order of [`Pane::ALL`].
+    pub(super) lists: [List; 4],
+    pub(super) output: Scroll,
+    pub(super) folds: BTreeMap<RowKey, bool>,
+    pub(super) overlay: Option<Overlay>,
+    pub(super) leaving: bool,
+    pub(super) toast: Option<Toast>,
+    pub(super) status: Status,
+    /// What is awaited, and for how many nanoseconds by now.
+    pub(super) stage: Option<(String, u64)>,
+    pub(super) ended: Option<Integrity>,
+    pub(super) interrupted: bool,
+    pub(super) failure: Option<Failure>,
+    /// Computed from the session at the playhead.
+    pub(super) facts: Facts,
+    pub(super) rows: Rows,
+    /// Entries came since the rows were computed.
+    pub(super) stale: bool,
+    /// Grows with every change that can be seen.
+    pub(super) revision: u64,
+}
+
+impl Model {
+    /// A screen of 80 by 24 that knows nothing yet.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let motion = match setup.mode {
+            Mode::Live => Motion::Following,
+            Mode::Replay => Motion::Playing,
+        };
+        Self {
+            player: Player::new(Session::new(Arc::clone(&setup.rules)).with_start(&setup.start), motion),
+            setup,
+            density: Density::default(),
+            home: None,
+            layout: Layout::new(80, 24, Pane::Processes, false),
+            focus: Pane::Processes,
+            back: Pane::Processes,
+            lists: Default::default(),
+            output: Scroll::default(),
+            folds: BTreeMap::new(),
+            overlay: None,
+            leaving: false,
+            toast: None,
+            status: Status::default(),
+            stage: None,
+            ended: None,
+            interrupted: false,
+            failure: None,
+            facts: Facts::default(),
+            rows: Rows::default(),
+            stale: true,
+            revision: 0,
+        }
+    }
+
+    /// Changes whenever the picture does.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// True while entries may still come.
+    pub(super) fn is_open(&self) -> bool {
+        self.ended.is_none() && self.failure.is_none()
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.setup.mode == Mode::Live
+    }
+
+    /// The list of a pane that has rows to select.
+    pub(super) fn list(&self, pane: Pane) -> Option<&List> {
+        self.lists.get(pane as usize)
+    }
+}

@@ -1,0 +1,316 @@
+//! The entries known so far, and the session at the playhead.
+//!
+//! Owns: the tip (all entries folded), the shown session where it is another,
+//! checkpoints for seeking back, and pace. Live and replay are the same here:
+//! entries come in at the end, the playhead stands somewhere.
+//! Must not: know a clock. Time comes with entries and with ticks.
+
+use belljar_recorder::Entry;
+use belljar_replay::session::Session;
+
+/// One second.
+pub(super) const SECOND: u64 = 1_000_000_000;
+/// A pause in the recording never plays longer than this.
+const IDLE: u64 = 2 * SECOND;
+/// Entries between two checkpoints at first; doubles when there are too many.
+const SPACING: usize = 4096;
+/// Checkpoints kept at most.
+const CHECKPOINTS: usize = 96;
+/// How far before the playhead one more checkpoint is kept, so that stepping back is instant.
+const NEAR: usize = 256;
+/// Entries folded in one tick at most: the keys stay alive at 64 times speed.
+const PER_TICK: usize = 200_000;
+/// Entries in one chunk of the list.
+const CHUNK: usize = 4096;
+
+/// Speeds as fractions.
+const SPEEDS: &[(u64, u64, &str)] = &[
+    (1, 4, "0.25×"),
+    (1, 2, "0.5×"),
+    (1, 1, "1×"),
+    (2, 1, "2×"),
+    (4, 1, "4×"),
+    (8, 1, "8×"),
+    (16, 1, "16×"),
+    (32, 1, "32×"),
+    (64, 1, "64×"),
+];
+const NORMAL: usize = 2;
+
+/// How the playhead moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Motion {
+    /// It stands at the newest entry, whatever comes.
+    Following,
+    /// It moves at the pace of the recording.
+    Playing,
+    /// It stands.
+    Paused,
+}
+
+/// Entries in pieces, so that a long list never moves in memory.
+#[derive(Clone, Debug, Default)]
+struct Entries {
+    chunks: Vec<Vec<(u64, Entry)>>,
+    len: usize,
+}
+
+impl Entries {
+    /// Times on the timeline never go back, though the clocks of several processors may.
+    fn push(&mut self, entry: Entry) {
+        let high = self.last_time().map_or(entry.at(), |last| last.max(entry.at()));
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push((high, entry)),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push((high, entry));
+                self.chunks.push(chunk);
+            }
+        }
+        self.len += 1;
+    }
+
+    fn at(&self, index: usize) -> Option<&(u64, Entry)> {
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    fn time(&self, index: usize) -> Option<u64> {
+        self.at(index).map(|(time, _)| *time)
+    }
+
+    fn last_time(&self) -> Option<u64> {
+        self.time(self.len.checked_sub(1)?)
+    }
+
+    /// How many entries are not later than `time`.
+    fn until(&self, time: u64) -> usize {
+        self.partition(|(high, _)| *high <= time)
+    }
+
+    /// How many entries from the start fulfil `holds`, which must be true up to a point only.
+    fn partition(&self, holds: impl Fn(&(u64, Entry)) -> bool) -> usize {
+        let whole = self.chunks.partition_point(|chunk| chunk.last().is_some_and(&holds));
+        let rest = self.chunks.get(whole).map_or(0, |chunk| chunk.partition_point(&holds));
+        whole * CHUNK + rest
+    }
+}
+
+/// Entries, sessions and the playhead.
+#[derive(Clone)]
+pub(super) struct Player {
+    entries: Entries,
+    /// All entries folded.
+    tip: Session,
+    /// The entries before the playhead folded; `None`: that is the tip.
+    shown: Option<Session>,
+    /// How many entries stand before the playhead.
+    position: usize,
+    /// The playhead's time; between two entries while it plays.
+    clock: u64,
+    motion: Motion,
+    speed: usize,
+    spacing: usize,
+    /// Nothing folded.
+    empty: Session,
+    checkpoints: Vec<(usize, Session)>,
+    near: Option<(usize, Session)>,
+}
+
+impl Player {
+    /// `tip`: a session that has seen nothing.
+    pub(super) fn new(tip: Session, motion: Motion) -> Self {
+        Self {
+            entries: Entries::default(),
+            empty: tip.clone(),
+            checkpoints: Vec::new(),
+            tip,
+            shown: None,
+            position: 0,
+            clock: 0,
+            motion,
+            speed: NORMAL,
+            spacing: SPACING,
+            near: None,
+        }
+    }
+
+    /// Takes what was recorded since; shows it if it follows.
+    pub(super) fn append(&mut self, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let first = self.entries.len == 0;
+        if self.motion != Motion::Following && self.shown.is_none() {
+            self.shown = Some(self.tip.clone());
+        }
+        for entry in entries {
+            self.tip.push(&entry);
+            self.entries.push(entry);
+            if self.entries.len.is_multiple_of(self.spacing) {
+                self.checkpoint();
+            }
+        }
+        if first {
+            self.clock = self.entries.time(0).unwrap_or(0);
+        }
+        if self.motion == Motion::Following {
+            self.to_end();
+        }
+    }
+
+    fn checkpoint(&mut self) {
+        self.checkpoints.push((self.entries.len, self.tip.clone()));
+        if self.checkpoints.len() > CHECKPOINTS {
+            self.spacing *= 2;
+            let spacing = self.spacing;
+            self.checkpoints.retain(|(at, _)| at.is_multiple_of(spacing));
+        }
+    }
+
+    /// The session at the playhead.
+    pub(super) fn session(&self) -> &Session {
+        self.shown.as_ref().unwrap_or(&self.tip)
+    }
+
+    /// The session with everything that is known.
+    pub(super) fn tip(&self) -> &Session {
+        &self.tip
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len
+    }
+
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+
+    pub(super) fn motion(&self) -> Motion {
+        self.motion
+    }
+
+    pub(super) fn speed(&self) -> &'static str {
+        SPEEDS.get(self.speed).map_or("1×", |(_, _, name)| name)
+    }
+
+    pub(super) fn is_normal_speed(&self) -> bool {
+        self.speed == NORMAL
+    }
+
+    /// The playhead's time.
+    pub(super) fn now(&self) -> u64 {
+        self.clock
+    }
+
+    /// First and last time on the timeline.
+    pub(super) fn range(&self) -> (u64, u64) {
+        let first = self.entries.time(0).unwrap_or(0);
+        (first, self.entries.last_time().unwrap_or(first))
+    }
+
+    pub(super) fn entry(&self, index: usize) -> Option<&Entry> {
+        self.entries.at(index).map(|(_, entry)| entry)
+    }
+
+    /// Where the entry with this sequence number stands.
+    pub(super) fn index_of(&self, seq: u64) -> Option<usize> {
+        let index = self.entries.partition(|(_, entry)| entry.seq() < seq);
+        self.entry(index).filter(|entry| entry.seq() == seq).map(|_| index)
+    }
+
+    /// Moves the playhead so that `target` entries stand before it.
+    pub(super) fn seek(&mut self, target: usize) {
+        let target = target.min(self.entries.len);
+        self.fold_to(target);
+        if let Some(last) = target.checked_sub(1).and_then(|last| self.entries.time(last)) {
+            self.clock = last;
+        } else {
+            self.clock = self.range().0;
+        }
+    }
+
+    /// Moves the playhead to a time.
+    pub(super) fn seek_time(&mut self, time: u64) {
+        let (first, last) = self.range();
+        let time = time.clamp(first, last);
+        self.fold_to(self.entries.until(time));
+        self.clock = time;
+    }
+
+    pub(super) fn to_end(&mut self) {
+        self.position = self.entries.len;
+        self.shown = None;
+        self.clock = self.range().1;
+    }
+
+    pub(super) fn set_motion(&mut self, motion: Motion) {
+        self.motion = motion;
+        if motion == Motion::Following {
+            self.to_end();
+        }
+    }
+
+    pub(super) fn change_speed(&mut self, faster: bool) {
+        let next = if faster { self.speed + 1 } else { self.speed.saturating_sub(1) };
+        self.speed = next.min(SPEEDS.len() - 1);
+    }
+
+    /// Moves on by `nanos` of the watcher's time; true if something new is shown.
+    pub(super) fn tick(&mut self, nanos: u64) -> bool {
+        if self.motion != Motion::Playing {
+            return false;
+        }
+        let (times, over, _) = SPEEDS.get(self.speed).copied().unwrap_or((1, 1, ""));
+        let before = (self.position, self.clock);
+        self.clock = self.clock.saturating_add(nanos.saturating_mul(times) / over);
+        let mut target = self.position;
+        while target - self.position < PER_TICK {
+            let Some(next) = self.entries.time(target) else { break };
+            let last = target.checked_sub(1).and_then(|at| self.entries.time(at)).unwrap_or(next);
+            let due = next.min(last.saturating_add(IDLE));
+            if due > self.clock {
+                break;
+            }
+            // What was idle beyond the limit is left out.
+            self.clock += next - due;
+            target += 1;
+        }
+        let clock = self.clock;
+        self.fold_to(target);
+        self.clock = if target == self.entries.len { clock.min(self.range().1) } else { clock };
+        before != (self.position, self.clock)
+    }
+
+    /// Folds forward from the nearest known session.
+    fn fold_to(&mut self, target: usize) {
+        if target == self.entries.len {
+            self.position = target;
+            self.shown = None;
+            return;
+        }
+        let (mut at, mut session) = self.nearest(target);
+        while at < target {
+            if at + NEAR == target {
+                self.near = Some((at, session.clone()));
+            }
+            let Some((_, entry)) = self.entries.at(at) else { break };
+            session.push(entry);
+            at += 1;
+        }
+        self.position = at;
+        self.shown = Some(session);
+    }
+
+    /// Takes the session that needs the least folding to reach `target`.
+    fn nearest(&mut self, target: usize) -> (usize, Session) {
+        let last = self.checkpoints.partition_point(|(at, _)| *at <= target);
+        let kept = last.checked_sub(1).and_then(|at| self.checkpoints.get(at));
+        let near = self.near.as_ref().filter(|(at, _)| *at <= target);
+        let best = [kept, near].into_iter().flatten().max_by_key(|(at, _)| *at);
+        let reach = best.map_or(0, |(at, _)| *at);
+        match self.shown.take() {
+            Some(shown) if self.position <= target && self.position >= reach => (self.position, shown),
+            _ => best.cloned().unwrap_or_else(|| (0, self.empty.clone())),
+        }
+    }
+}

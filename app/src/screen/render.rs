@@ -1,0 +1,47 @@
+//! The screen without a terminal: for pictures in documents, and for tests.
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+
+use super::model::{Model, Msg};
+use super::update::update;
+use super::view::view;
+
+/// The screen as text, `columns` by `rows`, without spaces at line ends.
+#[must_use]
+pub fn render_text(model: &Model, columns: u16, rows: u16) -> String {
+    let cells = render(model, columns, rows);
+    let mut out = String::new();
+    for y in 0..cells.area.height {
+        let mut line = String::new();
+        let mut skip = 0;
+        for x in 0..cells.area.width {
+            let Some(cell) = cells.cell((x, y)) else { continue };
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            // A wide character takes the next cell with it.
+            skip = super::text::width(cell.symbol()).saturating_sub(1);
+            line.push_str(cell.symbol());
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// The screen's cells at a size.
+pub(super) fn render(model: &Model, columns: u16, rows: u16) -> Buffer {
+    let mut model = model.clone();
+    update(&mut model, Msg::Resize(columns, rows));
+    let mut cells = Buffer::default();
+    // The test backend cannot fail.
+    if let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows))
+        && terminal.draw(|frame| view(&model, frame)).is_ok()
+    {
+        cells = terminal.backend().buffer().clone();
+    }
+    cells
+}

@@ -1,0 +1,178 @@
+//! The terminal driver: the only part of the screen with a terminal and a clock.
+//!
+//! Owns: raw mode and the alternate screen (and giving the terminal back on
+//! return, error and panic), reading keys, ticks, when to draw.
+//! Must not: decide anything; [`update`] does.
+//!
+//! One thread on purpose: nobody else reads the terminal, and nothing is left
+//! reading it when the screen is gone. A key wakes the loop at once; what was
+//! recorded is taken at the next tick at the latest.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use crossterm::event::{self, Event};
+use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
+use crossterm::{cursor, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+use super::model::{Effect, Model, Msg};
+use super::update::update;
+use super::view::view;
+
+/// How the driver runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Time between two ticks; a frame is drawn at most as often.
+    pub tick: Duration,
+    /// Messages taken from the source between two frames at most, so that a
+    /// flood of events cannot lock the keys out.
+    pub batch: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { tick: Duration::from_millis(60), batch: 16 }
+    }
+}
+
+/// Shows the model until someone leaves; returns it as it then is.
+///
+/// `effects` gets everything that [`update`] asks for, `Quit` included (after
+/// which the screen closes) and `Copy` (which was already offered to the terminal).
+///
+/// # Errors
+/// If the terminal cannot be set up, read or drawn to. It is given back in any case.
+pub fn run(
+    mut model: Model,
+    source: &Receiver<Msg>,
+    mut effects: impl FnMut(&Effect),
+    options: Options,
+) -> io::Result<Model> {
+    let _guard = Guard::new()?;
+    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    let (columns, rows) = terminal::size()?;
+    update(&mut model, Msg::Resize(columns, rows));
+    let mut drawn = None;
+    let mut last = Instant::now();
+    loop {
+        let mut asked = keys(&mut model, options.tick.saturating_sub(last.elapsed()))?;
+        asked.extend(entries(&mut model, source, options.batch));
+        let elapsed = last.elapsed();
+        if elapsed >= options.tick {
+            last = Instant::now();
+            let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+            asked.extend(update(&mut model, Msg::Tick { elapsed }));
+        }
+        for effect in &asked {
+            if let Effect::Copy(text) = effect {
+                offer(text)?;
+            }
+            effects(effect);
+        }
+        if asked.contains(&Effect::Quit) {
+            return Ok(model);
+        }
+        if drawn != Some(model.revision()) {
+            terminal.draw(|frame| view(&model, frame))?;
+            drawn = Some(model.revision());
+        }
+    }
+}
+
+/// Waits for a key, then takes all there are.
+fn keys(model: &mut Model, wait: Duration) -> io::Result<Vec<Effect>> {
+    let mut asked = Vec::new();
+    let mut wait = wait;
+    // Bounded: a terminal that floods must not keep the screen from being drawn.
+    for _ in 0..256 {
+        if !event::poll(wait)? {
+            break;
+        }
+        wait = Duration::ZERO;
+        match event::read()? {
+            Event::Key(key) => asked.extend(update(model, Msg::Key(key))),
+            Event::Resize(columns, rows) => asked.extend(update(model, Msg::Resize(columns, rows))),
+            _ => {}
+        }
+    }
+    Ok(asked)
+}
+
+/// Takes what the source has. A source that is gone sends nothing; the screen stays.
+fn entries(model: &mut Model, source: &Receiver<Msg>, batch: usize) -> Vec<Effect> {
+    let mut asked = Vec::new();
+    for _ in 0..batch {
+        match source.try_recv() {
+            Ok(msg) => asked.extend(update(model, msg)),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+        }
+    }
+    asked
+}
+
+/// Puts text into the clipboard through the terminal (OSC 52). The text is
+/// base64, so nothing in it can reach the terminal as a command.
+fn offer(text: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    write!(out, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
+    out.flush()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let digit = (group >> (18 - 6 * at) & 63) as usize;
+            let digit = DIGITS.get(digit).copied().unwrap_or(b'=');
+            out.push(if at > chunk.len() { '=' } else { char::from(digit) });
+        }
+    }
+    out
+}
+
+type Hook = Box<dyn Fn(&std::panic::PanicHookInfo<'_>) + Sync + Send>;
+
+/// The terminal, to be given back however the screen ends.
+struct Guard {
+    before: Arc<Hook>,
+}
+
+impl Guard {
+    fn new() -> io::Result<Self> {
+        let before: Arc<Hook> = Arc::new(std::panic::take_hook());
+        let inner = Arc::clone(&before);
+        // A panic's message must not be printed into the alternate screen.
+        std::panic::set_hook(Box::new(move |info| {
+            give_back();
+            inner(info);
+        }));
+        let guard = Self { before };
+        terminal::enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
+        Ok(guard)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        give_back();
+        // Changing the hook while panicking would abort.
+        if !std::thread::panicking() {
+            let before = Arc::clone(&self.before);
+            std::panic::set_hook(Box::new(move |info| before(info)));
+        }
+    }
+}
+
+/// Best effort: there is nobody left to tell.
+fn give_back() {
+    let _ = execute!(io::stdout(), cursor::Show, LeaveAlternateScreen);
+    let _ = terminal::disable_raw_mode();
+}

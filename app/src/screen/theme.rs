@@ -1,0 +1,197 @@
+//! Colours. The only module of the screen that may name one.
+//!
+//! Owns: the semantic roles, the theme files and how they are read.
+//! Must not: know a pane. A view asks for a [`Role`] and gets a style.
+
+use std::collections::BTreeMap;
+
+use ratatui::style::{Color, Modifier, Style};
+
+macro_rules! roles {
+    ($($role:ident $name:literal $meaning:literal,)*) => {
+        /// What a piece of the screen means; a theme says how that looks.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Role { $(#[doc = $meaning] $role,)* }
+
+        impl Role {
+            /// Every role with its name in theme files.
+            pub const ALL: &'static [(Role, &'static str)] = &[$((Role::$role, $name),)*];
+        }
+    };
+}
+
+roles! {
+    Text "text" "Ordinary text, and the background.",
+    Muted "muted" "Less important: labels, units, ages.",
+    Faint "faint" "Least important: rulers, what is over.",
+    Strong "strong" "What the eye should find first.",
+    Accent "accent" "Names of things that can be opened.",
+    Title "title" "Title of a pane.",
+    TitleFocus "title-focus" "Title of the pane that has the keys.",
+    Border "border" "Frame of a pane.",
+    BorderFocus "border-focus" "Frame of the pane that has the keys.",
+    Selection "selection" "The selected row.",
+    Danger "danger" "Malicious, critical, not enforced.",
+    Warning "warning" "Suspicious, high; needs a look.",
+    Notice "notice" "Medium and low findings.",
+    Good "good" "Safe, verified, allowed, enforced.",
+    Denied "denied" "Refused by the policy.",
+    Decoy "decoy" "A decoy, or what touched one.",
+    Recording "recording" "The recording mark.",
+    Playhead "playhead" "Where on the timeline the screen stands.",
+    Density "density" "Events on the timeline.",
+    Key "key" "A key in the footer and the help.",
+    Degraded "degraded" "The machine is no security boundary.",
+    Toast "toast" "A passing message.",
+}
+
+/// Styles by role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Theme {
+    name: String,
+    styles: Vec<Style>,
+}
+
+/// A theme file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ThemeError {
+    /// Not TOML, or not of this shape.
+    #[error("theme {name} cannot be read: {why}")]
+    Shape {
+        /// Which theme.
+        name: String,
+        /// What the parser says.
+        why: String,
+    },
+    /// A role that does not exist.
+    #[error("theme {name} names an unknown role: {role}")]
+    Role {
+        /// Which theme.
+        name: String,
+        /// The role.
+        role: String,
+    },
+    /// A colour that does not exist.
+    #[error("theme {name}, role {role}: unknown colour {colour:?} (use a name, #rrggbb or 0-255)")]
+    Colour {
+        /// Which theme.
+        name: String,
+        /// The role.
+        role: String,
+        /// What was written.
+        colour: String,
+    },
+}
+
+/// The themes that are built in: name and file.
+pub const THEMES: &[(&str, &str)] = &[
+    ("dark", include_str!("../../../themes/dark.toml")),
+    ("light", include_str!("../../../themes/light.toml")),
+    ("mono", include_str!("../../../themes/mono.toml")),
+];
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// A built-in theme to start from.
+    #[serde(default)]
+    base: Option<String>,
+    #[serde(default)]
+    role: BTreeMap<String, Look>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Look {
+    fg: Option<String>,
+    bg: Option<String>,
+    bold: bool,
+    dim: bool,
+    italic: bool,
+    underline: bool,
+    reverse: bool,
+}
+
+impl Theme {
+    /// A built-in theme.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let (name, text) = THEMES.iter().find(|(known, _)| *known == name)?;
+        Self::parse(name, text).ok()
+    }
+
+    /// No colours at all: what `NO_COLOR` asks for.
+    #[must_use]
+    pub fn mono() -> Self {
+        Self::named("mono").unwrap_or_else(|| Self::plain("mono"))
+    }
+
+    /// Reads a theme file. Roles that it leaves out come from its `base`, or stay plain.
+    ///
+    /// # Errors
+    /// If it is no TOML of this shape, or names a role or colour that does not exist.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ThemeError> {
+        let file: File = toml::from_str(text)
+            .map_err(|e| ThemeError::Shape { name: name.into(), why: e.to_string() })?;
+        let mut theme = match file.base.as_deref() {
+            // A base of its own name would never end.
+            Some(base) if base != name => Self::named(base).ok_or_else(|| ThemeError::Shape {
+                name: name.into(),
+                why: format!("there is no built-in theme {base:?}"),
+            })?,
+            _ => Self::plain(name),
+        };
+        theme.name = name.to_owned();
+        for (role, look) in &file.role {
+            let style = look.style(name, role)?;
+            let slot = Role::ALL.iter().position(|(_, known)| known == role);
+            match slot.and_then(|at| theme.styles.get_mut(at)) {
+                Some(slot) => *slot = style,
+                None => return Err(ThemeError::Role { name: name.into(), role: role.clone() }),
+            }
+        }
+        Ok(theme)
+    }
+
+    fn plain(name: &str) -> Self {
+        Self { name: name.to_owned(), styles: vec![Style::new(); Role::ALL.len()] }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How a role looks.
+    #[must_use]
+    pub fn style(&self, role: Role) -> Style {
+        self.styles.get(role as usize).copied().unwrap_or_default()
+    }
+}
+
+impl Look {
+    fn style(&self, theme: &str, role: &str) -> Result<Style, ThemeError> {
+        let colour = |text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => text.parse::<Color>().map(Some).map_err(|_| ThemeError::Colour {
+                name: theme.into(),
+                role: role.into(),
+                colour: text.clone(),
+            }),
+        };
+        let mut style = Style { fg: colour(&self.fg)?, bg: colour(&self.bg)?, ..Style::new() };
+        for (on, modifier) in [
+            (self.bold, Modifier::BOLD),
+            (self.dim, Modifier::DIM),
+            (self.italic, Modifier::ITALIC),
+            (self.underline, Modifier::UNDERLINED),
+            (self.reverse, Modifier::REVERSED),
+        ] {
+            if on {
+                style = style.add_modifier(modifier);
+            }
+        }
+        Ok(style)
+    }
+}

@@ -1,0 +1,192 @@
+//! Every change of the model, as a pure function of model and message.
+//!
+//! Owns: what messages do to the model. Keys are in [`super::act`].
+//! Must not: read a clock, touch a terminal or draw. The size comes with a
+//! resize, time with a tick.
+
+use belljar_event::{Decoys, Fact};
+use belljar_recorder::{Entry, Integrity};
+
+use super::act;
+use super::layout::{Layout, inner};
+use super::model::{Effect, List, Model, Msg, Pane, Toast};
+use super::overlay;
+use super::player::{Motion, SECOND};
+use super::rows::{Facts, Moment, RowKey, Rows};
+
+/// Applies a message; returns what the owner of the screen has to do.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    match msg {
+        Msg::Key(event) => {
+            let effects = act::key(model, &event);
+            refresh(model);
+            return effects;
+        }
+        Msg::Resize(columns, rows) => {
+            relayout(model, columns, rows);
+            refresh(model);
+        }
+        Msg::Tick { elapsed } => tick(model, elapsed),
+        Msg::Entries(entries) => take(model, entries),
+        Msg::Status(status) => {
+            if model.status != status {
+                model.status = status;
+                model.revision += 1;
+            }
+        }
+        Msg::Stage(text) => {
+            model.stage = (!text.is_empty()).then_some((text, 0));
+            model.revision += 1;
+        }
+        Msg::SourceEnded(end) => {
+            ended(model, end);
+            refresh(model);
+        }
+        Msg::Failed(failure) => {
+            model.failure = Some(failure);
+            model.leaving = false;
+            refresh(model);
+        }
+        Msg::Stop => return vec![Effect::Quit],
+    }
+    Vec::new()
+}
+
+fn take(model: &mut Model, entries: Vec<Entry>) {
+    for entry in &entries {
+        model.density.add(entry.at());
+        if let Fact::Decoys(Decoys { decoys }) = &entry.event().fact {
+            let paths = decoys.iter().take(1000).map(|decoy| decoy.path.bytes());
+            model.home = home_of(paths).or(model.home.take());
+        }
+    }
+    model.stale |= !entries.is_empty();
+    model.player.append(entries);
+}
+
+/// The home folder that most decoys lie in: `/root` or `/home/NAME`.
+fn home_of<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
+    let mut homes: std::collections::BTreeMap<&[u8], usize> = Default::default();
+    for path in paths {
+        let names = path.strip_prefix(b"/home/");
+        let home = match names.and_then(|rest| rest.iter().position(|byte| *byte == b'/')) {
+            Some(length @ 1..) => path.get(..b"/home/".len() + length),
+            _ => path.starts_with(b"/root/").then_some(b"/root".as_slice()),
+        };
+        if let Some(home) = home {
+            *homes.entry(home).or_default() += 1;
+        }
+    }
+    homes.into_iter().max_by_key(|(_, count)| *count).map(|(home, _)| home.to_vec())
+}
+
+fn tick(model: &mut Model, elapsed: u64) {
+    let mut changed = model.player.tick(elapsed);
+    if model.player.motion() == Motion::Playing && model.player.position() == model.player.len() {
+        // Caught up with the run, or at the end of the trace.
+        match (model.is_open(), model.is_live()) {
+            (true, true) => model.player.set_motion(Motion::Following),
+            (false, _) => model.player.set_motion(Motion::Paused),
+            (true, false) => {}
+        }
+        changed = true;
+    }
+    if let Some((_, waited)) = &mut model.stage {
+        let before = *waited / SECOND;
+        *waited = waited.saturating_add(elapsed);
+        changed |= before != *waited / SECOND;
+    }
+    if let Some(toast) = &mut model.toast {
+        toast.left = toast.left.saturating_sub(elapsed);
+        if toast.left == 0 {
+            model.toast = None;
+            changed = true;
+        }
+    }
+    if changed || model.stale {
+        refresh(model);
+    }
+}
+
+fn ended(model: &mut Model, end: Integrity) {
+    if model.player.motion() == Motion::Following {
+        model.player.set_motion(Motion::Paused);
+    }
+    if !end.is_complete() {
+        toast(model, "the trace ends too early: its good part is shown");
+    }
+    model.stage = None;
+    model.interrupted = false;
+    model.leaving = false;
+    model.ended = Some(end);
+}
+
+/// Shows a message for a few seconds.
+pub(super) fn toast(model: &mut Model, text: impl Into<String>) {
+    model.toast = Some(Toast { text: text.into(), left: 4 * SECOND });
+    model.revision += 1;
+}
+
+/// Places everything anew, after a resize or when focus or overlay changed.
+pub(super) fn relayout(model: &mut Model, columns: u16, rows: u16) {
+    model.layout = Layout::new(columns, rows, model.focus, model.overlay.is_some());
+}
+
+/// Computes everything that is shown from the session at the playhead.
+pub(super) fn refresh(model: &mut Model) {
+    let area = model.layout.area;
+    relayout(model, area.width, area.height);
+    model.facts = Facts::of(&model.player, model.ended.as_ref());
+    let moment =
+        Moment { now: model.player.now(), over: model.facts.over, keep: selected_process(model) };
+    model.rows = Rows::of(model.player.session(), moment, model.home.as_deref(), &model.folds);
+    settle(model);
+    if let Some(mut open) = model.overlay.take() {
+        (open.title, open.lines) = overlay::content(model, &open.kind);
+        let rows = usize::from(inner(model.layout.overlay).height);
+        open.offset = open.offset.min(open.lines.len().saturating_sub(rows));
+        model.overlay = Some(open);
+    }
+    model.stale = false;
+    model.revision += 1;
+}
+
+fn selected_process(model: &Model) -> Option<u64> {
+    match model.list(Pane::Processes)?.key {
+        Some(RowKey::Process(key)) => Some(key),
+        _ => None,
+    }
+}
+
+/// Finds each selection again; the selected row stays where it was on the screen.
+fn settle(model: &mut Model) {
+    let mut lists = std::mem::take(&mut model.lists);
+    for (list, pane) in lists.iter_mut().zip(Pane::ALL) {
+        let rows = model.layout.rows_of(pane);
+        let len = model.rows.len(pane);
+        if let Some(key) = &list.key {
+            let found = (0..len).find(|at| model.rows.key(pane, *at) == Some(key));
+            let index = found.unwrap_or(list.index.min(len.saturating_sub(1)));
+            list.offset = (list.offset + index).saturating_sub(list.index);
+            list.index = index;
+        } else {
+            (list.index, list.offset) = (0, 0);
+        }
+        window(list, len, rows);
+    }
+    model.lists = lists;
+    let rows = model.layout.rows_of(Pane::Output);
+    let last = model.rows.output.len().saturating_sub(rows);
+    if !model.output.held || model.output.offset >= last {
+        model.output.offset = last;
+        model.output.held = false;
+    }
+}
+
+/// Keeps the selected row in the window and the window full.
+pub(super) fn window(list: &mut List, len: usize, rows: usize) {
+    list.index = list.index.min(len.saturating_sub(1));
+    let last = len.saturating_sub(rows.max(1));
+    let lowest = (list.index + 1).saturating_sub(rows.max(1));
+    list.offset = list.offset.clamp(lowest, list.index.max(lowest)).min(last.max(lowest));
+}

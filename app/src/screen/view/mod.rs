@@ -1,0 +1,137 @@
+//! The picture, as a pure function of the model. One file a pane.
+//!
+//! ```text
+//!  belljar  label · command                  ● rec 0:07.4  1,284 ev/s  lost 0   header
+//!  ▲ WARNING  2 findings  ◆ enforced  qemu · kvm
+//! ╭ processes ───────╮╭ files ──────────╮╭ network ─────────╮
+//! │                  ││                 ││                  │
+//! ╰──────────────────╯╰─────────────────╯╰──────────────────╯
+//! ╭ findings, or output ────────────────────────────────────╮
+//! ╰─────────────────────────────────────────────────────────╯
+//!  0:00 ▁▂▇▅▂▁▁▲▁▁ 0:07                          following ●                     timeline
+//!  Enter open  Tab pane  space play/pause                                        footer
+//! ```
+//! Owns: drawing. Must not: change the model, name a colour, or show guest text
+//! that was not escaped where the rows were made.
+
+mod files;
+mod findings;
+mod footer;
+mod header;
+mod network;
+mod output;
+mod overlay;
+mod paint;
+mod processes;
+mod timeline;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::layout::inner;
+use super::model::{Model, Pane};
+use super::text::grouped;
+use super::theme::Role;
+use super::verdict;
+use paint::Paint;
+
+/// Draws the whole screen.
+pub fn view(model: &Model, frame: &mut Frame<'_>) {
+    let mut paint = Paint::new(frame.buffer_mut(), &model.setup.theme);
+    paint.ground();
+    if model.layout.tiny {
+        too_small(model, &mut paint);
+        return;
+    }
+    header::draw(model, &mut paint);
+    if let Some(row) = model.layout.tabs {
+        tabs(model, row, &mut paint);
+    }
+    for (pane, rect) in &model.layout.panes {
+        draw_pane(model, *pane, *rect, &mut paint);
+    }
+    if let Some(failure) = &model.failure {
+        overlay::failure(model, failure, &mut paint);
+    } else if let Some(open) = &model.overlay {
+        overlay::draw(model, open, &mut paint);
+    }
+    timeline::draw(model, model.layout.timeline, &mut paint);
+    footer::draw(model, model.layout.footer, &mut paint);
+}
+
+fn too_small(model: &Model, paint: &mut Paint<'_>) {
+    let standing = verdict::standing(model.facts.verdict, model.facts.over);
+    let row = Rect { height: model.layout.area.height.min(1), ..model.layout.area };
+    let text = format!("{} {} · enlarge the terminal", standing.glyph, standing.word);
+    paint.spans(row, &[(standing.role, text)]);
+}
+
+fn draw_pane(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
+    let title = match count(model, pane) {
+        Some(count) => format!("{} {count}", pane.title()),
+        None => pane.title().to_owned(),
+    };
+    paint.frame(rect, &title, model.focus == pane);
+    let rect = inner(rect);
+    if model.rows.len(pane) == 0 {
+        empty(model, pane, rect, paint);
+        return;
+    }
+    match pane {
+        Pane::Processes => processes::draw(model, rect, paint),
+        Pane::Files => files::draw(model, rect, paint),
+        Pane::Network => network::draw(model, rect, paint),
+        Pane::Findings => findings::draw(model, rect, paint),
+        Pane::Output => output::draw(model, rect, paint),
+        Pane::Timeline => {}
+    }
+}
+
+/// The number behind a pane's title.
+fn count(model: &Model, pane: Pane) -> Option<String> {
+    let counts = &model.facts.counts;
+    match pane {
+        Pane::Processes if counts.processes > 0 => {
+            Some(format!("{} · {} running", grouped(counts.processes), grouped(counts.running)))
+        }
+        Pane::Files if counts.files > 0 => Some(grouped(counts.files)),
+        Pane::Network if !model.rows.network.is_empty() => Some(grouped(model.rows.network.len() as u64)),
+        Pane::Findings if counts.findings > 0 => Some(grouped(counts.findings)),
+        _ => None,
+    }
+}
+
+/// No dead ends: an empty pane says what it waits for.
+fn empty(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
+    let text = match (&model.stage, pane) {
+        (Some((stage, waited)), _) => header::stage(stage, *waited),
+        (None, Pane::Processes) => "no process yet".to_owned(),
+        (None, Pane::Files) => "no file touched yet".to_owned(),
+        (None, Pane::Network) => "nothing wanted out yet".to_owned(),
+        (None, Pane::Findings) => "no finding".to_owned(),
+        (None, Pane::Output | Pane::Timeline) => "nothing written yet".to_owned(),
+    };
+    paint.spans(Rect { height: rect.height.min(1), ..rect }, &[(Role::Muted, format!(" {text}"))]);
+}
+
+/// One row that names all panes, where only one of them is visible.
+fn tabs(model: &Model, row: Rect, paint: &mut Paint<'_>) {
+    let mut spans = vec![(Role::Muted, " ".to_owned())];
+    let visible = model.layout.panes.first().map(|(pane, _)| *pane);
+    let compact = row.width < 72;
+    for pane in Pane::ALL {
+        let here = Some(pane) == visible && model.focus != Pane::Timeline || pane == model.focus;
+        let role = if here { Role::TitleFocus } else { Role::Title };
+        let name = if compact { pane.title().get(..4).unwrap_or(pane.title()) } else { pane.title() };
+        let count = match pane {
+            Pane::Findings if model.facts.counts.findings > 0 => {
+                format!(" {}", grouped(model.facts.counts.findings))
+            }
+            _ => String::new(),
+        };
+        let text = if here { format!("[{name}{count}]") } else { format!(" {name}{count} ") };
+        spans.push((role, text));
+        spans.push((Role::Muted, " ".to_owned()));
+    }
+    paint.spans(row, &spans);
+}

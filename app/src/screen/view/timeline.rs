@@ -1,0 +1,83 @@
+//! Density of events, findings, and where the screen stands.
+
+use ratatui::layout::Rect;
+
+use super::paint::Paint;
+use crate::screen::model::{Model, Pane};
+use crate::screen::player::Motion;
+use crate::screen::text::{clock, width};
+use crate::screen::theme::Role;
+use crate::screen::verdict;
+
+const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+
+pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
+    let (first, last) = model.player.range();
+    let focused = model.focus == Pane::Timeline;
+    let role = if focused { Role::TitleFocus } else { Role::Muted };
+    let head = format!(" {}0:00 ", if focused { "▸ " } else { "" });
+    let tail = format!(" {}  {} ", clock(last - first), motion(model));
+    let used = width(&head) + width(&tail);
+    let cells = usize::from(row.width).saturating_sub(used);
+    paint.spans(row, &[(role, head.clone())]);
+    let strip = Rect {
+        x: row.x.saturating_add(u16::try_from(width(&head)).unwrap_or(u16::MAX)),
+        width: u16::try_from(cells).unwrap_or(0),
+        ..row
+    };
+    let end = Rect {
+        x: strip.x.saturating_add(strip.width),
+        width: row.right().saturating_sub(strip.right()),
+        ..row
+    };
+    paint.spans(end, &[(role, tail)]);
+    if cells == 0 || strip.intersection(row).is_empty() {
+        return;
+    }
+    bars(model, strip, paint);
+    if model.player.len() > 0 {
+        let head = place(model.player.now(), first, last, cells);
+        paint.touch(strip.x + head, strip.y, Role::Playhead);
+    }
+}
+
+fn motion(model: &Model) -> &'static str {
+    match model.player.motion() {
+        Motion::Following => "following ●",
+        Motion::Playing => "playing ▶",
+        Motion::Paused => "paused ❚❚",
+    }
+}
+
+/// The strip, finding marks in place of the bars below them.
+fn bars(model: &Model, strip: Rect, paint: &mut Paint<'_>) {
+    let (first, last) = model.player.range();
+    let cells = usize::from(strip.width);
+    let mut spans: Vec<(Role, String)> = model
+        .density
+        .bars(last, cells)
+        .into_iter()
+        .map(|height| (Role::Density, BARS.get(usize::from(height)).copied().unwrap_or(" ").to_owned()))
+        .collect();
+    let mut worst = vec![None; cells];
+    for finding in model.player.tip().findings() {
+        let at = usize::from(place(finding.at, first, last, cells));
+        if let Some(slot) = worst.get_mut(at) {
+            *slot = (*slot).max(Some(finding.rule.severity));
+        }
+    }
+    for (span, severity) in spans.iter_mut().zip(worst) {
+        if let Some(severity) = severity {
+            let mark = verdict::severity(severity);
+            *span = (mark.role, mark.glyph.to_owned());
+        }
+    }
+    paint.spans(strip, &spans);
+}
+
+/// The cell of a time.
+fn place(time: u64, first: u64, last: u64, cells: usize) -> u16 {
+    let total = u128::from(last.saturating_sub(first)) + 1;
+    let at = u128::from(time.saturating_sub(first)) * cells as u128 / total;
+    u16::try_from(at.min(cells.saturating_sub(1) as u128)).unwrap_or(0)
+}

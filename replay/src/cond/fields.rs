@@ -1,0 +1,222 @@
+//! Every field that a condition can name: one table with name, type and meaning.
+//!
+//! Owns: [`Field`], [`FIELDS`], the types of fields. The parser, the type
+//! check, help and docs are made from this table.
+//! Must not: know where a value comes from (see [`super::Subject`]).
+
+use std::fmt;
+
+/// What kind of value a field has, and so what it may be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// True or false.
+    Bool,
+    /// A signed number.
+    Int,
+    /// Bytes, compared exactly.
+    Text,
+    /// An event type: the name of a system call or of an event kind.
+    EventType,
+    /// A host name, compared without regard to ASCII case.
+    Name,
+    /// A host name whose `in` also matches every parent domain.
+    Domain,
+    /// An IPv4 or IPv6 address; may also be compared with a network (`10.0.0.0/8`).
+    Ip,
+}
+
+impl Type {
+    /// How messages and help call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "a boolean",
+            Self::Int => "a number",
+            Self::Text => "text",
+            Self::EventType => "an event type",
+            Self::Name => "a host name",
+            Self::Domain => "a domain",
+            Self::Ip => "an address",
+        }
+    }
+
+    /// True for the types whose values are bytes.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        matches!(
+            self,
+            Self::Text | Self::EventType | Self::Name | Self::Domain
+        )
+    }
+}
+
+/// One row of [`FIELDS`].
+#[derive(Clone, Copy, Debug)]
+pub struct FieldInfo {
+    /// The field; an indexed one with index 0.
+    pub field: Field,
+    /// Its name as written, without an index.
+    pub name: &'static str,
+    /// True if it is written with an index: `proc.aname[2]`.
+    pub indexed: bool,
+    /// Its type.
+    pub kind: Type,
+    /// One line for help and docs.
+    pub doc: &'static str,
+}
+
+macro_rules! fields {
+    (
+        plain { $($variant:ident $name:literal $kind:ident $doc:literal,)* }
+        indexed { $($ivariant:ident $iname:literal $ikind:ident $idoc:literal,)* }
+    ) => {
+        /// A field of an event. Its name, type and meaning stand in [`FIELDS`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Field {
+            $(#[doc = $doc] $variant,)*
+            $(#[doc = $idoc] $ivariant(u8),)*
+        }
+
+        /// Every field.
+        pub const FIELDS: &[FieldInfo] = &[
+            $(FieldInfo { field: Field::$variant, name: $name, indexed: false, kind: Type::$kind, doc: $doc },)*
+            $(FieldInfo { field: Field::$ivariant(0), name: $iname, indexed: true, kind: Type::$ikind, doc: $idoc },)*
+        ];
+
+        impl Field {
+            /// The name as written, without an index.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* $(Self::$ivariant(_) => $iname,)* }
+            }
+
+            /// The type of its values.
+            #[must_use]
+            pub fn kind(self) -> Type {
+                match self { $(Self::$variant => Type::$kind,)* $(Self::$ivariant(_) => Type::$ikind,)* }
+            }
+
+            /// The index of an indexed field.
+            #[must_use]
+            pub fn index(self) -> Option<u8> {
+                match self { $(Self::$variant => None,)* $(Self::$ivariant(index) => Some(index),)* }
+            }
+
+            /// The same field with this index; unchanged where it has none.
+            #[must_use]
+            pub fn at(self, index: u8) -> Self {
+                match self { $(Self::$variant => self,)* $(Self::$ivariant(_) => Self::$ivariant(index),)* }
+            }
+        }
+    };
+}
+
+fields! {
+    plain {
+        EvtType "evt.type" EventType "System call name (`openat`, `connect`) or, where the event is no call, kind name (`flow`, `dns`, `decision`).",
+        EvtNum "evt.num" Int "The event's number in the trace, from 0.",
+        EvtRawTime "evt.rawtime" Int "Guest time in nanoseconds since its boot.",
+        EvtRawRes "evt.rawres" Int "The value that the call returned; negative: errno.",
+        EvtRes "evt.res" Text "`SUCCESS`, or the errno's name: `ENOENT`, `EPERM`, `ECONNREFUSED`.",
+        EvtFailed "evt.failed" Bool "The call failed, or was refused. Absent where the event is no call.",
+        EvtIsOpenRead "evt.is_open_read" Bool "An open that asks for reading.",
+        EvtIsOpenWrite "evt.is_open_write" Bool "An open that asks for writing.",
+        EvtIsOpenCreate "evt.is_open_create" Bool "An open that may create the file.",
+        EvtArgFlags "evt.arg.flags" Text "Flags of an open by name: `O_WRONLY|O_CREAT|O_TRUNC`.",
+        EvtArgMode "evt.arg.mode" Int "Mode of an open that creates, or of chmod, mkdir, mknod.",
+        EvtArgValue "evt.arg.value" Int "First plain argument after the paths of a change (mode, flags, length).",
+        ThreadTid "thread.tid" Int "Thread id in the guest.",
+        ProcPid "proc.pid" Int "Process id in the guest.",
+        ProcPpid "proc.ppid" Int "Parent's process id.",
+        ProcName "proc.name" Text "Base name of the program that runs (not the changeable thread name).",
+        ProcExe "proc.exe" Text "First argument (argv[0]).",
+        ProcExePath "proc.exepath" Text "Kernel-resolved program; for a script its interpreter.",
+        ProcScript "proc.script" Text "Kernel-resolved script file, where a script was executed.",
+        ProcCmdline "proc.cmdline" Text "Program base name and arguments, joined by spaces.",
+        ProcArgs "proc.args" Text "Arguments after the first, joined by spaces.",
+        ProcCwd "proc.cwd" Text "Working directory at exec.",
+        ProcPname "proc.pname" Text "Parent's program base name.",
+        ProcPcmdline "proc.pcmdline" Text "Parent's program base name and arguments.",
+        ProcPexePath "proc.pexepath" Text "Parent's kernel-resolved program.",
+        ProcAname "proc.aname" Text "Program base name of any ancestor.",
+        ProcAcmdline "proc.acmdline" Text "Program base name and arguments of any ancestor.",
+        ProcAexePath "proc.aexepath" Text "Kernel-resolved program of any ancestor.",
+        ProcApid "proc.apid" Int "Process id of any ancestor.",
+        ProcStdinType "proc.stdin.type" Text "What descriptor 0 was at exec: `closed`, `file`, `device`, `pipe`, `unix`, `net`, `other`.",
+        ProcStdoutType "proc.stdout.type" Text "What descriptor 1 was at exec.",
+        ProcStderrType "proc.stderr.type" Text "What descriptor 2 was at exec.",
+        ProcStdioNet "proc.stdio_net" Bool "A network socket is one of descriptors 0, 1, 2, since exec or by a later dup.",
+        ProcExeUnlinked "proc.exe_unlinked" Bool "The program has no name any more (memfd, or deleted).",
+        UserUid "user.uid" Int "Effective user id.",
+        FdNum "fd.num" Int "Descriptor number.",
+        FdName "fd.name" Text "Resolved path, or `address:port`, or a unix socket's path.",
+        FdDirectory "fd.directory" Text "Folder of `fd.name`, for files.",
+        FdFilename "fd.filename" Text "Base name of `fd.name`, for files.",
+        FdType "fd.type" Text "`file`, `directory`, `ipv4`, `ipv6`, `unix`.",
+        FdTypechar "fd.typechar" Text "`f` file, `d` folder, `4` IPv4, `6` IPv6, `u` unix socket.",
+        FdL4proto "fd.l4proto" Text "`tcp` or `udp`.",
+        FdSport "fd.sport" Int "Server port: the remote one of a connection out, the own one of a bind.",
+        FdRip "fd.rip" Ip "Remote address, as the payload gave it; for a flow by name, the address the host dialled.",
+        FdSip "fd.sip" Ip "Server address: the remote one of a connection out, the own one of a bind.",
+        FsPathName "fs.path.name" Text "The path a file call works on, resolved as far as known; the first, of two.",
+        FsPathSource "fs.path.source" Text "First path of a rename or link.",
+        FsPathTarget "fs.path.target" Text "Second path of a rename or link.",
+        PathDecoy "path.decoy" Bool "A path of the event is a decoy laid out before the start.",
+        PathDecoyKind "path.decoy.kind" Text "What the decoy pretends to be: `ssh key`, `npm token`.",
+        PathCredential "path.credential" Bool "A path of the event is one where real credentials would be, whether it exists or not.",
+        NetName "net.name" Name "Host name of a flow, a connect or a lookup.",
+        NetDomain "net.domain" Domain "Like `net.name`, but `in` also matches every parent domain.",
+        NetDirect "net.direct" Bool "A connect, send or flow to an address outside the guest that no lookup led to.",
+        NetRefused "net.refused" Bool "Refused by the guest's kernel, by policy, or because of the address's range. Lookups have `dns.refused`.",
+        NetAction "net.action" Text "What was decided: `allow`, `deny`, `ask`, `kill`.",
+        NetBy "net.by" Text "The policy line, or the range, that decided.",
+        DnsName "dns.name" Name "The name asked for, of a lookup.",
+        DnsRefused "dns.refused" Bool "The lookup was answered `no such name` by policy.",
+        PhaseName "phase.name" Text "The phase of the run: `install`, `run`.",
+    }
+    indexed {
+        ProcAnameAt "proc.aname" Text "Program base name of the ancestor so many generations up: 0 itself, 1 parent.",
+        ProcAcmdlineAt "proc.acmdline" Text "Program base name and arguments of the ancestor so many generations up.",
+        ProcAexePathAt "proc.aexepath" Text "Kernel-resolved program of the ancestor so many generations up.",
+        ProcApidAt "proc.apid" Int "Process id of the ancestor so many generations up.",
+        EvtArgAt "evt.arg" Int "Raw argument of a guarded call, by position.",
+    }
+}
+
+/// Other names that Falco users write, and the field they mean here.
+pub const ALIASES: &[(&str, Field)] = &[
+    ("fd.ip", Field::FdSip),
+    ("fd.port", Field::FdSport),
+    ("fd.rport", Field::FdSport),
+    ("fd.rip.name", Field::NetName),
+    ("fd.sip.name", Field::NetName),
+    ("fd.proto", Field::FdL4proto),
+    ("fd.rproto", Field::FdL4proto),
+];
+
+/// The largest index that an indexed field takes.
+pub const MAX_INDEX: u8 = 31;
+
+impl Field {
+    /// The field of this name; `indexed` if an index follows.
+    #[must_use]
+    pub fn named(name: &str, indexed: bool) -> Option<Self> {
+        FIELDS
+            .iter()
+            .find(|row| row.name == name && row.indexed == indexed)
+            .map(|row| row.field)
+            .or_else(|| {
+                let alias = ALIASES.iter().find(|(alias, _)| *alias == name && !indexed);
+                alias.map(|(_, field)| *field)
+            })
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index() {
+            Some(index) => write!(f, "{}[{index}]", self.name()),
+            None => f.write_str(self.name()),
+        }
+    }
+}

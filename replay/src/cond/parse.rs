@@ -1,0 +1,448 @@
+//! Text to syntax tree: Falco's condition grammar, by recursive descent.
+//!
+//! Owns: words, quotes, operators, precedence, limits on size and depth.
+//! Must not: look at types or resolve names (see `compile`).
+//!
+//! The grammar depends on its context (`<` may begin an operator or stand in a
+//! bare word), so there is no separate lexer.
+
+use std::borrow::Cow;
+
+use super::error::{CondError, WORD, shown};
+use super::fields::{ALIASES, FIELDS, Field, MAX_INDEX};
+
+/// The longest condition, in bytes.
+pub(super) const MAX_SOURCE: usize = 64 << 10;
+/// The deepest nesting of parentheses.
+pub(super) const MAX_DEPTH: usize = 64;
+
+/// A comparison operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Equal,
+    Differs,
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
+    In,
+    Intersects,
+    Contains,
+    ContainsFold,
+    StartsWith,
+    EndsWith,
+    Glob,
+    GlobFold,
+    Regex,
+    PathMatch,
+    Exists,
+}
+
+/// Every operator as written; a longer sign stands before its own beginning.
+pub(super) const OPS: &[(&str, Op)] = &[
+    ("==", Op::Equal),
+    ("!=", Op::Differs),
+    ("<=", Op::AtMost),
+    (">=", Op::AtLeast),
+    ("=", Op::Equal),
+    ("<", Op::Less),
+    (">", Op::Greater),
+    ("in", Op::In),
+    ("intersects", Op::Intersects),
+    ("contains", Op::Contains),
+    ("icontains", Op::ContainsFold),
+    ("startswith", Op::StartsWith),
+    ("endswith", Op::EndsWith),
+    ("glob", Op::Glob),
+    ("iglob", Op::GlobFold),
+    ("regex", Op::Regex),
+    ("pmatch", Op::PathMatch),
+    ("exists", Op::Exists),
+];
+
+impl Op {
+    pub(super) fn name(self) -> &'static str {
+        OPS.iter()
+            .rev()
+            .find(|(_, op)| *op == self)
+            .map_or("?", |(name, _)| name)
+    }
+
+    fn takes_list(self) -> bool {
+        matches!(self, Self::In | Self::Intersects | Self::PathMatch)
+    }
+}
+
+/// A literal or a name, and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Word<'s> {
+    pub(super) text: Cow<'s, str>,
+    pub(super) at: usize,
+    pub(super) quoted: bool,
+}
+
+/// What a field is compared with.
+#[derive(Clone, Debug)]
+pub(super) enum Operand<'s> {
+    None,
+    One(Word<'s>),
+    Many(Vec<Word<'s>>),
+}
+
+/// The syntax tree.
+#[derive(Clone, Debug)]
+pub(super) enum Expr<'s> {
+    Or(Vec<Expr<'s>>),
+    And(Vec<Expr<'s>>),
+    Not(Box<Expr<'s>>),
+    /// A macro's name.
+    Name(Word<'s>),
+    /// A boolean field by itself.
+    Flag {
+        field: Field,
+        at: usize,
+    },
+    Test {
+        field: Field,
+        at: usize,
+        op: Op,
+        operand: Operand<'s>,
+    },
+}
+
+type Result<T> = std::result::Result<T, CondError>;
+
+/// Parses a whole condition.
+pub(super) fn parse(source: &str) -> Result<Expr<'_>> {
+    if source.len() > MAX_SOURCE {
+        let message = format!("the condition is longer than {MAX_SOURCE} bytes");
+        return Err(CondError::new(source, MAX_SOURCE, message));
+    }
+    let mut parser = Parser { source, at: 0 };
+    let expr = parser.any(0)?;
+    parser.space();
+    if !parser.rest().is_empty() {
+        return Err(parser.unexpected("`and`, `or` or the end of the condition"));
+    }
+    Ok(expr)
+}
+
+struct Parser<'s> {
+    source: &'s str,
+    at: usize,
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '.'
+}
+
+fn is_bare(c: char) -> bool {
+    !c.is_whitespace() && !matches!(c, '(' | ')' | ',' | '=' | '"' | '\'')
+}
+
+impl<'s> Parser<'s> {
+    fn rest(&self) -> &'s str {
+        self.source.get(self.at..).unwrap_or_default()
+    }
+
+    fn error(&self, at: usize, message: impl Into<String>) -> CondError {
+        CondError::new(self.source, at, message)
+    }
+
+    fn unexpected(&self, wanted: &str) -> CondError {
+        let found = match self.rest().chars().next() {
+            Some(c) => format!("`{}`", c.escape_debug()),
+            None => "the end".into(),
+        };
+        self.error(self.at, format!("expected {wanted}, found {found}"))
+    }
+
+    fn space(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    /// Takes as many characters as `wanted` accepts.
+    fn take(&mut self, wanted: fn(char) -> bool) -> &'s str {
+        let rest = self.rest();
+        let end = rest.find(|c| !wanted(c)).unwrap_or(rest.len());
+        self.at += end;
+        rest.get(..end).unwrap_or_default()
+    }
+
+    /// Takes this sign if it comes next.
+    fn sign(&mut self, sign: &str) -> bool {
+        self.space();
+        let here = self.rest().starts_with(sign);
+        if here {
+            self.at += sign.len();
+        }
+        here
+    }
+
+    /// True if this keyword comes next.
+    fn at_keyword(&mut self, word: &str) -> bool {
+        self.space();
+        self.rest()
+            .strip_prefix(word)
+            .is_some_and(|rest| !rest.starts_with(is_name))
+    }
+
+    fn keyword(&mut self, word: &str) -> bool {
+        let here = self.at_keyword(word);
+        if here {
+            self.at += word.len();
+        }
+        here
+    }
+
+    fn any(&mut self, depth: usize) -> Result<Expr<'s>> {
+        let mut all = vec![self.all(depth)?];
+        while self.keyword("or") {
+            all.push(self.all(depth)?);
+        }
+        Ok(single(all, Expr::Or))
+    }
+
+    fn all(&mut self, depth: usize) -> Result<Expr<'s>> {
+        let mut all = vec![self.factor(depth)?];
+        while self.keyword("and") {
+            all.push(self.factor(depth)?);
+        }
+        Ok(single(all, Expr::And))
+    }
+
+    fn factor(&mut self, depth: usize) -> Result<Expr<'s>> {
+        let mut negated = false;
+        while self.keyword("not") {
+            negated = !negated;
+        }
+        let expr = self.primary(depth)?;
+        Ok(if negated {
+            Expr::Not(Box::new(expr))
+        } else {
+            expr
+        })
+    }
+
+    fn primary(&mut self, depth: usize) -> Result<Expr<'s>> {
+        self.space();
+        let at = self.at;
+        if self.sign("(") {
+            if depth >= MAX_DEPTH {
+                return Err(self.error(at, format!("nested deeper than {MAX_DEPTH} parentheses")));
+            }
+            let inner = self.any(depth + 1)?;
+            if !self.sign(")") {
+                let message = "this parenthesis is never closed";
+                return Err(if self.rest().is_empty() {
+                    self.error(at, message)
+                } else {
+                    self.unexpected("`and`, `or` or `)`")
+                });
+            }
+            return Ok(inner);
+        }
+        let name = self.take(is_name);
+        if name.is_empty() || ["and", "or", "in"].contains(&name) {
+            self.at = at;
+            return Err(self.unexpected("a field, a macro, `not` or `(`"));
+        }
+        if !name.contains('.') {
+            return self.name(Word {
+                text: name.into(),
+                at,
+                quoted: false,
+            });
+        }
+        let field = self.field(name, at)?;
+        self.test(field, at)
+    }
+
+    fn name(&mut self, word: Word<'s>) -> Result<Expr<'s>> {
+        let after = self.at;
+        if let Ok(Some(op)) = self.operator() {
+            let message = format!(
+                "`{}` stands before `{}` but is no field",
+                shown(&word.text, WORD),
+                op.name()
+            );
+            return Err(self.error(word.at, message).near(&word.text, field_names()));
+        }
+        self.at = after;
+        Ok(Expr::Name(word))
+    }
+
+    fn field(&mut self, name: &'s str, at: usize) -> Result<Field> {
+        let indexed = self.rest().starts_with('[');
+        let Some(field) = Field::named(name, indexed) else {
+            let message = match Field::named(name, !indexed) {
+                Some(_) if indexed => format!("`{name}` takes no index"),
+                Some(_) => format!("`{name}` needs an index, such as `{name}[1]`"),
+                None => {
+                    let message = format!("unknown field `{}`", shown(name, WORD));
+                    return Err(self.error(at, message).near(name, field_names()));
+                }
+            };
+            return Err(self.error(at, message));
+        };
+        if !indexed {
+            return Ok(field);
+        }
+        self.at += 1;
+        let at = self.at;
+        let digits = self.take(|c| c.is_ascii_digit());
+        let index = digits
+            .parse::<u8>()
+            .ok()
+            .filter(|index| *index <= MAX_INDEX);
+        let closed = self.rest().starts_with(']');
+        match index {
+            Some(index) if closed => {
+                self.at += 1;
+                Ok(field.at(index))
+            }
+            _ => Err(self.error(
+                at,
+                format!("`{name}[…]` takes a number from 0 to {MAX_INDEX}"),
+            )),
+        }
+    }
+
+    fn test(&mut self, field: Field, at: usize) -> Result<Expr<'s>> {
+        let Some(op) = self.operator()? else {
+            return Ok(Expr::Flag { field, at });
+        };
+        let operand = match op {
+            Op::Exists => Operand::None,
+            op if op.takes_list() => self.list(op)?,
+            _ => Operand::One(self.word()?),
+        };
+        Ok(Expr::Test {
+            field,
+            at,
+            op,
+            operand,
+        })
+    }
+
+    /// The operator that comes next; `None` where the field stands alone.
+    fn operator(&mut self) -> Result<Option<Op>> {
+        self.space();
+        let at = self.at;
+        let word = self.take(|c| c.is_ascii_alphabetic());
+        if !word.is_empty() {
+            if word == "and" || word == "or" {
+                self.at = at;
+                return Ok(None);
+            }
+            let known = OPS.iter().find(|(name, _)| *name == word);
+            return known.map(|(_, op)| Some(*op)).ok_or_else(|| {
+                self.error(at, format!("unknown operator `{}`", shown(word, WORD)))
+                    .near(word, OPS.iter().map(|(name, _)| *name))
+            });
+        }
+        let found = OPS.iter().find(|(sign, _)| self.rest().starts_with(sign));
+        if let Some((sign, op)) = found {
+            self.at += sign.len();
+            return Ok(Some(*op));
+        }
+        match self.rest().chars().next() {
+            None | Some(')') => Ok(None),
+            Some(_) => Err(self.unexpected("an operator")),
+        }
+    }
+
+    fn list(&mut self, op: Op) -> Result<Operand<'s>> {
+        let at = {
+            self.space();
+            self.at
+        };
+        if !self.sign("(") {
+            return match self.word() {
+                Ok(word) => Ok(Operand::Many(vec![word])),
+                Err(_) => Err(self.error(at, format!("`{}` takes a list: `(a, b)`", op.name()))),
+            };
+        }
+        let mut items = Vec::new();
+        if self.sign(")") {
+            return Ok(Operand::Many(items));
+        }
+        loop {
+            items.push(self.word()?);
+            if self.sign(")") {
+                return Ok(Operand::Many(items));
+            }
+            if !self.sign(",") {
+                return Err(if self.rest().is_empty() {
+                    self.error(at, "this list is never closed")
+                } else {
+                    self.unexpected("`,` or `)`")
+                });
+            }
+        }
+    }
+
+    fn word(&mut self) -> Result<Word<'s>> {
+        self.space();
+        let at = self.at;
+        match self.rest().chars().next() {
+            Some(quote @ ('"' | '\'')) => self.quoted(quote),
+            Some(c) if is_bare(c) => Ok(Word {
+                text: self.take(is_bare).into(),
+                at,
+                quoted: false,
+            }),
+            _ => Err(self.unexpected("a value")),
+        }
+    }
+
+    /// `\\`, `\"`, `\'`, `\n`, `\r`, `\t` are escapes; before any other
+    /// character the backslash stays, so that patterns need no doubling.
+    fn quoted(&mut self, quote: char) -> Result<Word<'s>> {
+        let at = self.at;
+        let body = self.rest().get(1..).unwrap_or_default();
+        let mut text = String::new();
+        let mut chars = body.char_indices();
+        while let Some((end, c)) = chars.next() {
+            match c {
+                c if c == quote => {
+                    self.at = at + 1 + end + 1;
+                    return Ok(Word {
+                        text: text.into(),
+                        at,
+                        quoted: true,
+                    });
+                }
+                '\\' => match chars.next() {
+                    Some((_, c @ ('\\' | '"' | '\''))) => text.push(c),
+                    Some((_, 'n')) => text.push('\n'),
+                    Some((_, 'r')) => text.push('\r'),
+                    Some((_, 't')) => text.push('\t'),
+                    Some((_, c)) => text.extend(['\\', c]),
+                    None => break,
+                },
+                c => text.push(c),
+            }
+        }
+        Err(self.error(at, "this quote is never closed"))
+    }
+}
+
+fn single<'s>(mut all: Vec<Expr<'s>>, wrap: fn(Vec<Expr<'s>>) -> Expr<'s>) -> Expr<'s> {
+    match all.pop() {
+        Some(only) if all.is_empty() => only,
+        Some(last) => {
+            all.push(last);
+            wrap(all)
+        }
+        None => wrap(all),
+    }
+}
+
+fn field_names() -> impl Iterator<Item = &'static str> {
+    FIELDS
+        .iter()
+        .map(|row| row.name)
+        .chain(ALIASES.iter().map(|(name, _)| *name))
+}

@@ -1,0 +1,134 @@
+//! Event types as a set: which ones a condition can hold for.
+//!
+//! Owns: the universe of `evt.type` and the derivation of a rule's candidates.
+//! Must not: be wrong on the narrow side; a set may be too large, never too small.
+
+use belljar_event::{CALLS, KINDS};
+
+use super::check::Check;
+use super::compile::Node;
+use super::fields::Field;
+use super::value::{Truth, Value};
+
+/// What `evt.type` says of a call that is in no table.
+const UNKNOWN_CALL: &str = "syscall";
+const WORDS: usize = 4;
+const _: () = assert!(CALLS.len() + KINDS.len() < WORDS * 64);
+
+/// A set of event types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Types([u64; WORDS]);
+
+impl Types {
+    pub(crate) const ALL: Self = Self([u64::MAX; WORDS]);
+
+    /// Every event type, in the order of the set's bits (names of both tables appear twice).
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        let calls = CALLS.iter().map(|row| row.name);
+        calls
+            .chain(KINDS.iter().map(|(_, name)| *name))
+            .chain([UNKNOWN_CALL])
+    }
+
+    pub(crate) fn known(name: &str) -> bool {
+        Self::names().any(|known| known == name)
+    }
+
+    /// The types that `wanted` accepts.
+    fn select(mut wanted: impl FnMut(&'static str) -> bool) -> Self {
+        let mut set = [0; WORDS];
+        for (at, name) in Self::names().enumerate() {
+            if let Some(word) = set.get_mut(at / 64).filter(|_| wanted(name)) {
+                *word |= 1 << (at % 64);
+            }
+        }
+        Self(set)
+    }
+
+    fn zip(self, other: Self, join: fn(u64, u64) -> u64) -> Self {
+        let mut joined = self.0;
+        for (word, other) in joined.iter_mut().zip(other.0) {
+            *word = join(*word, other);
+        }
+        Self(joined)
+    }
+
+    fn both(self, other: Self) -> Self {
+        self.zip(other, |a, b| a & b)
+    }
+
+    fn either(self, other: Self) -> Self {
+        self.zip(other, |a, b| a | b)
+    }
+
+    /// Is the type at this place of [`Self::names`] in the set?
+    pub(crate) fn has(&self, at: usize) -> bool {
+        self.0
+            .get(at / 64)
+            .is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    /// The types for which the condition may be anything but a certain no.
+    pub(super) fn possible(node: &Node) -> Self {
+        Span::of(node).may
+    }
+}
+
+/// For which types a node may hold, and for which it may not.
+struct Span {
+    may: Types,
+    may_not: Types,
+}
+
+impl Span {
+    fn of(node: &Node) -> Self {
+        match node {
+            Node::All(nodes) => nodes.iter().map(Self::of).fold(
+                Self {
+                    may: Types::ALL,
+                    may_not: Types([0; WORDS]),
+                },
+                |all, one| Self {
+                    may: all.may.both(one.may),
+                    may_not: all.may_not.either(one.may_not),
+                },
+            ),
+            Node::Any(nodes) => nodes.iter().map(Self::of).fold(
+                Self {
+                    may: Types([0; WORDS]),
+                    may_not: Types::ALL,
+                },
+                |all, one| Self {
+                    may: all.may.either(one.may),
+                    may_not: all.may_not.both(one.may_not),
+                },
+            ),
+            Node::Not(inner) => {
+                let inner = Self::of(inner);
+                Self {
+                    may: inner.may_not,
+                    may_not: inner.may,
+                }
+            }
+            Node::Shared(shared) => Self::of(&shared.node),
+            Node::Test {
+                field: Field::EvtType,
+                negated,
+                check,
+            } => Self::of_types(check, *negated),
+            Node::Test { .. } => Self {
+                may: Types::ALL,
+                may_not: Types::ALL,
+            },
+        }
+    }
+
+    /// A test of the type itself is tried on every type there is.
+    fn of_types(check: &Check, negated: bool) -> Self {
+        let holds = |name: &'static str| (check.holds(&Value::str(name)) == Truth::Yes) != negated;
+        Self {
+            may: Types::select(holds),
+            may_not: Types::select(|name| !holds(name)),
+        }
+    }
+}

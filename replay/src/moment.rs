@@ -1,0 +1,141 @@
+//! An event in its session: what conditions are asked about.
+//!
+//! Owns: the value of every field for an event, its one-line summary, and what
+//! a finding about it is filed under. Must not: change anything, or look at
+//! entries after its own.
+
+mod errno;
+mod fields;
+mod summary;
+mod value;
+
+pub(crate) use fields::{descriptor, open_flags};
+pub(crate) use summary::{action, command, end, status};
+
+use belljar_event::{Addr, Event, Fact, Outcome, Target};
+use belljar_recorder::Entry;
+
+use crate::session::{Flow, Paths, Process, Program, Session};
+
+/// An entry, seen from the session that has folded it (and nothing after it).
+#[derive(Clone)]
+pub struct Moment<'a> {
+    session: &'a Session,
+    seq: u64,
+    event: &'a Event,
+    process: Option<u64>,
+    paths: Paths<'a>,
+}
+
+/// Something on the network that an event is about.
+#[derive(Clone, Copy)]
+enum Peer<'a> {
+    /// A socket call with an address of its own.
+    Call { addr: &'a Addr, name: Option<&'a str>, fd: i32, outgoing: bool },
+    /// A flow out of the guest.
+    Flow(&'a Target, Option<&'a Flow>),
+}
+
+impl<'a> Moment<'a> {
+    /// The entry in this session. Right only as long as the session has not
+    /// gone on: tables, not snapshots, answer for process and flow.
+    #[must_use]
+    pub fn new(session: &'a Session, entry: &'a Entry) -> Self {
+        Self::of(session, entry.seq(), entry.event(), session.processes.key_of(entry.event().pid))
+    }
+
+    pub(crate) fn of(session: &'a Session, seq: u64, event: &'a Event, process: Option<u64>) -> Self {
+        Self { session, seq, event, process, paths: Paths::of(event) }
+    }
+
+    /// As [`Moment::of`], with the paths that the fold has worked out.
+    pub(crate) fn with_paths(
+        session: &'a Session,
+        seq: u64,
+        event: &'a Event,
+        process: Option<u64>,
+        paths: Paths<'a>,
+    ) -> Self {
+        Self { session, seq, event, process, paths }
+    }
+
+    /// The entry's number.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn event(&self) -> &'a Event {
+        self.event
+    }
+
+    /// What `evt.type` says: the call's name, or the kind's where it is no call.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        crate::rules::event_type(self.event)
+    }
+
+    /// The key of the process that it is about: of a decision, the one that wants the flow.
+    #[must_use]
+    pub fn process_key(&self) -> Option<u64> {
+        self.process.or_else(|| self.flow().and_then(|flow| flow.process))
+    }
+
+    fn process(&self) -> Option<&'a Process> {
+        self.session.processes.get(self.process_key()?)
+    }
+
+    fn program(&self) -> Option<&'a Program> {
+        self.process()?.program.as_deref()
+    }
+
+    /// The ancestor so many generations up; 0 is the process itself.
+    fn ancestor(&self, generations: usize) -> Option<&'a Process> {
+        let key = self.process_key()?;
+        self.session.processes.line(key).nth(generations).map(|(_, process)| process)
+    }
+
+    fn flow(&self) -> Option<&'a Flow> {
+        let number = match &self.event.fact {
+            Fact::FlowAsked(asked) => asked.flow,
+            Fact::Decision(decision) => decision.flow,
+            Fact::FlowOpened(opened) => opened.flow,
+            Fact::FlowClosed(closed) => closed.flow,
+            _ => return None,
+        };
+        self.session.network.flow(number)
+    }
+
+    fn peer(&self) -> Option<Peer<'a>> {
+        let call = |addr, name, fd, outgoing| Some(Peer::Call { addr, name, fd, outgoing });
+        match &self.event.fact {
+            Fact::Connect(connect) => call(&connect.addr, connect.name.as_deref(), connect.fd, true),
+            Fact::Send(send) => call(&send.addr, None, send.fd, true),
+            Fact::Bind(bind) => call(&bind.addr, None, bind.fd, false),
+            Fact::FlowAsked(asked) => Some(Peer::Flow(&asked.target, self.flow())),
+            _ => self.flow().map(|flow| Peer::Flow(flow.target.as_ref(), Some(flow))),
+        }
+    }
+
+    /// The SOCK_* type of the socket that a call works on, if its making was seen.
+    fn socket(&self, fd: i32) -> Option<u16> {
+        match &self.event.fact {
+            Fact::Send(_) => Some(self.process()?.socket(fd).unwrap_or(summary::DGRAM)),
+            _ => self.process()?.socket(fd),
+        }
+    }
+
+    /// The errno's name, `SUCCESS`, or the number of an errno without a name.
+    fn result(&self) -> Option<std::borrow::Cow<'static, str>> {
+        match self.event.outcome {
+            Outcome::None => None,
+            Outcome::Died => Some("DIED".into()),
+            outcome => Some(match outcome.errno() {
+                None => "SUCCESS".into(),
+                Some(errno) => errno::name(errno).map_or_else(|| format!("E{errno}").into(), Into::into),
+            }),
+        }
+    }
+}

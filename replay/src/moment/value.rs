@@ -1,0 +1,422 @@
+//! The value of every field.
+//!
+//! Owns: `Subject for Moment`. Must not: allocate where it can borrow; this
+//! is asked several times an event.
+
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use belljar_event::{Action, Addr, Call, Descriptor, Dial, Fact, NameAnswer, Outcome, Target};
+
+use super::{Moment, Peer, fields, summary};
+use crate::cond::{Field, Subject, Value};
+use crate::session::path::{base_name, folder};
+use crate::session::{GUEST, Program, Wants, is_local, is_refusal};
+
+const DNS: u16 = 53;
+
+impl Subject for Moment<'_> {
+    fn value(&self, field: Field) -> Value<'_> {
+        match field {
+            Field::EvtType => Value::str(self.event_type()),
+            Field::EvtNum => self.seq.into(),
+            Field::EvtRawTime => self.event.at.into(),
+            Field::EvtRawRes | Field::EvtRes | Field::EvtFailed => self.result_value(field),
+            Field::EvtIsOpenRead
+            | Field::EvtIsOpenWrite
+            | Field::EvtIsOpenCreate
+            | Field::EvtArgFlags
+            | Field::EvtArgMode
+            | Field::EvtArgValue
+            | Field::EvtArgAt(_) => self.argument(field),
+            Field::ThreadTid => match self.event.tid {
+                0 => Value::Absent,
+                tid => tid.into(),
+            },
+            Field::FdNum
+            | Field::FdName
+            | Field::FdDirectory
+            | Field::FdFilename
+            | Field::FdType
+            | Field::FdTypechar
+            | Field::FdL4proto
+            | Field::FdSport
+            | Field::FdRip
+            | Field::FdSip => self.descriptor(field),
+            Field::FsPathName
+            | Field::FsPathSource
+            | Field::FsPathTarget
+            | Field::PathDecoy
+            | Field::PathDecoyKind
+            | Field::PathCredential => self.path(field),
+            Field::NetName
+            | Field::NetDomain
+            | Field::NetDirect
+            | Field::NetRefused
+            | Field::NetAction
+            | Field::NetBy
+            | Field::DnsName
+            | Field::DnsRefused => self.network(field),
+            Field::PhaseName => self.phase(),
+            _ => self.of_process(field),
+        }
+    }
+
+    fn each(&self, field: Field, visit: &mut dyn FnMut(&Value<'_>) -> ControlFlow<()>) {
+        let indexed = match field {
+            Field::ProcAname => Field::ProcAnameAt(0),
+            Field::ProcAcmdline => Field::ProcAcmdlineAt(0),
+            Field::ProcAexePath => Field::ProcAexePathAt(0),
+            Field::ProcApid => Field::ProcApidAt(0),
+            _ => {
+                let _ = visit(&self.value(field));
+                return;
+            }
+        };
+        let Some(key) = self.process_key() else {
+            let _ = visit(&Value::Absent);
+            return;
+        };
+        for (_, process) in self.session.processes.line(key).skip(1) {
+            let value = match indexed {
+                Field::ProcApidAt(_) => process.pid.into(),
+                _ => process.program.as_deref().map_or(Value::Unknown, |p| of_program(p, indexed)),
+            };
+            if visit(&value).is_break() {
+                return;
+            }
+        }
+    }
+}
+
+impl Moment<'_> {
+    fn result_value(&self, field: Field) -> Value<'_> {
+        let outcome = self.event.outcome;
+        match (field, outcome) {
+            (_, Outcome::None) => Value::Absent,
+            (Field::EvtRes, _) => self.result().map(|name| name.into_owned()).into(),
+            (_, Outcome::Died) => Value::Unknown,
+            (Field::EvtFailed, _) => (!outcome.succeeded()).into(),
+            _ => outcome.value().into(),
+        }
+    }
+
+    fn argument(&self, field: Field) -> Value<'_> {
+        match (&self.event.fact, field) {
+            (Fact::Open(open), Field::EvtIsOpenRead) => Wants::of(open).read.into(),
+            (Fact::Open(open), Field::EvtIsOpenWrite) => Wants::of(open).write.into(),
+            (Fact::Open(open), Field::EvtIsOpenCreate) => Wants::of(open).create.into(),
+            (Fact::Open(open), Field::EvtArgFlags) => fields::open_flags(open.flags).into(),
+            (Fact::Open(open), Field::EvtArgMode) => open.mode.into(),
+            (Fact::Change(change), Field::EvtArgMode) if has_mode(change.call) => change.value.into(),
+            (Fact::Change(change), Field::EvtArgValue) => change.value.into(),
+            (Fact::Guard(guard), Field::EvtArgAt(at)) => {
+                // Raw bits: a negative argument stays negative.
+                guard.args.get(usize::from(at)).map(|arg| Value::Int(arg.cast_signed())).unwrap_or(Value::Absent)
+            }
+            _ => Value::Absent,
+        }
+    }
+
+    fn of_process(&self, field: Field) -> Value<'_> {
+        let Some(process) = self.process() else {
+            return match field {
+                Field::ProcPid if self.event.pid != 0 => self.event.pid.into(),
+                _ => Value::Absent,
+            };
+        };
+        match field {
+            Field::ProcPid => process.pid.into(),
+            Field::ProcPpid => match (&self.event.fact, self.ancestor(1)) {
+                (Fact::Exec(exec), _) => exec.parent.into(),
+                (_, Some(parent)) => parent.pid.into(),
+                (_, None) => Value::Unknown,
+            },
+            Field::ProcStdioNet => {
+                let at_exec = self.program().is_some_and(|p| p.stdio.contains(&Descriptor::NetSocket));
+                (at_exec || process.dup_net).into()
+            }
+            Field::ProcPname | Field::ProcPcmdline | Field::ProcPexePath => self.above(1, field),
+            Field::ProcAnameAt(up)
+            | Field::ProcAcmdlineAt(up)
+            | Field::ProcAexePathAt(up)
+            | Field::ProcApidAt(up) => self.above(up.into(), field),
+            Field::ProcAname | Field::ProcAcmdline | Field::ProcAexePath | Field::ProcApid => self.all_above(field),
+            _ => self.program().map_or(Value::Unknown, |program| of_program(program, field)),
+        }
+    }
+
+    fn above(&self, generations: usize, field: Field) -> Value<'_> {
+        match (self.ancestor(generations), field) {
+            (None, _) => Value::Absent,
+            (Some(process), Field::ProcApidAt(_)) => process.pid.into(),
+            (Some(process), _) => process.program.as_deref().map_or(Value::Unknown, |p| of_program(p, field)),
+        }
+    }
+
+    fn all_above(&self, field: Field) -> Value<'_> {
+        let mut all = Vec::new();
+        self.each(field, &mut |value| {
+            all.push(match value {
+                Value::Bytes(bytes) => Value::Bytes(bytes.to_vec().into()),
+                Value::Cut(bytes) => Value::Cut(bytes.to_vec().into()),
+                Value::Int(number) => Value::Int(*number),
+                _ => Value::Unknown,
+            });
+            ControlFlow::Continue(())
+        });
+        Value::List(all)
+    }
+
+    fn descriptor(&self, field: Field) -> Value<'_> {
+        match &self.event.fact {
+            Fact::Open(open) => self.file_descriptor(field, Wants::of(open).directory),
+            Fact::Listen(listen) if field == Field::FdNum => i64::from(listen.fd).into(),
+            Fact::Accept(accept) if field == Field::FdNum => i64::from(accept.fd).into(),
+            Fact::Dup(dup) if field == Field::FdNum => i64::from(dup.to).into(),
+            Fact::Socket(socket) => match field {
+                Field::FdNum => self.event.outcome.value().filter(|fd| *fd >= 0).into(),
+                Field::FdL4proto => proto(Some(socket.kind)),
+                Field::FdType | Field::FdTypechar => family(socket.family, field),
+                _ => Value::Absent,
+            },
+            _ => match self.peer() {
+                Some(Peer::Call { addr, fd, outgoing, .. }) => self.socket_call(field, addr, fd, outgoing),
+                Some(Peer::Flow(target, flow)) => {
+                    flow_value(field, target, flow.and_then(|flow| flow.dialled))
+                }
+                None => Value::Absent,
+            },
+        }
+    }
+
+    fn file_descriptor(&self, field: Field, directory: bool) -> Value<'_> {
+        match field {
+            Field::FdNum => self.event.outcome.value().filter(|fd| *fd >= 0).into(),
+            Field::FdName => self.place(0),
+            Field::FdDirectory => self.part(folder),
+            Field::FdFilename => self.part(base_name),
+            Field::FdType => Value::str(if directory { "directory" } else { "file" }),
+            Field::FdTypechar => Value::str(if directory { "d" } else { "f" }),
+            _ => Value::Absent,
+        }
+    }
+
+    fn socket_call(&self, field: Field, addr: &Addr, fd: i32, outgoing: bool) -> Value<'_> {
+        match (field, addr) {
+            (Field::FdNum, _) => i64::from(fd).into(),
+            (Field::FdName, Addr::Unix(_)) => match self.peer() {
+                Some(Peer::Call { addr: Addr::Unix(path), .. }) => path.into(),
+                _ => Value::Unknown,
+            },
+            (Field::FdName, Addr::Inet(addr)) => addr.to_string().into(),
+            (Field::FdType | Field::FdTypechar, Addr::Inet(addr)) => {
+                family(if addr.is_ipv4() { 2 } else { 10 }, field)
+            }
+            (Field::FdType | Field::FdTypechar, Addr::Unix(_)) => family(1, field),
+            (Field::FdL4proto, Addr::Inet(_)) => proto(self.socket(fd)),
+            (Field::FdSport, Addr::Inet(addr)) => addr.port().into(),
+            (Field::FdRip, Addr::Inet(addr)) if outgoing => addr.ip().to_canonical().into(),
+            (Field::FdSip, Addr::Inet(addr)) => addr.ip().to_canonical().into(),
+            (_, Addr::Unreadable) => Value::Unknown,
+            _ => Value::Absent,
+        }
+    }
+
+    /// The first or second path; unknown where the event has one that could not be read.
+    fn place(&self, number: usize) -> Value<'_> {
+        let place = if number == 0 { &self.paths.first } else { &self.paths.second };
+        match place {
+            Some(place) if place.whole => Value::bytes(&place.bytes),
+            Some(place) => Value::Cut(place.bytes.as_ref().into()),
+            None => Value::Unknown,
+        }
+    }
+
+    fn part(&self, of: fn(&[u8]) -> &[u8]) -> Value<'_> {
+        match &self.paths.first {
+            Some(place) if place.whole => Value::bytes(of(&place.bytes)),
+            _ => Value::Unknown,
+        }
+    }
+
+    fn path(&self, field: Field) -> Value<'_> {
+        let (has_first, has_second) = match &self.event.fact {
+            Fact::Open(_) | Fact::Look(_) | Fact::Exec(_) => (true, false),
+            Fact::Guard(guard) => (guard.path.is_some(), false),
+            Fact::Change(change) => (!summary::is_symlink(change.call), change.other.is_some()),
+            _ => return Value::Absent,
+        };
+        match field {
+            Field::FsPathName if has_first => self.place(0),
+            Field::FsPathName if has_second => self.place(1),
+            Field::FsPathSource if has_first && has_second => self.place(0),
+            Field::FsPathTarget if has_second => self.place(1),
+            Field::PathDecoy => self.any_path(|path| self.session.files.decoy(path).is_some()),
+            Field::PathDecoyKind => {
+                let mut places = [&self.paths.first, &self.paths.second].into_iter().flatten();
+                let decoy = places.find_map(|place| self.session.files.decoy(&place.bytes));
+                decoy.map(|decoy| decoy.kind.as_str()).into()
+            }
+            Field::PathCredential => self.any_path(|path| match self.session.files.get(path) {
+                Some(row) => row.credential.is_some(),
+                None => crate::session::credential::kind(path).is_some(),
+            }),
+            _ => Value::Absent,
+        }
+    }
+
+    fn any_path(&self, is: impl Fn(&[u8]) -> bool) -> Value<'_> {
+        let places = [&self.paths.first, &self.paths.second];
+        if places.into_iter().flatten().any(|place| is(&place.bytes)) {
+            return true.into();
+        }
+        let cut = places.into_iter().flatten().any(|place| !place.whole);
+        if cut || places.into_iter().all(Option::is_none) { Value::Unknown } else { false.into() }
+    }
+
+    fn network(&self, field: Field) -> Value<'_> {
+        if let Fact::Name(name) = &self.event.fact {
+            return match field {
+                Field::NetName | Field::NetDomain | Field::DnsName => (&name.name).into(),
+                Field::DnsRefused => (name.answer == NameAnswer::Refused).into(),
+                Field::NetBy => name.by.as_str().into(),
+                _ => Value::Absent,
+            };
+        }
+        match (self.peer(), field) {
+            (Some(Peer::Call { outgoing: false, .. }), _) | (None, _) => Value::Absent,
+            (Some(Peer::Call { name, .. }), Field::NetName | Field::NetDomain) => name.into(),
+            (Some(Peer::Call { addr, name, fd, .. }), Field::NetDirect) => match addr {
+                Addr::Inet(to) => (name.is_none() && !is_local(to.ip()) && !self.is_lookup(to.port(), fd)).into(),
+                Addr::Unreadable => Value::Unknown,
+                _ => false.into(),
+            },
+            (Some(Peer::Call { addr, name, fd, .. }), Field::NetRefused) => match addr {
+                Addr::Inet(to) if !is_local(to.ip()) && !self.is_probe(name, fd) => {
+                    is_refusal(self.event.outcome).into()
+                }
+                Addr::Unreadable => Value::Unknown,
+                _ => false.into(),
+            },
+            (Some(Peer::Call { .. }), Field::NetBy) => match self.network(Field::NetRefused) {
+                Value::Bool(true) => Value::str(GUEST),
+                _ => Value::Absent,
+            },
+            (Some(Peer::Flow(target, flow)), _) => self.flow_network(field, target, flow),
+            _ => Value::Absent,
+        }
+    }
+
+    /// A datagram to port 53 that worked went to the stub: nothing left the guest.
+    fn is_lookup(&self, port: u16, fd: i32) -> bool {
+        port == DNS && self.socket(fd) == Some(summary::DGRAM) && !is_refusal(self.event.outcome)
+    }
+
+    /// A datagram connect to a looked-up name: resolvers sort addresses so, nothing is sent.
+    fn is_probe(&self, name: Option<&str>, fd: i32) -> bool {
+        name.is_some() && self.socket(fd) == Some(summary::DGRAM)
+    }
+
+    fn flow_network<'v>(
+        &'v self,
+        field: Field,
+        target: &'v Target,
+        flow: Option<&'v crate::session::Flow>,
+    ) -> Value<'v> {
+        let action = match &self.event.fact {
+            Fact::Decision(decision) => Some(decision.action),
+            Fact::FlowAsked(_) => None,
+            _ => flow.and_then(|flow| flow.action),
+        };
+        match field {
+            Field::NetName | Field::NetDomain => target.name().into(),
+            Field::NetDirect => target.ip().is_some_and(|ip| !is_local(ip)).into(),
+            Field::NetRefused => match (&self.event.fact, action) {
+                (Fact::FlowOpened(opened), _) => matches!(opened.how, Dial::Refused { .. }).into(),
+                (_, Some(Action::Deny | Action::Kill)) => true.into(),
+                (_, Some(Action::Allow)) => flow.is_some_and(|flow| flow.range).into(),
+                (_, Some(Action::Ask) | None) => Value::Unknown,
+            },
+            Field::NetAction => action.map(summary::action).into(),
+            Field::NetBy => match (&self.event.fact, flow) {
+                (Fact::Decision(decision), _) => decision.by.as_str().into(),
+                (Fact::FlowAsked(_), _) | (_, None) => Value::Absent,
+                (_, Some(flow)) => flow.by.as_ref().into(),
+            },
+            _ => Value::Absent,
+        }
+    }
+
+    fn phase(&self) -> Value<'_> {
+        match &self.event.fact {
+            Fact::Phase(phase) => phase.name.as_str().into(),
+            _ => self.session.run.current().into(),
+        }
+    }
+}
+
+fn of_program(program: &Program, field: Field) -> Value<'_> {
+    let line = |from: usize| {
+        let bytes = program.cmdline.get(from..).unwrap_or_default();
+        if program.whole { Value::bytes(bytes) } else { Value::Cut(bytes.into()) }
+    };
+    let [stdin, stdout, stderr] = program.stdio;
+    match field {
+        Field::ProcName | Field::ProcPname | Field::ProcAnameAt(_) => (&program.name).into(),
+        Field::ProcExe => program.argv.first().into(),
+        Field::ProcExePath | Field::ProcPexePath | Field::ProcAexePathAt(_) => {
+            program.exe.as_ref().map_or(Value::Unknown, Value::text)
+        }
+        Field::ProcScript => program.script.as_ref().into(),
+        Field::ProcCmdline | Field::ProcPcmdline | Field::ProcAcmdlineAt(_) => line(0),
+        Field::ProcArgs => line(program.args_at),
+        Field::ProcCwd => program.cwd.as_ref().map_or(Value::Unknown, Value::text),
+        Field::ProcStdinType => Value::str(fields::descriptor(stdin)),
+        Field::ProcStdoutType => Value::str(fields::descriptor(stdout)),
+        Field::ProcStderrType => Value::str(fields::descriptor(stderr)),
+        Field::ProcExeUnlinked => program.unlinked.into(),
+        Field::UserUid => program.uid.into(),
+        _ => Value::Absent,
+    }
+}
+
+fn flow_value(field: Field, target: &Target, dialled: Option<IpAddr>) -> Value<'static> {
+    let ip = target.ip().or(dialled).map(|ip| ip.to_canonical());
+    match field {
+        Field::FdName => target.to_string().into(),
+        Field::FdSport => target.port().into(),
+        Field::FdL4proto => Value::str("tcp"),
+        Field::FdRip | Field::FdSip => ip.map_or(Value::Unknown, Value::Ip),
+        Field::FdType | Field::FdTypechar => match ip {
+            Some(ip) => family(if ip.is_ipv4() { 2 } else { 10 }, field),
+            None => Value::Unknown,
+        },
+        _ => Value::Absent,
+    }
+}
+
+/// `fd.type` and `fd.typechar` of an AF_* number.
+fn family(family: u16, field: Field) -> Value<'static> {
+    let (name, letter) = match family {
+        1 => ("unix", "u"),
+        2 => ("ipv4", "4"),
+        10 => ("ipv6", "6"),
+        _ => return Value::Absent,
+    };
+    Value::str(if field == Field::FdType { name } else { letter })
+}
+
+fn proto(kind: Option<u16>) -> Value<'static> {
+    match kind {
+        Some(1) => Value::str("tcp"),
+        Some(2) => Value::str("udp"),
+        Some(_) => Value::Absent,
+        None => Value::Unknown,
+    }
+}
+
+fn has_mode(call: Call) -> bool {
+    ["chmod", "mkdir", "mknod", "fchmod"].iter().any(|stem| call.name().starts_with(stem))
+}
+

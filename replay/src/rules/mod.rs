@@ -1,0 +1,285 @@
+//! Rules: what counts as suspicious, one YAML file each, and asking them.
+//!
+//! Owns: [`Rule`], [`RuleSet`], their texts, and which rules an event type can concern.
+//! Must not: read files (sources are handed in), hold state, or know events.
+
+mod load;
+mod place;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, LazyLock};
+
+use belljar_event as event;
+use serde::{Deserialize, Serialize};
+
+use crate::cond::{Condition, Subject, Types};
+
+pub(crate) use place::Place;
+pub use template::Template;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Unusual.
+    Low,
+    /// Suspicious.
+    Medium,
+    /// Hostile unless explained.
+    High,
+    /// Hostile.
+    Critical,
+}
+
+impl Severity {
+    /// As written in rules and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// `L4-HONEY-001`: see the families in the documentation.
+    pub id: String,
+    /// A short name.
+    pub title: String,
+    /// What it catches, what it leaves alone, and why.
+    pub why: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// ATT&CK techniques.
+    pub attack: Vec<String>,
+    /// The version that brought it.
+    pub since: String,
+    /// When it fires.
+    pub condition: Condition,
+    /// What is said of a finding.
+    pub message: Template,
+    /// What a person should do.
+    pub advice: String,
+    /// What findings are folded by; the message, if there is none.
+    pub subject: Option<Template>,
+}
+
+impl Rule {
+    /// The message for this event. Bytes of the guest stand in it: escape it before it is shown.
+    #[must_use]
+    pub fn message_for(&self, subject: &dyn Subject) -> String {
+        self.message.render(subject)
+    }
+
+    /// What findings of this rule are folded by.
+    #[must_use]
+    pub fn subject_for(&self, subject: &dyn Subject) -> String {
+        self.subject
+            .as_ref()
+            .unwrap_or(&self.message)
+            .render(subject)
+    }
+}
+
+/// Something wrong in a rule file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {message}")]
+pub struct RuleError {
+    /// As the source was named.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Everything that is wrong in a set of rule files, in order of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleErrors(pub Vec<RuleError>);
+
+impl std::fmt::Display for RuleErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, error) in self.0.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "\n" };
+            write!(f, "{separator}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RuleErrors {}
+
+/// The rules in force, sorted by id.
+#[derive(Clone, Debug)]
+pub struct RuleSet {
+    rules: Vec<Arc<Rule>>,
+    digest: [u8; 32],
+    /// For each event type, in the order of `Types::names`: rules that may hold for it.
+    candidates: Vec<(&'static str, Box<[u32]>)>,
+}
+
+/// The rules that come with belljar.
+const BUILTIN: &[(&str, &str)] = &[
+    ("names.yaml", include_str!("../../rules/names.yaml")),
+    (
+        "L4-HONEY-001.yaml",
+        include_str!("../../rules/L4-HONEY-001.yaml"),
+    ),
+    (
+        "L4-HONEY-001-ATTEMPT.yaml",
+        include_str!("../../rules/L4-HONEY-001-ATTEMPT.yaml"),
+    ),
+    (
+        "L4-NET-006.yaml",
+        include_str!("../../rules/L4-NET-006.yaml"),
+    ),
+    (
+        "L4-NET-006-NAME.yaml",
+        include_str!("../../rules/L4-NET-006-NAME.yaml"),
+    ),
+    (
+        "L4-PROC-001.yaml",
+        include_str!("../../rules/L4-PROC-001.yaml"),
+    ),
+];
+
+impl RuleSet {
+    /// Loads rule files: name and text of each. A file called `names.yaml`
+    /// holds lists and macros for the others. The order of the files does not matter.
+    ///
+    /// # Errors
+    /// Everything that is wrong in any of them.
+    pub fn load(sources: &[(String, String)]) -> Result<Self, RuleErrors> {
+        let borrowed: Vec<_> = sources
+            .iter()
+            .map(|(file, text)| (file.as_str(), text.as_str()))
+            .collect();
+        Self::from_sources(&borrowed)
+    }
+
+    /// The rules that come with belljar.
+    #[must_use]
+    pub fn builtin() -> Arc<Self> {
+        static BUILT: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
+            Arc::new(RuleSet::from_sources(BUILTIN).unwrap_or_else(|errors| {
+                #[expect(clippy::panic, reason = "compiled-in text, loaded by a test")]
+                {
+                    panic!("built-in rules: {errors}")
+                }
+            }))
+        });
+        Arc::clone(&BUILT)
+    }
+
+    /// The texts of [`Self::builtin`]: file name and YAML.
+    #[must_use]
+    pub fn builtin_sources() -> &'static [(&'static str, &'static str)] {
+        BUILTIN
+    }
+
+    fn from_sources(sources: &[(&str, &str)]) -> Result<Self, RuleErrors> {
+        let (rules, digest) = load::load(sources)?;
+        let types = Types::names().enumerate();
+        let candidates = types.map(|(at, name)| {
+            let may = rules
+                .iter()
+                .zip(0u32..)
+                .filter(|(rule, _)| rule.condition.types().has(at));
+            (name, may.map(|(_, number)| number).collect())
+        });
+        let mut candidates: Vec<_> = candidates.collect();
+        // A name that is a call and a kind appears twice, with equal sets.
+        candidates.sort();
+        candidates.dedup();
+        Ok(Self {
+            rules,
+            digest,
+            candidates,
+        })
+    }
+
+    /// blake3 of every file's text, independent of file names and their order.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// The rules, sorted by id.
+    #[must_use]
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    /// The rule with this id.
+    #[must_use]
+    pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
+        let at = self
+            .rules
+            .binary_search_by(|rule| rule.id.as_str().cmp(id))
+            .ok()?;
+        self.rules.get(at)
+    }
+
+    /// Calls `found` for every rule that certainly holds, in order of ids.
+    /// `evt_type` is the event's `evt.type`; only rules that can concern it are asked.
+    pub fn judge(&self, subject: &dyn Subject, evt_type: &str, found: &mut dyn FnMut(&Arc<Rule>)) {
+        let ask = |rule: &Arc<Rule>, found: &mut dyn FnMut(&Arc<Rule>)| {
+            if rule.condition.matches(subject).is_yes() {
+                found(rule);
+            }
+        };
+        match self
+            .candidates
+            .binary_search_by(|(name, _)| (*name).cmp(evt_type))
+        {
+            Ok(at) => {
+                let numbers = self
+                    .candidates
+                    .get(at)
+                    .map_or(&[][..], |(_, numbers)| numbers);
+                for rule in numbers
+                    .iter()
+                    .filter_map(|number| self.rules.get(*number as usize))
+                {
+                    ask(rule, found);
+                }
+            }
+            Err(_) => self.rules.iter().for_each(|rule| ask(rule, found)),
+        }
+    }
+}
+
+/// The value of `evt.type` for an event: its call's name, else its kind's.
+#[must_use]
+pub fn event_type(event: &event::Event) -> &'static str {
+    use event::Fact;
+    match &event.fact {
+        Fact::Exec(fact) => fact.call.name(),
+        Fact::Open(fact) => fact.call.name(),
+        Fact::Change(fact) => fact.call.name(),
+        Fact::Look(fact) => fact.call.name(),
+        Fact::Send(fact) => fact.call.name(),
+        Fact::Dup(fact) => fact.call.name(),
+        Fact::Guard(fact) => fact.call.name(),
+        fact => fact.kind_name(),
+    }
+}

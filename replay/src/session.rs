@@ -1,0 +1,200 @@
+//! The session: everything that is known of a run, as a pure fold over entries.
+//!
+//! Owns: [`Session`] and its tables. Must not: know a clock, a file, a
+//! terminal or where the entries come from: live and replay push the same
+//! entries and get the same session. Entries may be forged or out of order, so
+//! every table is bounded and says what it left out.
+//!
+//! A clone shares all tables and costs about as much as a few dozen counters:
+//! clones are the checkpoints of seeking.
+
+pub mod credential;
+mod files;
+mod findings;
+mod network;
+mod output;
+pub(crate) mod path;
+mod process;
+mod rows;
+mod run;
+mod view;
+
+use std::sync::Arc;
+
+use belljar_event::{Event, Fact, Outcome, Step};
+use belljar_recorder::{Entry, Start};
+
+pub(crate) use files::{FileState, Touch, Wants, slot};
+pub(crate) use network::{Destination, Flow, GUEST, is_local, is_refusal};
+pub(crate) use path::Paths;
+pub(crate) use process::{Process, Program};
+pub(crate) use run::{PhaseState, Run};
+pub use rows::{
+    Counts, DestinationRow, DestinationState, Evidence, FileRow, Finding, NameRow, Overview, ProcessRow,
+};
+
+use crate::escape;
+use crate::moment::Moment;
+use crate::rules::{Rule, RuleSet};
+use files::Files;
+use findings::{Findings, Story};
+use network::{Network, Seen};
+use output::Output;
+use process::Processes;
+
+/// Longest subject of a finding, in characters.
+const MAX_SUBJECT: usize = 300;
+/// Longest message of a finding, in characters.
+const MAX_MESSAGE: usize = 600;
+
+/// Everything known of a run up to some entry.
+#[derive(Clone)]
+pub struct Session {
+    rules: Arc<RuleSet>,
+    pub(crate) run: Run,
+    pub(crate) processes: Processes,
+    pub(crate) files: Files,
+    pub(crate) network: Network,
+    pub(crate) findings: Findings,
+    pub(crate) output: Output,
+}
+
+impl Session {
+    /// A session that has seen nothing.
+    #[must_use]
+    pub fn new(rules: Arc<RuleSet>) -> Self {
+        Self {
+            rules,
+            run: Run::default(),
+            processes: Processes::default(),
+            files: Files::default(),
+            network: Network::default(),
+            findings: Findings::default(),
+            output: Output::default(),
+        }
+    }
+
+    /// Tells it what the trace's start record says.
+    #[must_use]
+    pub fn with_start(mut self, start: &Start) -> Self {
+        self.run.start = Some(start.clone().into());
+        self
+    }
+
+    /// The rules that judge.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// The trace's start record, if it was given.
+    #[must_use]
+    pub fn start(&self) -> Option<&Start> {
+        self.run.start.as_deref()
+    }
+
+    /// True if every recorded policy has the digest that it was recorded with.
+    #[must_use]
+    pub fn policies_agree(&self) -> bool {
+        self.run.forged_policies == 0
+    }
+
+    /// Folds an entry and judges it.
+    pub fn push(&mut self, entry: &Entry) {
+        let (seq, event) = (entry.seq(), entry.event());
+        self.run.tick(seq, event.at);
+        let process = self.processes.seen(event);
+        let paths = Paths::of(event);
+        self.fold(seq, event, process, &paths);
+        self.judge(seq, event, process, paths);
+    }
+
+    fn fold(&mut self, seq: u64, event: &Event, process: Option<u64>, paths: &Paths<'_>) {
+        match &event.fact {
+            Fact::Open(_) | Fact::Change(_) | Fact::Look(_) => {
+                self.files.touched(event, seq, paths, process);
+            }
+            Fact::Fork(fork) => self.processes.forked(process, fork, event.at),
+            Fact::Exec(exec) if event.outcome.succeeded() => {
+                if let Some(key) = process {
+                    self.processes.executed(key, exec);
+                }
+            }
+            Fact::Exit(exit) => {
+                if let Some(key) = process {
+                    self.processes.exited(key, event.at, exit.status);
+                }
+            }
+            Fact::Dup(dup) if event.outcome.succeeded() => {
+                if let Some(key) = process {
+                    self.processes.duplicated(key, dup);
+                }
+            }
+            Fact::Socket(socket) => {
+                if let (Some(key), Outcome::Returned(fd @ 0..)) = (process, event.outcome) {
+                    self.processes.opened_socket(key, fd, socket.kind);
+                }
+            }
+            Fact::Connect(_)
+            | Fact::Send(_)
+            | Fact::Name(_)
+            | Fact::FlowAsked(_)
+            | Fact::Decision(_)
+            | Fact::FlowOpened(_)
+            | Fact::FlowClosed(_) => self.fold_network(seq, event, process),
+            Fact::Decoys(decoys) => self.files.laid(decoys),
+            Fact::Output(output) => self.output.wrote(&output.bytes),
+            Fact::Phase(phase) => {
+                let begun = match &phase.step {
+                    Step::Begin { pid, .. } => self.processes.at_pid(*pid, event.at),
+                    Step::End(_) => None,
+                };
+                if let Some(process) = begun.and_then(|key| self.processes.get_mut(key)) {
+                    process.payload = true;
+                }
+                self.run.told(event);
+            }
+            _ => self.run.told(event),
+        }
+    }
+
+    fn fold_network(&mut self, seq: u64, event: &Event, process: Option<u64>) {
+        let who = process.and_then(|key| self.processes.get(key));
+        let program = who.and_then(|p| p.program.as_ref()).map(|program| &program.name);
+        let socket = match &event.fact {
+            Fact::Connect(connect) => who.and_then(|p| p.socket(connect.fd)),
+            _ => None,
+        };
+        self.network.touched(event, Seen { seq, process, program }, socket);
+    }
+
+    fn judge(&mut self, seq: u64, event: &Event, process: Option<u64>, paths: Paths<'_>) {
+        let mut fired = Vec::new();
+        let moment = Moment::with_paths(self, seq, event, process, paths);
+        self.rules.judge(&moment, moment.event_type(), &mut |rule| fired.push(Arc::clone(rule)));
+        if !fired.is_empty() {
+            self.found(&fired, seq, event, process);
+        }
+    }
+
+    fn found(&mut self, fired: &[Arc<Rule>], seq: u64, event: &Event, process: Option<u64>) {
+        // Taken out for a moment, because the story is told by the rest of the session.
+        let mut findings = std::mem::take(&mut self.findings);
+        let moment = Moment::of(self, seq, event, process);
+        let who = moment.process_key();
+        for rule in fired {
+            let subject = escape::clip(&escape::string(&rule.subject_for(&moment)), MAX_SUBJECT);
+            let mut evidence = || Evidence { seq, at: event.at, summary: moment.summary() };
+            let mut story = || Story {
+                message: escape::clip(&escape::string(&rule.message_for(&moment)), MAX_MESSAGE),
+                lineage: who.map(|key| self.lineage(key)).unwrap_or_default(),
+            };
+            findings.found(rule, who, subject.into(), &mut evidence, &mut story);
+        }
+        self.findings = findings;
+        let worst = fired.iter().map(|rule| rule.severity).max();
+        if let Some(process) = who.and_then(|key| self.processes.get_mut(key)) {
+            process.worst = process.worst.max(worst);
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! What happened to which path.
+//!
+//! Owns: the files table, decoys, and who touched what is sensitive.
+//! Must not: judge. A path comes in once it is normalised.
+
+use std::sync::Arc;
+
+use belljar_event::{Decoy, Decoys, Event, Fact, Open, Outcome};
+
+use super::credential;
+use super::path::{Paths, Place};
+use super::rows::FileRow;
+
+/// More paths are folded into one row of others.
+const MAX_FILES: usize = 200_000;
+/// All paths together may take so many bytes.
+const TEXT_BUDGET: usize = 64 << 20;
+/// More decoys are not known as such.
+const MAX_DECOYS: usize = 4096;
+/// Processes named per sensitive path.
+const MAX_WHO: usize = 16;
+/// The row that stands for all that do not fit.
+const OTHERS: &[u8] = b"(others)";
+
+const O_ACCMODE: u32 = 0o3;
+const O_CREAT: u32 = 0o100;
+const O_EXCL: u32 = 0o200;
+const O_TRUNC: u32 = 0o1000;
+const O_DIRECTORY: u32 = 0o200_000;
+const O_PATH: u32 = 0o10_000_000;
+const EPERM: u16 = 1;
+const EACCES: u16 = 13;
+
+/// What an open asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wants {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) create: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) directory: bool,
+}
+
+impl Wants {
+    pub(crate) fn of(open: &Open) -> Self {
+        const CREAT: u16 = 85;
+        let flags = if open.call.0 == CREAT { 1 | O_CREAT | O_TRUNC } else { open.flags };
+        let data = flags & O_PATH == 0;
+        let mode = flags & O_ACCMODE;
+        Self {
+            read: data && (mode == 0 || mode == 2),
+            write: data && (mode == 1 || mode == 2 || flags & O_TRUNC != 0),
+            create: data && flags & O_CREAT != 0,
+            exclusive: data && flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL,
+            directory: flags & O_DIRECTORY != 0,
+        }
+    }
+}
+
+/// How a touch ended, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touch {
+    Read,
+    Write,
+    Create,
+    Delete,
+    Denied,
+    Failed,
+    /// It worked and changed nothing: a look, a folder opened.
+    Looked,
+}
+
+/// One path.
+#[derive(Clone, Debug)]
+pub(crate) struct FileState {
+    pub(crate) path: Arc<[u8]>,
+    /// Successes and failures by [`Touch`].
+    pub(crate) counts: [u32; 6],
+    pub(crate) decoy: Option<Arc<Decoy>>,
+    pub(crate) credential: Option<&'static str>,
+    pub(crate) last_seq: u64,
+    pub(crate) last_process: Option<u64>,
+    /// Who touched it and how often by [`Touch`]; kept for decoys and credentials only.
+    pub(crate) who: Option<Arc<Vec<Who>>>,
+}
+
+/// A process's dealings with a sensitive path.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    pub(crate) process: Option<u64>,
+    pub(crate) first_seq: u64,
+    pub(crate) counts: [u32; 6],
+}
+
+impl FileState {
+    fn new(path: Arc<[u8]>) -> Self {
+        Self {
+            credential: credential::kind(&path),
+            path,
+            counts: [0; 6],
+            decoy: None,
+            last_seq: 0,
+            last_process: None,
+            who: None,
+        }
+    }
+
+    pub(crate) fn count(&self, touch: Touch) -> u64 {
+        slot(touch).and_then(|at| self.counts.get(at)).copied().unwrap_or(0).into()
+    }
+
+    pub(crate) fn is_sensitive(&self) -> bool {
+        self.decoy.is_some() || self.credential.is_some()
+    }
+
+    fn touched(&mut self, touch: Touch, seq: u64, process: Option<u64>) {
+        bump(&mut self.counts, touch);
+        self.last_seq = seq;
+        self.last_process = process;
+        if self.is_sensitive() && slot(touch).is_some() {
+            let who = Arc::make_mut(self.who.get_or_insert_default());
+            if let Some(known) = who.iter_mut().find(|known| known.process == process) {
+                bump(&mut known.counts, touch);
+            } else if who.len() < MAX_WHO {
+                let mut counts = [0; 6];
+                bump(&mut counts, touch);
+                who.push(Who { process, first_seq: seq, counts });
+            }
+        }
+    }
+
+    pub(crate) fn row(&self) -> FileRow {
+        FileRow {
+            path: Arc::clone(&self.path),
+            reads: self.count(Touch::Read),
+            writes: self.count(Touch::Write),
+            creates: self.count(Touch::Create),
+            deletes: self.count(Touch::Delete),
+            failed: self.count(Touch::Failed),
+            denied: self.count(Touch::Denied),
+            decoy: self.decoy.as_ref().map(|decoy| decoy.kind.as_str().into()),
+            credential: self.credential,
+            last_seq: self.last_seq,
+            last_process: self.last_process,
+        }
+    }
+}
+
+/// Where a touch is counted.
+pub(crate) fn slot(touch: Touch) -> Option<usize> {
+    match touch {
+        Touch::Read => Some(0),
+        Touch::Write => Some(1),
+        Touch::Create => Some(2),
+        Touch::Delete => Some(3),
+        Touch::Denied => Some(4),
+        Touch::Failed => Some(5),
+        Touch::Looked => None,
+    }
+}
+
+fn bump(counts: &mut [u32; 6], touch: Touch) {
+    if let Some(count) = slot(touch).and_then(|at| counts.get_mut(at)) {
+        *count = count.saturating_add(1);
+    }
+}
+
+/// True for an outcome that says "you may not".
+pub(crate) fn is_denied(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Refused(_)) || matches!(outcome.errno(), Some(EPERM | EACCES))
+}
+
+/// The table. Cloning shares everything.
+#[derive(Clone, Default)]
+pub(crate) struct Files {
+    rows: imbl::Vector<FileState>,
+    ids: imbl::HashMap<Arc<[u8]>, u32>,
+    order: imbl::OrdMap<Arc<[u8]>, u32>,
+    decoys: imbl::HashMap<Arc<[u8]>, Arc<Decoy>>,
+    others: Option<Arc<FileState>>,
+    kept: usize,
+    /// Touches of paths that had no row of their own.
+    pub(crate) overflow: u64,
+    pub(crate) reads: u64,
+    pub(crate) writes: u64,
+    pub(crate) decoys_read: u64,
+}
+
+impl Files {
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn decoys(&self) -> usize {
+        self.decoys.len()
+    }
+
+    pub(crate) fn get(&self, path: &[u8]) -> Option<&FileState> {
+        self.rows.get(usize::try_from(*self.ids.get(path)?).ok()?)
+    }
+
+    pub(crate) fn decoy(&self, path: &[u8]) -> Option<&Decoy> {
+        if self.decoys.is_empty() {
+            return None;
+        }
+        self.decoys.get(path).map(AsRef::as_ref)
+    }
+
+    /// In the order of paths.
+    pub(crate) fn sorted(&self) -> impl Iterator<Item = &FileState> {
+        let row = |(_, id): (_, &u32)| self.rows.get(usize::try_from(*id).ok()?);
+        self.order.iter().filter_map(row)
+    }
+
+    /// `take` rows from `skip` on.
+    pub(crate) fn window(&self, skip: usize, take: usize) -> Vec<FileRow> {
+        self.sorted().skip(skip).take(take).map(FileState::row).collect()
+    }
+
+    pub(crate) fn others(&self) -> Option<&FileState> {
+        self.others.as_deref()
+    }
+
+    pub(crate) fn laid(&mut self, decoys: &Decoys) {
+        for decoy in decoys.decoys.iter().take(MAX_DECOYS) {
+            if self.decoys.len() >= MAX_DECOYS {
+                break;
+            }
+            let path: Arc<[u8]> = decoy.path.bytes().into();
+            let decoy = Arc::new(decoy.clone());
+            if let Some(row) = self.ids.get(&path).and_then(|id| self.rows.get_mut(*id as usize)) {
+                row.decoy = Some(Arc::clone(&decoy));
+            }
+            self.decoys.insert(path, decoy);
+        }
+    }
+
+    /// Folds a file event.
+    pub(crate) fn touched(&mut self, event: &Event, seq: u64, paths: &Paths<'_>, process: Option<u64>) {
+        let (first, second) = touches(event);
+        for (place, touch) in [(&paths.first, first), (&paths.second, second)] {
+            if let (Some(place), Some(touch)) = (place, touch) {
+                self.touch(place, touch, seq, process);
+            }
+        }
+    }
+
+    fn touch(&mut self, place: &Place<'_>, touch: Touch, seq: u64, process: Option<u64>) {
+        match touch {
+            Touch::Read => self.reads = self.reads.saturating_add(1),
+            Touch::Write | Touch::Create | Touch::Delete => self.writes = self.writes.saturating_add(1),
+            Touch::Denied | Touch::Failed | Touch::Looked => {}
+        }
+        let Some(id) = self.id(&place.bytes) else {
+            self.overflow = self.overflow.saturating_add(1);
+            let others = self.others.get_or_insert_with(|| Arc::new(FileState::new(OTHERS.into())));
+            Arc::make_mut(others).touched(touch, seq, process);
+            return;
+        };
+        if let Some(row) = self.rows.get_mut(id as usize) {
+            row.touched(touch, seq, process);
+            if touch == Touch::Read && row.decoy.is_some() {
+                self.decoys_read = self.decoys_read.saturating_add(1);
+            }
+        }
+    }
+
+    fn id(&mut self, path: &[u8]) -> Option<u32> {
+        if let Some(id) = self.ids.get(path) {
+            return Some(*id);
+        }
+        let mut row = FileState::new(path.into());
+        row.decoy = self.decoys.get(path).cloned();
+        // What is sensitive always has a row: a flood of names must not hide it. Both
+        // lists of places are finite only in kind, so even they have a last resort.
+        let full = self.rows.len() >= MAX_FILES || self.kept > TEXT_BUDGET;
+        let full_even_so = self.rows.len() >= 2 * MAX_FILES || self.kept > 2 * TEXT_BUDGET;
+        if full_even_so || full && !row.is_sensitive() {
+            return None;
+        }
+        let id = u32::try_from(self.rows.len()).ok()?;
+        let name = Arc::clone(&row.path);
+        self.kept = self.kept.saturating_add(name.len());
+        self.ids.insert(Arc::clone(&name), id);
+        self.order.insert(name, id);
+        self.rows.push_back(row);
+        Some(id)
+    }
+}
+
+/// What an event does to its first and its second path.
+fn touches(event: &Event) -> (Option<Touch>, Option<Touch>) {
+    let done = event.outcome.succeeded();
+    let missed = || Some(if is_denied(event.outcome) { Touch::Denied } else { Touch::Failed });
+    match &event.fact {
+        Fact::Open(open) if done => (Some(opened(Wants::of(open))), None),
+        Fact::Open(_) => (missed(), None),
+        Fact::Look(_) => (if done { Some(Touch::Looked) } else { missed() }, None),
+        Fact::Change(change) => {
+            let (first, second) = changed(change.call.name());
+            if done { (first, second) } else { (first.and(missed()), second.and(missed())) }
+        }
+        _ => (None, None),
+    }
+}
+
+fn opened(wants: Wants) -> Touch {
+    match wants {
+        Wants { exclusive: true, .. } => Touch::Create,
+        Wants { write: true, .. } => Touch::Write,
+        Wants { read: true, directory: false, .. } => Touch::Read,
+        _ => Touch::Looked,
+    }
+}
+
+/// What a change means for its first and second path.
+const CHANGES: &[(&str, Option<Touch>, Option<Touch>)] = &[
+    ("mkdir", Some(Touch::Create), None),
+    ("mknod", Some(Touch::Create), None),
+    ("unlink", Some(Touch::Delete), None),
+    ("rmdir", Some(Touch::Delete), None),
+    ("rename", Some(Touch::Delete), Some(Touch::Create)),
+    ("link", Some(Touch::Looked), Some(Touch::Create)),
+    ("symlink", None, Some(Touch::Create)),
+];
+
+fn changed(call: &str) -> (Option<Touch>, Option<Touch>) {
+    // unlink, unlinkat; rename, renameat, renameat2 …
+    let stem = call.trim_end_matches('2').trim_end_matches("at");
+    let row = CHANGES.iter().find(|(name, _, _)| *name == stem || *name == call);
+    row.map_or((Some(Touch::Write), None), |(_, first, second)| (*first, *second))
+}

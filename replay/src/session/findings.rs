@@ -1,0 +1,80 @@
+//! What the rules said, folded.
+//!
+//! Owns: one finding per rule, process and subject, with its events.
+//! Must not: weigh findings against each other; the verdict does.
+
+use std::sync::Arc;
+
+use super::rows::{Evidence, Finding};
+use crate::rules::{Rule, Severity};
+
+/// More findings are counted, not kept.
+const MAX_FINDINGS: usize = 10_000;
+/// Event numbers kept per finding.
+const MAX_SEQS: usize = 256;
+/// Events kept in words per finding.
+const MAX_EVIDENCE: usize = 8;
+
+type Key = (Arc<str>, Option<u64>, Arc<str>);
+
+/// The findings. Cloning shares everything.
+#[derive(Clone, Default)]
+pub(crate) struct Findings {
+    pub(crate) list: imbl::Vector<Finding>,
+    by_key: imbl::OrdMap<Key, usize>,
+    /// Beyond the list; their severity still counts.
+    pub(crate) overflow: u64,
+    pub(crate) worst: Option<Severity>,
+}
+
+/// What a new finding needs besides its events.
+pub(crate) struct Story {
+    pub(crate) message: String,
+    pub(crate) lineage: Vec<String>,
+}
+
+impl Findings {
+    /// Adds an event. `story` is asked for only if the finding is new.
+    pub(crate) fn found(
+        &mut self,
+        rule: &Arc<Rule>,
+        process: Option<u64>,
+        subject: Arc<str>,
+        evidence: &mut dyn FnMut() -> Evidence,
+        story: &mut dyn FnMut() -> Story,
+    ) {
+        self.worst = self.worst.max(Some(rule.severity));
+        let key: Key = (rule.id.as_str().into(), process, subject);
+        if let Some(finding) = self.by_key.get(&key).and_then(|at| self.list.get_mut(*at)) {
+            finding.count = finding.count.saturating_add(1);
+            if finding.seqs.len() < MAX_SEQS {
+                let event = evidence();
+                finding.seqs.push(event.seq);
+                if finding.evidence.len() < MAX_EVIDENCE {
+                    finding.evidence.push(event);
+                }
+            }
+            return;
+        }
+        let at = self.list.len();
+        if at >= MAX_FINDINGS {
+            self.overflow = self.overflow.saturating_add(1);
+            return;
+        }
+        let event = evidence();
+        let Story { message, lineage } = story();
+        self.list.push_back(Finding {
+            number: at as u64 + 1,
+            rule: Arc::clone(rule),
+            at: event.at,
+            seqs: vec![event.seq],
+            evidence: vec![event],
+            process,
+            subject: Arc::clone(&key.2),
+            message: message.into(),
+            lineage: lineage.into(),
+            count: 1,
+        });
+        self.by_key.insert(key, at);
+    }
+}

@@ -1,0 +1,214 @@
+//! What the screen, the report and the tests ask of a session.
+//!
+//! Owns: copying rows out of the tables, in a stable order.
+//! Must not: change the session.
+
+use std::sync::Arc;
+
+use belljar_event::Text;
+
+use super::rows::{Counts, DestinationRow, FileRow, Finding, NameRow, Overview, ProcessRow};
+use super::{FileState, Process, Session};
+use crate::verdict::{self, Judgement};
+
+impl Session {
+    /// The header's facts.
+    #[must_use]
+    pub fn overview(&self) -> Overview<'_> {
+        let run = &self.run;
+        Overview {
+            label: run.start.as_ref().map(|start| start.label.as_str()),
+            phase: run.current(),
+            first_at: run.first_at,
+            now: run.now,
+            events: run.events,
+            rate: run.rate,
+            lost: run.lost,
+            armed: run.held(),
+            machine: run.machine.as_deref(),
+            policy_digest: run.policy.as_ref().map(|policy| crate::hex(&policy.digest)),
+            verdict: self.judgement().verdict,
+            ended: run.end.as_deref(),
+            counts: self.counts(),
+        }
+    }
+
+    /// The verdict so far with its reasons. A run that goes on is not blamed for
+    /// having no end; [`crate::report::Report`] holds the final one.
+    #[must_use]
+    pub fn judgement(&self) -> Judgement {
+        verdict::judge(self, None)
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let (processes, network, files) = (&self.processes, &self.network, &self.files);
+        let seen = processes.len() as u64;
+        Counts {
+            processes: seen,
+            running: seen.saturating_sub(processes.ended),
+            killed: processes.killed,
+            execs: processes.execs,
+            files: files.len() as u64,
+            reads: files.reads,
+            writes: files.writes,
+            decoys_read: files.decoys_read,
+            flows: network.opened,
+            refused: network.refused,
+            sent: network.sent,
+            received: network.received,
+            names: network.asked_names,
+            findings: self.findings.list.len() as u64,
+        }
+    }
+
+    /// The process tree: each parent right above its children, in order of birth.
+    #[must_use]
+    pub fn processes(&self) -> Vec<ProcessRow> {
+        let total = self.processes.len();
+        let mut first_child: Vec<Option<u64>> = vec![None; total];
+        let mut next_sibling: Vec<Option<u64>> = vec![None; total];
+        let mut roots = Vec::new();
+        // Backwards, so that each chain of siblings comes out oldest first.
+        let all: Vec<(u64, &Process)> = self.processes.iter().collect();
+        for (key, process) in all.iter().rev() {
+            let slot = process.parent.and_then(|parent| first_child.get_mut(usize::try_from(parent).ok()?));
+            match slot {
+                Some(first) => {
+                    if let Some(next) = usize::try_from(*key).ok().and_then(|at| next_sibling.get_mut(at)) {
+                        *next = first.replace(*key);
+                    }
+                }
+                None => roots.push(*key),
+            }
+        }
+        let at = |list: &[Option<u64>], key: u64| usize::try_from(key).ok().and_then(|at| *list.get(at)?);
+        let mut rows = Vec::with_capacity(total);
+        let mut stack: Vec<(u64, u16)> = roots.into_iter().map(|key| (key, 0)).collect();
+        // Each process is pushed once, as a root or as one parent's child.
+        while let Some((key, depth)) = stack.pop() {
+            if let Some(process) = self.processes.get(key) {
+                rows.push(row(key, process, depth));
+            }
+            // A root's siblings are roots, which are on the stack already.
+            if depth > 0
+                && let Some(next) = at(&next_sibling, key)
+            {
+                stack.push((next, depth));
+            }
+            if let Some(child) = at(&first_child, key) {
+                stack.push((child, depth.saturating_add(1)));
+            }
+        }
+        rows
+    }
+
+    /// One process; its depth is counted from its root.
+    #[must_use]
+    pub fn process(&self, key: u64) -> Option<ProcessRow> {
+        let depth = self.processes.line(key).skip(1).count();
+        Some(row(key, self.processes.get(key)?, u16::try_from(depth).unwrap_or(u16::MAX)))
+    }
+
+    /// Threads of a process seen besides its first (at most 64 are told apart).
+    #[must_use]
+    pub fn threads(&self, key: u64) -> usize {
+        self.processes.get(key).map_or(0, Process::threads)
+    }
+
+    /// The process, its parent and so on up to the payload's first, in escaped words.
+    #[must_use]
+    pub fn lineage(&self, key: u64) -> Vec<String> {
+        const SHOWN: usize = 16;
+        let mut line: Vec<String> = Vec::new();
+        for (_, process) in self.processes.line(key) {
+            let words = process.line();
+            // A fork that executed nothing is its parent once more.
+            if line.last() != Some(&words) {
+                line.push(words);
+            }
+            if process.payload || line.len() >= SHOWN {
+                break;
+            }
+        }
+        line
+    }
+
+    /// Every path, sorted.
+    #[must_use]
+    pub fn files(&self) -> Vec<FileRow> {
+        self.file_rows(0, usize::MAX)
+    }
+
+    /// How many paths there are.
+    #[must_use]
+    pub fn files_len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// `take` paths from `skip` on, sorted: what a window shows.
+    #[must_use]
+    pub fn file_rows(&self, skip: usize, take: usize) -> Vec<FileRow> {
+        self.files.window(skip, take)
+    }
+
+    /// One path.
+    #[must_use]
+    pub fn file(&self, path: &[u8]) -> Option<FileRow> {
+        self.files.get(path).map(FileState::row)
+    }
+
+    /// What happened to paths beyond the table's limit, as one row.
+    #[must_use]
+    pub fn other_files(&self) -> Option<FileRow> {
+        self.files.others().map(FileState::row)
+    }
+
+    /// Every destination, in the order of its first event.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<DestinationRow> {
+        self.network.destinations().map(super::Destination::row).collect()
+    }
+
+    /// Every name asked for, in the order of its first question.
+    #[must_use]
+    pub fn names(&self) -> Vec<NameRow> {
+        self.network.names().cloned().collect()
+    }
+
+    /// The findings, oldest first.
+    #[must_use]
+    pub fn findings(&self) -> &imbl::Vector<Finding> {
+        &self.findings.list
+    }
+
+    /// The end of the terminal output, at most 256 KiB, raw.
+    #[must_use]
+    pub fn output(&self) -> Vec<u8> {
+        self.output.tail()
+    }
+
+    /// Bytes of terminal output in all.
+    #[must_use]
+    pub fn output_total(&self) -> u64 {
+        self.output.total
+    }
+}
+
+fn row(key: u64, process: &Process, depth: u16) -> ProcessRow {
+    let program = process.program.as_deref();
+    ProcessRow {
+        key,
+        parent: process.parent,
+        depth,
+        pid: process.pid,
+        name: program.map_or_else(|| Text::new(""), |program| program.name.clone()),
+        argv: program.map_or_else(|| Arc::from([]), |program| Arc::clone(&program.argv)),
+        exe: program.and_then(|program| program.exe.clone()),
+        started: process.started,
+        ended: process.ended,
+        worst: process.worst,
+        children: process.children as usize,
+    }
+}

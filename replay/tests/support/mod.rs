@@ -1,0 +1,71 @@
+//! Rule cases: events written by hand, as YAML, and the session that they make.
+//!
+//! Owns: the form of `fixtures/rules/*/{hit,miss}.yaml` and its translation to events.
+//! Must not: judge anything itself; what fires is what the real session finds.
+
+mod event;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use belljar_event::End;
+use belljar_recorder::{Start, Writer};
+use belljar_replay::rules::RuleSet;
+use belljar_replay::session::Session;
+use serde::Deserialize;
+
+pub use event::Step;
+
+/// One case of a fixture file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What it shows.
+    pub name: String,
+    /// Every rule that fires, and no other: ids, in the order of the findings.
+    #[serde(default)]
+    pub fires: Vec<String>,
+    /// Messages that must be among the findings.
+    #[serde(default)]
+    pub messages: Vec<String>,
+    /// What happens.
+    pub events: Vec<Step>,
+}
+
+/// What a case came to.
+pub struct Outcome {
+    /// Ids, in the order of the findings.
+    pub fired: Vec<String>,
+    /// Messages, in the same order.
+    pub messages: Vec<String>,
+}
+
+/// The folder of the rule cases.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/rules")
+}
+
+/// The cases of a file.
+pub fn cases(path: &Path) -> Vec<Case> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Writes the case's events as a trace and folds the entries that come out.
+pub fn run(case: &Case, rules: &Arc<RuleSet>) -> Outcome {
+    let mut writer = Writer::create(Vec::new(), Start::default()).unwrap();
+    for (number, step) in case.events.iter().enumerate() {
+        let at = (number as u64 + 1) * 1_000_000;
+        writer.append(step.event(at)).unwrap();
+    }
+    let finished = writer.finish(End::Finished(belljar_event::Status::Code(0))).unwrap();
+    let mut session = Session::new(Arc::clone(rules));
+    for entry in &finished.entries {
+        session.push(entry);
+    }
+    let findings = session.findings();
+    Outcome {
+        fired: findings.iter().map(|finding| finding.rule.id.clone()).collect(),
+        messages: findings.iter().map(|finding| finding.message.to_string()).collect(),
+    }
+}

@@ -1,0 +1,256 @@
+//! The only way out of the guest.
+//!
+//! Owns: one flow from the agent's request to its last byte: asking, resolving
+//! after the yes, dialling, relaying, counting. Must not: know policy (it asks
+//! through a channel), resolve before the yes, or connect to what
+//! [`refused`] lists unless a literal address was allowed.
+//!
+//! What each flow reports, in this order: [`Ask::Flow`]; [`Ask::Opened`] if it
+//! was allowed (or the guest gave up before there was an answer); and
+//! [`Ask::Closed`]. Each exactly once.
+
+mod dial;
+pub mod refused;
+mod relay;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use belljar_event::wire::{FlowReply, FlowRequest};
+use belljar_event::{Dial, Target};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::link::{Stream, write_frame};
+use dial::Dialled;
+use relay::Flow;
+
+/// Lookups at once: each occupies a thread, and a hostile guest may ask for thousands.
+const LOOKUPS: usize = 16;
+/// What a guest may send ahead of the answer.
+const AHEAD: usize = 16 << 10;
+
+/// What a flow asks and reports.
+#[derive(Debug)]
+pub enum Ask {
+    /// May this flow go? If the reply's receiver is gone, the guest has given up.
+    Flow {
+        /// Its number in this run, from 1.
+        flow: u64,
+        /// Who wants where.
+        request: FlowRequest,
+        /// Where the answer goes, after it was recorded.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// The flow was dialled.
+    Opened {
+        /// Which flow.
+        flow: u64,
+        /// How that went.
+        how: Dial,
+    },
+    /// The flow is over.
+    Closed {
+        /// Which flow.
+        flow: u64,
+        /// Bytes from the guest.
+        sent: u64,
+        /// Bytes to the guest.
+        received: u64,
+    },
+}
+
+/// Whether a flow may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// May it?
+    pub allow: bool,
+    /// The policy line that decided.
+    pub by: String,
+    /// A user allowed this very address and port. Only such a flow may go to an
+    /// address that is refused otherwise, and only if the guest went there
+    /// directly: what a name resolves to is nobody's literal wish.
+    pub literal: bool,
+}
+
+/// Serves flows: one for each run.
+#[derive(Debug)]
+pub struct Egress {
+    last: AtomicU64,
+    lookups: Arc<Semaphore>,
+}
+
+/// One flow.
+struct Served {
+    flow: u64,
+    ask: mpsc::Sender<Ask>,
+    lookups: Arc<Semaphore>,
+}
+
+/// What came of a flow before it could be relayed.
+enum Way {
+    /// Relay to here.
+    Open(TcpStream, SocketAddr),
+    /// No connection, for this reason.
+    Shut(Dial),
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Egress {
+    /// Nothing served yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            last: AtomicU64::new(0),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+        }
+    }
+
+    /// Serves one flow to its end, asking and reporting through `ask`: spawn
+    /// it. Ends early when the guest closes the stream.
+    pub fn serve(
+        &self,
+        stream: Stream,
+        request: FlowRequest,
+        ask: mpsc::Sender<Ask>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        self.run(stream, request, ask)
+    }
+
+    fn run<F: Flow>(
+        &self,
+        stream: F,
+        request: FlowRequest,
+        ask: mpsc::Sender<Ask>,
+    ) -> impl Future<Output = ()> + Send + use<F> {
+        let flow = self.last.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let served = Served {
+            flow,
+            ask,
+            lookups: Arc::clone(&self.lookups),
+        };
+        async move {
+            let (sent, received) = served.run(stream, request).await;
+            served
+                .tell(Ask::Closed {
+                    flow,
+                    sent,
+                    received,
+                })
+                .await;
+        }
+    }
+}
+
+impl Served {
+    /// Returns the bytes from the guest and those to it.
+    async fn run(&self, mut stream: impl Flow, request: FlowRequest) -> (u64, u64) {
+        let target = request.target.clone();
+        let mut ahead = Vec::new();
+        let decided = tokio::select! {
+            decided = self.ask(request) => decided,
+            () = gave_up(&mut stream, &mut ahead) => {
+                self.opened(Dial::Failed(GAVE_UP.into())).await;
+                return (0, 0);
+            }
+        };
+        let answer = match decided {
+            Some(answer) if answer.allow => answer,
+            refusal => {
+                let by = refusal.map_or_else(|| "nobody answered".into(), |answer| answer.by);
+                // The guest may be gone; then nobody needs the reply.
+                let _ = write_frame(&mut stream, &FlowReply::Refused { by }).await;
+                return (0, 0);
+            }
+        };
+        let way = tokio::select! {
+            way = self.dial(&target, answer.literal) => way,
+            () = gave_up(&mut stream, &mut ahead) => Way::Shut(Dial::Failed(GAVE_UP.into())),
+        };
+        let (how, reply, socket) = match way {
+            Way::Open(socket, addr) => (Dial::Connected(addr), FlowReply::Connected, Some(socket)),
+            Way::Shut(how) => {
+                let reply = match &how {
+                    Dial::Refused { range, .. } => FlowReply::Refused { by: range.clone() },
+                    Dial::Connected(_) | Dial::Failed(_) => FlowReply::Failed,
+                };
+                (how, reply, None)
+            }
+        };
+        // Reported before the guest hears of it.
+        self.opened(how).await;
+        match (write_frame(&mut stream, &reply).await, socket) {
+            (Ok(()), Some(socket)) => relay::both_ways(stream, socket, &ahead).await,
+            _ => (0, 0),
+        }
+    }
+
+    /// `None`: whoever answers is gone.
+    async fn ask(&self, request: FlowRequest) -> Option<Answer> {
+        let (reply, answer) = oneshot::channel();
+        self.ask
+            .send(Ask::Flow {
+                flow: self.flow,
+                request,
+                reply,
+            })
+            .await
+            .ok()?;
+        answer.await.ok()
+    }
+
+    async fn dial(&self, target: &Target, literal: bool) -> Way {
+        let dialled = match target {
+            Target::Direct(addr) => dial::direct(*addr, literal).await,
+            Target::Name { name, port } => dial::name(name, *port, &self.lookups).await,
+        };
+        match dialled {
+            Dialled::Connected(socket, addr) => Way::Open(socket, addr),
+            Dialled::Refused(addr, range) => Way::Shut(Dial::Refused {
+                addr,
+                range: range.to_owned(),
+            }),
+            Dialled::Failed(why) => Way::Shut(Dial::Failed(why)),
+        }
+    }
+
+    async fn opened(&self, how: Dial) {
+        self.tell(Ask::Opened {
+            flow: self.flow,
+            how,
+        })
+        .await;
+    }
+
+    async fn tell(&self, notice: Ask) {
+        // Nobody listens any more only when the run is over.
+        let _ = self.ask.send(notice).await;
+    }
+}
+
+const GAVE_UP: &str = "the guest closed the flow before it was connected";
+
+/// Returns when the guest closes the stream, and only then. What it sends ahead
+/// is kept, up to a bound; beyond that it has to wait, like with any socket.
+async fn gave_up(stream: &mut (impl AsyncRead + Unpin), ahead: &mut Vec<u8>) {
+    loop {
+        let room = AHEAD.saturating_sub(ahead.len());
+        if room == 0 {
+            return std::future::pending().await;
+        }
+        match (&mut *stream).take(room as u64).read_buf(ahead).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+# The host's roots become the guest's: a company's or a sandbox's own
+# authority is known to the host only.
+stage certificates
+bundle=/etc/ssl/certs/ca-certificates.crt
+if [ -s "$root/belljar/ca.crt" ]; then
+    cp "$root/belljar/ca.crt" "$root$bundle"
+    chmod 0644 "$root$bundle"
+fi
+# OpenSSL's default file, so that programs which look at no setting find it too.
+ln -sf "$bundle" "$root/usr/lib/ssl/cert.pem"
+cat >"$root/etc/environment" <<END
+NODE_EXTRA_CA_CERTS=$bundle
+REQUESTS_CA_BUNDLE=$bundle
+SSL_CERT_FILE=$bundle
+END
+cat >"$root/etc/gitconfig" <<END
+[http]
+	sslCAInfo = $bundle
+END
+{
+    printf '[global]\ncert = %s\ndisable-pip-version-check = true\n' "$bundle"
+    [ -z "$PIP_INDEX" ] || printf 'index-url = %s\n' "$PIP_INDEX"
+} >"$root/etc/pip.conf"
+mkdir -p "$root/usr/local/etc"
+{
+    printf 'cafile=%s\nupdate-notifier=false\nfund=false\n' "$bundle"
+    [ -z "$NPM_REGISTRY" ] || printf 'registry=%s\n' "$NPM_REGISTRY"
+} >"$root/usr/local/etc/npmrc"

@@ -1,0 +1,10 @@
+# Made inside, where the files have their true owners even when the builder is
+# an ordinary user. What is mounted or
+# left by the build is not taken. Times
+# are kept: Python would distrust its compiled files without them.
+stage pack
+mkfs.erofs -zlz4 --quiet --preserve-mtime -x-1 \
+    --exclude-path=belljar --exclude-path=etc/apt/apt.conf.d/00mmdebstrap \
+    --exclude-path=etc/dpkg/dpkg.cfg.d/99mmdebstrap \
+    --exclude-regex='^(proc|sys|dev|run|tmp)/.*' \
+    "$root/belljar/root.erofs" "$root"

@@ -1,0 +1,54 @@
+//! Whether an ordinary user may build: subordinate user and group ids.
+//!
+//! Owns: reading `/etc/subuid` and `/etc/subgid`. Must not: change them.
+
+use std::fs;
+
+use super::ImageError;
+
+/// Ids a Debian tree needs: its highest is 65534.
+const ENOUGH: u64 = 65_536;
+
+/// Fails with the line that helps, if this user has too few ids of either kind.
+pub(crate) fn check() -> Result<(), ImageError> {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let user = user_name(&fs::read_to_string("/etc/passwd").unwrap_or_default(), &uid)
+        .unwrap_or_else(|| uid.clone());
+    let lacking = ["/etc/subuid", "/etc/subgid"].into_iter().filter(|file| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        !has_range(&text, &[user.as_str(), uid.as_str()])
+    });
+    match lacking.collect::<Vec<_>>().as_slice() {
+        [] => Ok(()),
+        files => Err(ImageError::Unprivileged {
+            why: format!(
+                "{user} has no range of {ENOUGH} ids in {}",
+                files.join(" and ")
+            ),
+            hint: format!(
+                "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
+            ),
+        }),
+    }
+}
+
+/// The name of `uid` in a passwd text.
+pub(super) fn user_name(passwd: &str, uid: &str) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    })
+}
+
+/// Whether one of `owners` has a large enough range in a `name:start:count` text.
+pub(super) fn has_range(text: &str, owners: &[&str]) -> bool {
+    text.lines().any(|line| {
+        let mut fields = line.split(':');
+        let owner = fields.next().is_some_and(|owner| owners.contains(&owner));
+        let count = fields
+            .nth(1)
+            .and_then(|count| count.trim().parse::<u64>().ok());
+        owner && count.is_some_and(|count| count >= ENOUGH)
+    })
+}

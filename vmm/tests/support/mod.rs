@@ -1,0 +1,150 @@
+//! What the tests with machines need: an image, a guest, and a look at processes.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use belljar_vmm::Spec;
+use belljar_vmm::image::{self, Clients, Host, Image, Recipe};
+
+/// Set in the process that is started to be killed.
+pub(crate) const HELPER: &str = "BELLJAR_TEST_HELPER";
+
+/// An image with the test guest in place of the agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Kit {
+    pub(crate) image: Image,
+    initramfs: PathBuf,
+    _dir: Arc<tempfile::TempDir>,
+}
+
+impl Kit {
+    /// Everything that is needed, or what is missing.
+    pub(crate) fn find() -> Result<Self, String> {
+        for program in ["qemu-system-x86_64", "cc"] {
+            Command::new(program)
+                .arg("--version")
+                .output()
+                .map_err(|error| format!("{program}: {error}"))?;
+        }
+        let image = find_image()?;
+        let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let agent = compile(dir.path())?;
+        let initramfs = image::initramfs(&image, &agent, dir.path()).map_err(|e| e.to_string())?;
+        Ok(Self {
+            image,
+            initramfs,
+            _dir: Arc::new(dir),
+        })
+    }
+
+    /// A small machine.
+    pub(crate) fn spec(&self) -> Spec {
+        let mut spec = Spec::new(&self.image.kernel, &self.initramfs, &self.image.root);
+        spec.allow_degraded = true;
+        spec.memory_mib = 512;
+        spec
+    }
+}
+
+fn find_image() -> Result<Image, String> {
+    if let Some(dir) = std::env::var_os("BELLJAR_TEST_IMAGE") {
+        return image_in(Path::new(&dir));
+    }
+    let home = std::env::var_os("HOME").ok_or("no HOME, and no BELLJAR_TEST_IMAGE")?;
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| Path::new(&home).join(".cache"), PathBuf::from)
+        .join("belljar");
+    match image::cached(&cache, &Recipe::debian(Host::detect())) {
+        Ok(Some(image)) => Ok(image),
+        Ok(None) => Err("no guest image is cached, and BELLJAR_TEST_IMAGE is not set".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A folder with a kernel, a root and modules that was not made by belljar.
+fn image_in(dir: &Path) -> Result<Image, String> {
+    let list = std::fs::read_dir(dir.join("modules"))
+        .map_err(|error| format!("{}: {error}", dir.display()))?;
+    let mut modules: Vec<_> = list
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .collect();
+    modules.sort();
+    Ok(Image {
+        dir: dir.into(),
+        root: dir.join("root.erofs"),
+        kernel: dir.join("vmlinuz"),
+        modules,
+        kernel_release: String::new(),
+        kernel_digest: String::new(),
+        root_digest: String::new(),
+        digest: String::new(),
+        clients: Clients::default(),
+    })
+}
+
+/// The test guest's `/init`.
+fn compile(dir: &Path) -> Result<Vec<u8>, String> {
+    let out = dir.join("init");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/guest.c");
+    let status = Command::new("cc")
+        .args(["-static", "-Os", "-w", "-o"])
+        .args([&out, &source])
+        .status()
+        .map_err(|error| format!("cc: {error}"))?;
+    if !status.success() {
+        return Err("the test guest does not compile as a static program".into());
+    }
+    std::fs::read(&out).map_err(|error| error.to_string())
+}
+
+/// Runs on a runtime of its own, which is gone afterwards.
+pub(crate) fn block<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(work)
+}
+
+/// True if there is such a process, and it is no corpse.
+pub(crate) fn alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    !stat.is_empty() && !matches!(state, Some('Z' | 'X'))
+}
+
+/// Waits until it is gone.
+pub(crate) fn stopped(pid: u32, most: Duration) -> bool {
+    let start = Instant::now();
+    while alive(pid) {
+        if start.elapsed() > most {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+/// Descriptors that this process has open, except for the runtime's own.
+pub(crate) fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// Every path directly in a folder.
+pub(crate) fn files_below(dir: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
+    entries
+        .map(|entry| entry.path().display().to_string())
+        .collect()
+}

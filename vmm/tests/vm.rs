@@ -1,0 +1,329 @@
+//! Real machines under a real QEMU: boot, console, channel, pause, every way
+//! to end, and that nothing is left behind.
+//!
+//! Needs QEMU, a C compiler and a guest image: a folder named by
+//! `BELLJAR_TEST_IMAGE` with `vmlinuz`, `root.erofs` and `modules/`, or one in
+//! belljar's own cache. Where one of them is missing, the tests are reported as
+//! ignored, with the reason on standard error.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test, which clippy does not see without libtest's harness"
+)]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use belljar_vmm::link::{Link, LinkError};
+use belljar_vmm::{BootError, ExitHow, MachineChoice, Spec, Vm, boot};
+use libtest_mimic::{Arguments, Failed, Trial};
+use support::{HELPER, Kit, alive, block, files_below, open_files, stopped};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Long: the machine may be shared, and emulation is slow.
+const UP: Duration = Duration::from_secs(90);
+
+fn main() {
+    let kit = Kit::find();
+    if std::env::var_os(HELPER).is_some() {
+        // Started by `killed_parent_takes_the_machine_along`, to be killed.
+        return block(boot_and_wait(&kit.expect("the parent test had one").spec()));
+    }
+    let arguments = Arguments::from_args();
+    let missing = kit.as_ref().err().cloned();
+    if let Some(why) = &missing {
+        eprintln!("tests with machines are ignored: {why}");
+    }
+    let trial = |name: &str, test: fn(&Kit) -> Result<(), Failed>| {
+        let kit = kit.as_ref().ok().cloned();
+        let run = move || kit.map_or_else(|| Err("no machine".into()), |kit| test(&kit));
+        Trial::test(name, run).with_ignored_flag(missing.is_some())
+    };
+    let trials = vec![
+        trial(
+            "boots_talks_pauses_and_powers_off",
+            boots_talks_pauses_and_powers_off,
+        ),
+        trial("handshakes_with_a_guest", handshakes_with_a_guest),
+        trial("a_reset_ends_it_and_says_so", a_reset_ends_it_and_says_so),
+        trial(
+            "a_panic_is_told_with_the_console",
+            a_panic_is_told_with_the_console,
+        ),
+        trial("kill_and_drop_leave_nothing", kill_and_drop_leave_nothing),
+        trial(
+            "killed_parent_takes_the_machine_along",
+            killed_parent_takes_the_machine_along,
+        ),
+        trial("hypervisor_is_confined", hypervisor_is_confined),
+        trial(
+            "closed_channel_ends_the_guest",
+            closed_channel_ends_the_guest,
+        ),
+        trial(
+            "the_probe_guest_answers_under_emulation",
+            the_probe_guest_answers,
+        ),
+        trial("no_consent_no_emulation", no_consent_no_emulation),
+        trial("a_broken_kernel_is_an_error", a_broken_kernel_is_an_error),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Boots, says who is who, and waits for a signal from outside.
+async fn boot_and_wait(spec: &Spec) {
+    let vm = boot(spec).await.unwrap();
+    println!("{}", vm.pid());
+    vm.wait().await;
+}
+
+/// Boots and waits until the test guest has opened its port.
+async fn up(spec: &Spec) -> Result<(Vm, belljar_vmm::Channel), Failed> {
+    let mut vm = boot(spec).await?;
+    let mut channel = vm.take_channel().ok_or("no channel")?;
+    let talk = async {
+        channel.write_all(b"ping").await?;
+        let mut answer = [0; 4];
+        channel.read_exact(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::select! {
+        answer = tokio::time::timeout(UP, talk) => answer,
+        exit = vm.wait() => return Err(format!("machine ended: {exit:?}").into()),
+    };
+    match answer {
+        Ok(Ok(answer)) if &answer == b"ping" => Ok((vm, channel)),
+        other => {
+            let exit = tokio::time::timeout(Duration::from_secs(2), vm.wait()).await;
+            Err(format!("{other:?}; {exit:?}; console:\n{}", vm.console_tail()).into())
+        }
+    }
+}
+
+fn boots_talks_pauses_and_powers_off(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let (vm, mut channel) = up(&kit.spec()).await?;
+        assert!(
+            vm.console_tail().contains("guest: port open"),
+            "{}",
+            vm.console_tail()
+        );
+        assert_eq!(vm.machine().accelerator == "tcg", vm.machine().degraded);
+
+        assert!(vm.running().await?);
+        let paused = Instant::now();
+        vm.pause().await?;
+        println!("pause took {:?}", paused.elapsed());
+        assert!(!vm.running().await?);
+        channel.write_all(b"later").await?;
+        let mut answer = [0; 5];
+        let early = tokio::time::timeout(Duration::from_secs(1), channel.read_exact(&mut answer));
+        assert!(early.await.is_err(), "a paused guest answered");
+        vm.resume().await?;
+        // A cancelled read of five bytes may have taken none: nothing had come.
+        tokio::time::timeout(UP, channel.read_exact(&mut answer)).await??;
+        assert_eq!(&answer, b"later");
+
+        channel.write_all(b"off\n").await?;
+        let exit = tokio::time::timeout(UP, vm.wait()).await?;
+        assert!(exit.powered_off(), "{exit:?}");
+        assert_eq!(vm.wait().await, exit, "asked twice, answered twice");
+        assert!(vm.pause().await.is_err());
+        Ok(())
+    })
+}
+
+fn handshakes_with_a_guest(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let mut vm = boot(&kit.spec()).await?;
+        let link = vm.link(UP).await?;
+        assert_ne!(link.session(), [0; 16]);
+        assert!(matches!(vm.link(UP).await, Err(LinkError::Taken)));
+        Ok(())
+    })
+}
+
+fn a_reset_ends_it_and_says_so(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let (vm, mut channel) = up(&kit.spec()).await?;
+        channel.write_all(b"reset\n").await?;
+        let exit = tokio::time::timeout(UP, vm.wait()).await?;
+        assert_eq!(exit.reason.as_deref(), Some("guest-reset"), "{exit:?}");
+        assert!(!exit.powered_off());
+        Ok(())
+    })
+}
+
+fn a_panic_is_told_with_the_console(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let mut spec = kit.spec();
+        spec.cmdline_extra = "rdinit=/nothing root=/dev/nothing".into();
+        let mut vm = boot(&spec).await?;
+        let error = vm.link(UP).await.err().ok_or("a dead guest shook hands")?;
+        let LinkError::Ended { console, exit } = &error else {
+            return Err(format!("not an end: {error}").into());
+        };
+        assert!(console.contains("Kernel panic"), "{console}");
+        assert!(exit.contains("guest-reset"), "{exit}");
+        assert!(error.to_string().contains("Kernel panic"));
+        Ok(())
+    })
+}
+
+fn kill_and_drop_leave_nothing(kit: &Kit) -> Result<(), Failed> {
+    let before = open_files();
+    let files = files_below(&std::env::temp_dir());
+    block(async {
+        let vm = boot(&kit.spec()).await?;
+        let pid = vm.pid();
+        assert!(alive(pid));
+        let exit = vm.kill().await;
+        assert_eq!(exit.how, ExitHow::Signal(9));
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "not reaped");
+        drop(vm);
+
+        let vm = boot(&kit.spec()).await?;
+        let pid = vm.pid();
+        drop(vm);
+        assert!(
+            !Path::new(&format!("/proc/{pid}")).exists(),
+            "dropped and not reaped"
+        );
+        Ok::<_, Failed>(())
+    })?;
+    assert_eq!(open_files(), before, "descriptors leaked");
+    let new: Vec<_> = files_below(&std::env::temp_dir())
+        .difference(&files)
+        .cloned()
+        .collect();
+    let ours: Vec<_> = new.iter().filter(|path| path.contains("belljar")).collect();
+    assert!(ours.is_empty(), "{ours:?}");
+    Ok(())
+}
+
+fn killed_parent_takes_the_machine_along(_: &Kit) -> Result<(), Failed> {
+    let mut parent = Command::new(std::env::current_exe()?)
+        .env(HELPER, "1")
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    BufReader::new(parent.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;
+    let pid: u32 = line.trim().parse().map_err(|e| format!("{line:?}: {e}"))?;
+    assert!(alive(pid));
+    parent.kill()?; // SIGKILL: nobody gets to clean up
+    parent.wait()?;
+    assert!(
+        stopped(pid, Duration::from_secs(10)),
+        "QEMU {pid} outlived its parent"
+    );
+    Ok(())
+}
+
+fn hypervisor_is_confined(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let secret = std::fs::File::open("/proc/self/status")?;
+        let vm = boot(&kit.spec()).await?;
+        let proc = |file: &str| format!("/proc/{}/{file}", vm.pid());
+        let status = std::fs::read_to_string(proc("status"))?;
+        let line = |key: &str| {
+            let line = status.lines().find(|line| line.starts_with(key));
+            line.map(|line| {
+                line.split_whitespace()
+                    .skip(1)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+        };
+        assert_eq!(line("NoNewPrivs:").as_deref(), Some("1"));
+        assert_eq!(line("Seccomp:").as_deref(), Some("2"), "QEMU's own filter");
+        assert_ne!(line("Uid:").as_deref(), Some("0 0 0 0"));
+        for set in ["CapPrm:", "CapEff:", "CapAmb:"] {
+            assert_eq!(line(set).as_deref(), Some("0000000000000000"), "{set}");
+        }
+        let limits = std::fs::read_to_string(proc("limits"))?;
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"));
+        assert_eq!(
+            core.and_then(|line| line.split_whitespace().nth(4)),
+            Some("0")
+        );
+        assert!(std::fs::read(proc("environ"))?.is_empty());
+        let argv = String::from_utf8(std::fs::read(proc("cmdline"))?)?;
+        assert!(
+            !argv.contains(&kit.image.dir.display().to_string()),
+            "{argv}"
+        );
+        for entry in std::fs::read_dir(proc("fd"))? {
+            let target = std::fs::read_link(entry?.path())?;
+            assert!(
+                !target.ends_with("status"),
+                "inherited {}",
+                target.display()
+            );
+        }
+        drop(secret);
+        Ok(())
+    })
+}
+
+fn closed_channel_ends_the_guest(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let (vm, channel) = up(&kit.spec()).await?;
+        drop(channel);
+        let exit = tokio::time::timeout(UP, vm.wait()).await?;
+        assert!(exit.powered_off(), "{exit:?}");
+        assert!(
+            exit.console.contains("guest: the channel ended"),
+            "{}",
+            exit.console
+        );
+        Ok(())
+    })
+}
+
+fn the_probe_guest_answers(_: &Kit) -> Result<(), Failed> {
+    let probe = block(belljar_vmm::probe::emulation(None));
+    assert_eq!(probe, belljar_vmm::probe::Probe::Usable);
+    Ok(())
+}
+
+fn no_consent_no_emulation(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let mut spec = kit.spec();
+        spec.machine = MachineChoice::Tcg;
+        spec.allow_degraded = false;
+        let error = boot(&spec).await.err().ok_or("booted without consent")?;
+        assert!(matches!(error, BootError::NeedsConsent { .. }), "{error}");
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("--allow-degraded"))
+        );
+        Ok(())
+    })
+}
+
+fn a_broken_kernel_is_an_error(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let mut spec = kit.spec();
+        spec.kernel = std::env::current_exe()?;
+        // Either QEMU refuses the file, or what it starts never answers.
+        match boot(&spec).await {
+            Err(BootError::Ended { exit, .. }) => assert_ne!(exit.how, ExitHow::Code(0)),
+            Err(error) => return Err(format!("not an early end: {error}").into()),
+            Ok(mut vm) => {
+                let channel = vm.take_channel().ok_or("no channel")?;
+                let silence = Link::handshake(channel, Duration::from_secs(5)).await;
+                assert!(silence.is_err());
+            }
+        }
+        Ok(())
+    })
+}
