@@ -129,12 +129,25 @@ async fn run(
     console::say("ready");
     let _ = sink.post(ready).await;
     tokio::spawn(receive(uploads, Arc::clone(&guest)));
+    let ended = direct(&mut control, &guest, &questions, sink).await;
+    // What cannot be directed any more must not go on.
+    let _ = guest.cgroup.kill();
+    ended
+}
+
+/// Follows the host's messages while phases run.
+async fn direct(
+    control: &mut (impl AsyncRead + Unpin),
+    guest: &Arc<Guest>,
+    questions: &Questions,
+    sink: &EventSink,
+) -> Result<Infallible, RunError> {
     let (launches, queue) = mpsc::channel(1);
-    let mut phases = tokio::spawn(phases(queue, Arc::clone(&guest), sink.clone()));
+    let mut phases = tokio::spawn(phases(queue, Arc::clone(guest), sink.clone()));
     loop {
         tokio::select! {
             end = &mut phases => return end.map_err(|_| RunError::Thread)?,
-            message = message(&mut control) => match message? {
+            message = message(control) => match message? {
                 ToAgent::Start(launch) => launches
                     .try_send(launch)
                     .map_err(|_| RunError::Protocol("a phase is running already"))?,
@@ -165,6 +178,7 @@ async fn ready(
     sink: &EventSink,
 ) -> Result<(Guest, Armed), RunError> {
     let mounts = boot::root::enter(setup.disk_mib)?;
+    console::say("in the payload's root");
     let place = setup::prepare(setup)?;
     let cgroup = Cgroup::make(setup.pids)?;
     let names = Names::default();
@@ -178,6 +192,7 @@ async fn ready(
     let observer = Observer::start(options, sink.clone())?;
     let net = Net::new(names, questions, sink.clone(), opener, observer.origins());
     net.start().await.map_err(RunError::Net)?;
+    console::say("observing");
     let guest = Guest {
         place,
         cgroup,

@@ -7,7 +7,9 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use belljar_event::{Ended, Event, Fact};
-use belljar_recorder::{Entry, Integrity, OpenError, ReadError, Reader, WriteError, Writer};
+use belljar_recorder::{
+    Compatibility, Entry, Integrity, OpenError, ReadError, Reader, WriteError, Writer,
+};
 
 use crate::escape;
 use crate::report::Report;
@@ -48,7 +50,11 @@ pub struct Judged {
 impl Judged {
     fn of(session: &Session, integrity: Integrity) -> Self {
         let report = Report::new(session, &integrity);
-        Self { report, integrity, policies_agree: session.policies_agree() }
+        Self {
+            report,
+            integrity,
+            policies_agree: session.policies_agree(),
+        }
     }
 }
 
@@ -119,7 +125,10 @@ pub fn judge<R: Read>(source: R, rules: &Arc<RuleSet>) -> Result<Judged, BatchEr
 ///
 /// # Errors
 /// If the source fails.
-pub fn judge_reader<R: Read>(mut reader: Reader<R>, rules: &Arc<RuleSet>) -> Result<Judged, BatchError> {
+pub fn judge_reader<R: Read>(
+    mut reader: Reader<R>,
+    rules: &Arc<RuleSet>,
+) -> Result<Judged, BatchError> {
     let mut session = Session::new(Arc::clone(rules)).with_start(reader.start());
     for entry in &mut reader {
         session.push(&entry?);
@@ -128,7 +137,11 @@ pub fn judge_reader<R: Read>(mut reader: Reader<R>, rules: &Arc<RuleSet>) -> Res
 }
 
 /// Folds with a checkpoint every so often, and goes on from the copy: what seeking does.
-fn judge_by_checkpoints<R: Read>(source: R, rules: &Arc<RuleSet>, every: u64) -> Result<Judged, BatchError> {
+fn judge_by_checkpoints<R: Read>(
+    source: R,
+    rules: &Arc<RuleSet>,
+    every: u64,
+) -> Result<Judged, BatchError> {
     let mut reader = Reader::open(source)?;
     let mut session = Session::new(Arc::clone(rules)).with_start(reader.start());
     let mut old = None;
@@ -146,7 +159,10 @@ fn judge_by_checkpoints<R: Read>(source: R, rules: &Arc<RuleSet>, every: u64) ->
 
 /// Records the entries once more, with other blocks, and folds them as they come
 /// out of the writer: what a live run does.
-fn judge_recorded_again<R: Read>(source: R, rules: &Arc<RuleSet>) -> Result<Option<Judged>, BatchError> {
+fn judge_recorded_again<R: Read>(
+    source: R,
+    rules: &Arc<RuleSet>,
+) -> Result<Option<Judged>, BatchError> {
     let mut reader = Reader::open(source)?;
     let start = reader.start().clone();
     let mut session = Session::new(Arc::clone(rules)).with_start(&start);
@@ -160,13 +176,35 @@ fn judge_recorded_again<R: Read>(source: R, rules: &Arc<RuleSet>) -> Result<Opti
             }
         }
     }
-    let end = match last.map(Entry::into_event) {
-        Some(Event { at, fact: Fact::Ended(Ended { how }), .. }) if reader.unknown() == 0 => (at, how),
-        _ => return Ok(None),
+    let newer = reader.compatibility() != Compatibility::Same;
+    if newer || reader.unknown() > 0 {
+        return Ok(None);
+    }
+    let integrity = reader.integrity();
+    let (entries, integrity) = match (last.map(Entry::into_event), integrity) {
+        (
+            Some(Event {
+                at,
+                fact: Fact::Ended(Ended { how }),
+                ..
+            }),
+            Integrity::Complete { .. },
+        ) => {
+            let finished = writer.finish_at(at, how)?;
+            (
+                finished.entries,
+                Integrity::Complete {
+                    receipt: finished.receipt,
+                },
+            )
+        }
+        (last, integrity) => {
+            last.map_or(Ok(()), |event| writer.append(event))?;
+            (writer.flush()?, integrity)
+        }
     };
-    let finished = writer.finish_at(end.0, end.1)?;
-    finished.entries.iter().for_each(|entry| session.push(entry));
-    Ok(Some(Judged::of(&session, Integrity::Complete { receipt: finished.receipt })))
+    entries.iter().for_each(|entry| session.push(entry));
+    Ok(Some(Judged::of(&session, integrity)))
 }
 
 /// Judges a trace again and again, in other ways and on `threads` threads at
@@ -184,37 +222,65 @@ where
     let judged = judge(source()?, rules)?;
     let expected = judged.report.to_json();
     let mut checks = vec![sealed(&judged), policies(&judged)];
-    let check = |name, other: &Judged| Check { name, result: compare(&expected, &judged, other) };
+    let check = |name, other: &Judged| Check {
+        name,
+        result: compare(&expected, &judged, other),
+    };
 
     let again = on_threads(&source, rules, threads.clamp(1, MAX_THREADS));
     for (number, result) in again.into_iter().enumerate() {
-        let name = if number % 2 == 0 { "judged on several threads" } else { "judged from checkpoints on several threads" };
+        let name = if number.is_multiple_of(2) {
+            "judged on several threads"
+        } else {
+            "judged from checkpoints on several threads"
+        };
         checks.push(check(name, &result?));
     }
     let name = "recorded again in other blocks, judged live";
     checks.push(match judge_recorded_again(source()?, rules)? {
         Some(other) => check(name, &other),
-        None => Check { name, result: CheckResult::Skipped { why: "the trace is not whole, or newer than this version" } },
+        None => Check {
+            name,
+            result: CheckResult::Skipped {
+                why: "the trace is of a newer version",
+            },
+        },
     });
     let differs = checks.iter().find_map(|check| match &check.result {
         CheckResult::Differs { how } => Some(format!("{}: {how}", check.name)),
         CheckResult::Same | CheckResult::Skipped { .. } => None,
     });
     let outcome = differs.map_or(Sameness::Same, |what| Sameness::Mismatch { what });
-    Ok(Verified { judged, outcome, checks })
+    Ok(Verified {
+        judged,
+        outcome,
+        checks,
+    })
 }
 
-fn on_threads<R, S>(source: &S, rules: &Arc<RuleSet>, threads: usize) -> Vec<Result<Judged, BatchError>>
+fn on_threads<R, S>(
+    source: &S,
+    rules: &Arc<RuleSet>,
+    threads: usize,
+) -> Vec<Result<Judged, BatchError>>
 where
     R: Read,
     S: Fn() -> Result<R, BatchError> + Sync,
 {
     let work = |number: usize| {
-        if number % 2 == 0 { judge(source()?, rules) } else { judge_by_checkpoints(source()?, rules, 1009) }
+        if number.is_multiple_of(2) {
+            judge(source()?, rules)
+        } else {
+            judge_by_checkpoints(source()?, rules, 1009)
+        }
     };
     std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|number| scope.spawn(move || work(number))).collect();
-        let joined = running.into_iter().map(|thread| thread.join().unwrap_or(Err(BatchError::Thread)));
+        let running: Vec<_> = (0..threads)
+            .map(|number| scope.spawn(move || work(number)))
+            .collect();
+        let joined = running
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(Err(BatchError::Thread)));
         joined.collect()
     })
 }
@@ -224,9 +290,14 @@ fn sealed(judged: &Judged) -> Check {
     let result = if judged.report.is_sealed() {
         CheckResult::Same
     } else {
-        CheckResult::Differs { how: "the report's digest is not that of its bytes".to_owned() }
+        CheckResult::Differs {
+            how: "the report's digest is not that of its bytes".to_owned(),
+        }
     };
-    Check { name: "the report's own digest", result }
+    Check {
+        name: "the report's own digest",
+        result,
+    }
 }
 
 /// The recorded policies have the digests that they were recorded with.
@@ -234,32 +305,53 @@ fn policies(judged: &Judged) -> Check {
     let result = if judged.policies_agree {
         CheckResult::Same
     } else {
-        CheckResult::Differs { how: "a recorded digest is not that of the policy's text".to_owned() }
+        CheckResult::Differs {
+            how: "a recorded digest is not that of the policy's text".to_owned(),
+        }
     };
-    Check { name: "the policy's digest", result }
+    Check {
+        name: "the policy's digest",
+        result,
+    }
 }
 
 fn compare(expected: &[u8], judged: &Judged, other: &Judged) -> CheckResult {
     let digest = |judged: &Judged| judged.integrity.receipt().map(|receipt| receipt.digest);
     if digest(judged) != digest(other) {
-        return CheckResult::Differs { how: "the digest of the events".to_owned() };
+        return CheckResult::Differs {
+            how: "the digest of the events".to_owned(),
+        };
     }
     let got = other.report.to_json();
     if expected == got {
         return CheckResult::Same;
     }
-    CheckResult::Differs { how: first_difference(expected, &got) }
+    CheckResult::Differs {
+        how: first_difference(expected, &got),
+    }
 }
 
 /// The first line that differs, from both sides.
 fn first_difference(expected: &[u8], got: &[u8]) -> String {
-    let (expected, got) = (String::from_utf8_lossy(expected), String::from_utf8_lossy(got));
-    let clean = |line: Option<&str>| line.map_or_else(|| "nothing".to_owned(), |line| escape::clip(line.trim(), 120));
+    let (expected, got) = (
+        String::from_utf8_lossy(expected),
+        String::from_utf8_lossy(got),
+    );
+    let clean = |line: Option<&str>| {
+        line.map_or_else(
+            || "nothing".to_owned(),
+            |line| escape::clip(line.trim(), 120),
+        )
+    };
     let (mut left, mut right) = (expected.lines(), got.lines());
     for number in 1usize.. {
         let (a, b) = (left.next(), right.next());
         if a != b || a.is_none() {
-            return format!("line {number} of the report is {} and was {}", clean(b), clean(a));
+            return format!(
+                "line {number} of the report is {} and was {}",
+                clean(b),
+                clean(a)
+            );
         }
     }
     String::new()

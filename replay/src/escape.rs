@@ -10,41 +10,41 @@ use belljar_event::Text;
 /// see: first and last of each range, ascending. A table of our own, so that
 /// a report's bytes do not hang on the compiler's Unicode version.
 const HIDDEN: &[(u32, u32)] = &[
-    (0x0000, 0x001f),     // C0 controls
-    (0x007f, 0x00a0),     // DEL, C1 controls, no-break space
-    (0x00ad, 0x00ad),     // soft hyphen
-    (0x034f, 0x034f),     // combining grapheme joiner
-    (0x0600, 0x0605),     // Arabic number signs (format)
-    (0x061c, 0x061c),     // Arabic letter mark
-    (0x06dd, 0x06dd),     // Arabic end of ayah (format)
-    (0x070f, 0x070f),     // Syriac abbreviation mark
-    (0x0890, 0x0891),     // Arabic pound and piastre mark
-    (0x08e2, 0x08e2),     // Arabic disputed end of ayah
-    (0x115f, 0x1160),     // Hangul fillers
-    (0x1680, 0x1680),     // Ogham space
-    (0x17b4, 0x17b5),     // Khmer inherent vowels
-    (0x180b, 0x180f),     // Mongolian selectors
-    (0x2000, 0x200f),     // spaces, zero widths, direction marks
-    (0x2028, 0x202f),     // line and paragraph separators, bidi embeddings, narrow space
-    (0x205f, 0x206f),     // spaces, invisible operators, bidi isolates
-    (0x2800, 0x2800),     // blank Braille pattern
-    (0x3000, 0x3000),     // ideographic space
-    (0x3164, 0x3164),     // Hangul filler
-    (0xd800, 0xf8ff),     // surrogates, private use
-    (0xfdd0, 0xfdef),     // noncharacters
-    (0xfe00, 0xfe0f),     // variation selectors
-    (0xfeff, 0xfeff),     // byte order mark
-    (0xffa0, 0xffa0),     // halfwidth Hangul filler
-    (0xfff0, 0xffff),     // specials; U+FFFD too, which stands for what was lost
-    (0x110bd, 0x110bd),   // Kaithi number sign
-    (0x110cd, 0x110cd),   // Kaithi number sign above
-    (0x13430, 0x1345f),   // Egyptian format controls
-    (0x1bca0, 0x1bca3),   // shorthand format controls
-    (0x1d159, 0x1d159),   // musical null notehead
-    (0x1d173, 0x1d17a),   // musical format controls
-    (0x1fffe, 0x1ffff),   // noncharacters
-    (0x2fffe, 0x2ffff),   // noncharacters
-    (0x3fffe, 0x10ffff),  // unassigned planes, tags, selectors, private use
+    (0x0000, 0x001f),    // C0 controls
+    (0x007f, 0x00a0),    // DEL, C1 controls, no-break space
+    (0x00ad, 0x00ad),    // soft hyphen
+    (0x034f, 0x034f),    // combining grapheme joiner
+    (0x0600, 0x0605),    // Arabic number signs (format)
+    (0x061c, 0x061c),    // Arabic letter mark
+    (0x06dd, 0x06dd),    // Arabic end of ayah (format)
+    (0x070f, 0x070f),    // Syriac abbreviation mark
+    (0x0890, 0x0891),    // Arabic pound and piastre mark
+    (0x08e2, 0x08e2),    // Arabic disputed end of ayah
+    (0x115f, 0x1160),    // Hangul fillers
+    (0x1680, 0x1680),    // Ogham space
+    (0x17b4, 0x17b5),    // Khmer inherent vowels
+    (0x180b, 0x180f),    // Mongolian selectors
+    (0x2000, 0x200f),    // spaces, zero widths, direction marks
+    (0x2028, 0x202f),    // line and paragraph separators, bidi embeddings, narrow space
+    (0x205f, 0x206f),    // spaces, invisible operators, bidi isolates
+    (0x2800, 0x2800),    // blank Braille pattern
+    (0x3000, 0x3000),    // ideographic space
+    (0x3164, 0x3164),    // Hangul filler
+    (0xd800, 0xf8ff),    // surrogates, private use
+    (0xfdd0, 0xfdef),    // noncharacters
+    (0xfe00, 0xfe0f),    // variation selectors
+    (0xfeff, 0xfeff),    // byte order mark
+    (0xffa0, 0xffa0),    // halfwidth Hangul filler
+    (0xfff0, 0xffff),    // specials; U+FFFD too, which stands for what was lost
+    (0x110bd, 0x110bd),  // Kaithi number sign
+    (0x110cd, 0x110cd),  // Kaithi number sign above
+    (0x13430, 0x1345f),  // Egyptian format controls
+    (0x1bca0, 0x1bca3),  // shorthand format controls
+    (0x1d159, 0x1d159),  // musical null notehead
+    (0x1d173, 0x1d17a),  // musical format controls
+    (0x1fffe, 0x1ffff),  // noncharacters
+    (0x2fffe, 0x2ffff),  // noncharacters
+    (0x3fffe, 0x10ffff), // unassigned planes, tags, selectors, private use
 ];
 
 /// Marks that pile up on the character before them.
@@ -69,7 +69,10 @@ const MAX_STACK: usize = 2;
 fn within(table: &[(u32, u32)], c: char) -> bool {
     let code = u32::from(c);
     let after = table.partition_point(|&(first, _)| first <= code);
-    after.checked_sub(1).and_then(|at| table.get(at)).is_some_and(|&(_, last)| code <= last)
+    after
+        .checked_sub(1)
+        .and_then(|at| table.get(at))
+        .is_some_and(|&(_, last)| code <= last)
 }
 
 /// Bytes from the guest, for people: printable UTF-8 stays, everything else
@@ -99,7 +102,10 @@ pub fn string(raw: &str) -> String {
 pub fn text(raw: &Text) -> String {
     match raw {
         Text::Whole(all) => bytes(all),
-        Text::Cut { bytes: head, length } => {
+        Text::Cut {
+            bytes: head,
+            length,
+        } => {
             let missing = length.saturating_sub(head.len() as u64);
             format!("{}…(+{missing} bytes)", bytes(head))
         }
@@ -138,7 +144,11 @@ fn push_str(out: &mut String, raw: &str) {
         } else {
             stack = 0;
         }
-        if is_plain(c) { out.push(c) } else { push_escape(out, c) }
+        if is_plain(c) {
+            out.push(c)
+        } else {
+            push_escape(out, c)
+        }
     }
 }
 
@@ -176,7 +186,10 @@ mod tests {
 
     #[test]
     fn what_a_terminal_obeys_is_written_out() {
-        assert_eq!(bytes(b"a\x1b[31mred\x07\r\n\t"), "a\\x1b[31mred\\x07\\r\\n\\t");
+        assert_eq!(
+            bytes(b"a\x1b[31mred\x07\r\n\t"),
+            "a\\x1b[31mred\\x07\\r\\n\\t"
+        );
         assert_eq!(bytes("c1 \u{9b}31m".as_bytes()), "c1 \\u{9b}31m");
         assert_eq!(bytes(b"\xff/\xc3("), "\\xff/\\xc3(");
     }
@@ -184,7 +197,10 @@ mod tests {
     #[test]
     fn what_nobody_sees_is_written_out() {
         assert_eq!(string("inv\u{202e}gpj.exe"), "inv\\u{202e}gpj.exe");
-        assert_eq!(string("a\u{200b}b\u{feff}c\u{e0041}\u{2066}"), "a\\u{200b}b\\u{feff}c\\u{e0041}\\u{2066}");
+        assert_eq!(
+            string("a\u{200b}b\u{feff}c\u{e0041}\u{2066}"),
+            "a\\u{200b}b\\u{feff}c\\u{e0041}\\u{2066}"
+        );
         assert_eq!(string("a\u{a0}b\u{3164}"), "a\\u{a0}b\\u{3164}");
     }
 
@@ -196,7 +212,11 @@ mod tests {
 
     #[test]
     fn ordinary_text_stays() {
-        for plain in ["/home/dev/.ssh/id_ed25519", "Ünïcode 漢字 ← ok", "e\u{301}te\u{301}"] {
+        for plain in [
+            "/home/dev/.ssh/id_ed25519",
+            "Ünïcode 漢字 ← ok",
+            "e\u{301}te\u{301}",
+        ] {
             assert_eq!(string(plain), plain);
         }
     }

@@ -6,6 +6,7 @@
 
 mod errno;
 mod fields;
+mod net;
 mod summary;
 mod value;
 
@@ -31,7 +32,12 @@ pub struct Moment<'a> {
 #[derive(Clone, Copy)]
 enum Peer<'a> {
     /// A socket call with an address of its own.
-    Call { addr: &'a Addr, name: Option<&'a str>, fd: i32, outgoing: bool },
+    Call {
+        addr: &'a Addr,
+        name: Option<&'a str>,
+        fd: i32,
+        outgoing: bool,
+    },
     /// A flow out of the guest.
     Flow(&'a Target, Option<&'a Flow>),
 }
@@ -41,11 +47,27 @@ impl<'a> Moment<'a> {
     /// gone on: tables, not snapshots, answer for process and flow.
     #[must_use]
     pub fn new(session: &'a Session, entry: &'a Entry) -> Self {
-        Self::of(session, entry.seq(), entry.event(), session.processes.key_of(entry.event().pid))
+        Self::of(
+            session,
+            entry.seq(),
+            entry.event(),
+            session.processes.key_of(entry.event().pid),
+        )
     }
 
-    pub(crate) fn of(session: &'a Session, seq: u64, event: &'a Event, process: Option<u64>) -> Self {
-        Self { session, seq, event, process, paths: Paths::of(event) }
+    pub(crate) fn of(
+        session: &'a Session,
+        seq: u64,
+        event: &'a Event,
+        process: Option<u64>,
+    ) -> Self {
+        Self {
+            session,
+            seq,
+            event,
+            process,
+            paths: Paths::of(event),
+        }
     }
 
     /// As [`Moment::of`], with the paths that the fold has worked out.
@@ -56,7 +78,13 @@ impl<'a> Moment<'a> {
         process: Option<u64>,
         paths: Paths<'a>,
     ) -> Self {
-        Self { session, seq, event, process, paths }
+        Self {
+            session,
+            seq,
+            event,
+            process,
+            paths,
+        }
     }
 
     /// The entry's number.
@@ -80,7 +108,8 @@ impl<'a> Moment<'a> {
     /// The key of the process that it is about: of a decision, the one that wants the flow.
     #[must_use]
     pub fn process_key(&self) -> Option<u64> {
-        self.process.or_else(|| self.flow().and_then(|flow| flow.process))
+        self.process
+            .or_else(|| self.flow().and_then(|flow| flow.process))
     }
 
     fn process(&self) -> Option<&'a Process> {
@@ -94,7 +123,11 @@ impl<'a> Moment<'a> {
     /// The ancestor so many generations up; 0 is the process itself.
     fn ancestor(&self, generations: usize) -> Option<&'a Process> {
         let key = self.process_key()?;
-        self.session.processes.line(key).nth(generations).map(|(_, process)| process)
+        self.session
+            .processes
+            .line(key)
+            .nth(generations)
+            .map(|(_, process)| process)
     }
 
     fn flow(&self) -> Option<&'a Flow> {
@@ -109,13 +142,24 @@ impl<'a> Moment<'a> {
     }
 
     fn peer(&self) -> Option<Peer<'a>> {
-        let call = |addr, name, fd, outgoing| Some(Peer::Call { addr, name, fd, outgoing });
+        let call = |addr, name, fd, outgoing| {
+            Some(Peer::Call {
+                addr,
+                name,
+                fd,
+                outgoing,
+            })
+        };
         match &self.event.fact {
-            Fact::Connect(connect) => call(&connect.addr, connect.name.as_deref(), connect.fd, true),
+            Fact::Connect(connect) => {
+                call(&connect.addr, connect.name.as_deref(), connect.fd, true)
+            }
             Fact::Send(send) => call(&send.addr, None, send.fd, true),
             Fact::Bind(bind) => call(&bind.addr, None, bind.fd, false),
             Fact::FlowAsked(asked) => Some(Peer::Flow(&asked.target, self.flow())),
-            _ => self.flow().map(|flow| Peer::Flow(flow.target.as_ref(), Some(flow))),
+            _ => self
+                .flow()
+                .map(|flow| Peer::Flow(flow.target.as_ref(), Some(flow))),
         }
     }
 
@@ -134,7 +178,9 @@ impl<'a> Moment<'a> {
             Outcome::Died => Some("DIED".into()),
             outcome => Some(match outcome.errno() {
                 None => "SUCCESS".into(),
-                Some(errno) => errno::name(errno).map_or_else(|| format!("E{errno}").into(), Into::into),
+                Some(errno) => {
+                    errno::name(errno).map_or_else(|| format!("E{errno}").into(), Into::into)
+                }
             }),
         }
     }

@@ -9,6 +9,7 @@
 
 mod build;
 pub mod jsonl;
+mod page;
 mod table;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct Report {
     pub findings: Vec<FindingReport>,
     /// Findings beyond those listed.
     pub findings_beyond: u64,
+    /// Rules that could be neither affirmed nor denied for some event.
+    pub open_rules: Vec<OpenRule>,
     /// Decoys and credential paths that were touched, and how that ended.
     pub sensitive: Vec<SensitivePath>,
     /// Sensitive paths beyond those listed.
@@ -133,6 +136,21 @@ pub struct FindingReport {
     pub events: Vec<Evidence>,
     /// The numbers of the events (the first 256).
     pub seqs: Vec<u64>,
+}
+
+/// A rule that asks for something that was not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenRule {
+    /// Its id.
+    pub rule: String,
+    /// Its title.
+    pub title: String,
+    /// How bad it would be.
+    pub severity: Severity,
+    /// Events that it may have held for.
+    pub count: u64,
+    /// The first of them.
+    pub first_seq: u64,
 }
 
 /// A decoy or credential path.
@@ -281,7 +299,7 @@ pub struct FileCounts {
     pub writes: u64,
     /// Decoys laid out.
     pub decoys: u64,
-    /// Successful opens of decoys for reading.
+    /// Different decoys opened for reading.
     pub decoys_read: u64,
     /// Touches of paths beyond the table.
     pub beyond: u64,
@@ -445,7 +463,10 @@ impl Report {
     /// The numbers of destinations that were refused, by who refused: what a summary line says.
     #[must_use]
     pub fn refused_attempts(&self) -> u64 {
-        self.refused.iter().map(|destination| destination.attempts).fold(0, u64::saturating_add)
+        self.refused
+            .iter()
+            .map(|destination| destination.attempts)
+            .fold(0, u64::saturating_add)
     }
 }
 

@@ -9,6 +9,7 @@
 //! clones are the checkpoints of seeking.
 
 pub mod credential;
+mod destination;
 mod files;
 mod findings;
 mod network;
@@ -24,23 +25,25 @@ use std::sync::Arc;
 use belljar_event::{Event, Fact, Outcome, Step};
 use belljar_recorder::{Entry, Start};
 
+pub(crate) use destination::{Destination, Flow};
 pub(crate) use files::{FileState, Touch, Wants, slot};
-pub(crate) use network::{Destination, Flow, GUEST, is_local, is_refusal};
+pub(crate) use network::{GUEST, is_local, is_refusal};
 pub(crate) use path::Paths;
 pub(crate) use process::{Process, Program};
-pub(crate) use run::{PhaseState, Run};
 pub use rows::{
-    Counts, DestinationRow, DestinationState, Evidence, FileRow, Finding, NameRow, Overview, ProcessRow,
+    Counts, DestinationRow, DestinationState, Evidence, FileRow, Finding, NameRow, Overview,
+    ProcessRow,
 };
+pub(crate) use run::{PhaseState, Run};
 
 use crate::escape;
 use crate::moment::Moment;
 use crate::rules::{Rule, RuleSet};
-use files::Files;
+use files::{By, Files};
 use findings::{Findings, Story};
 use network::{Network, Seen};
 use output::Output;
-use process::Processes;
+use process::{Lineage, Processes};
 
 /// Longest subject of a finding, in characters.
 const MAX_SUBJECT: usize = 300;
@@ -112,7 +115,13 @@ impl Session {
     fn fold(&mut self, seq: u64, event: &Event, process: Option<u64>, paths: &Paths<'_>) {
         match &event.fact {
             Fact::Open(_) | Fact::Change(_) | Fact::Look(_) => {
-                self.files.touched(event, seq, paths, process);
+                let lineage = &|| lineage(&self.processes, process);
+                let by = By {
+                    seq,
+                    process,
+                    lineage,
+                };
+                self.files.touched(event, paths, &by);
             }
             Fact::Fork(fork) => self.processes.forked(process, fork, event.at),
             Fact::Exec(exec) if event.outcome.succeeded() => {
@@ -160,18 +169,37 @@ impl Session {
 
     fn fold_network(&mut self, seq: u64, event: &Event, process: Option<u64>) {
         let who = process.and_then(|key| self.processes.get(key));
-        let program = who.and_then(|p| p.program.as_ref()).map(|program| &program.name);
+        let program = who
+            .and_then(|p| p.program.as_ref())
+            .map(|program| &program.name);
         let socket = match &event.fact {
             Fact::Connect(connect) => who.and_then(|p| p.socket(connect.fd)),
             _ => None,
         };
-        self.network.touched(event, Seen { seq, process, program }, socket);
+        let seen = Seen {
+            seq,
+            process,
+            program,
+            lineage: &|| lineage(&self.processes, process),
+        };
+        self.network.touched(event, seen, socket);
     }
 
     fn judge(&mut self, seq: u64, event: &Event, process: Option<u64>, paths: Paths<'_>) {
-        let mut fired = Vec::new();
+        let (mut fired, mut open) = (Vec::new(), Vec::new());
         let moment = Moment::with_paths(self, seq, event, process, paths);
-        self.rules.judge(&moment, moment.event_type(), &mut |rule| fired.push(Arc::clone(rule)));
+        self.rules
+            .weigh(&moment, moment.event_type(), &mut |rule, truth| {
+                let list = if truth.is_yes() {
+                    &mut fired
+                } else {
+                    &mut open
+                };
+                list.push(Arc::clone(rule));
+            });
+        for rule in &open {
+            self.findings.left_open(rule, seq);
+        }
         if !fired.is_empty() {
             self.found(&fired, seq, event, process);
         }
@@ -184,10 +212,14 @@ impl Session {
         let who = moment.process_key();
         for rule in fired {
             let subject = escape::clip(&escape::string(&rule.subject_for(&moment)), MAX_SUBJECT);
-            let mut evidence = || Evidence { seq, at: event.at, summary: moment.summary() };
+            let mut evidence = || Evidence {
+                seq,
+                at: event.at,
+                summary: moment.summary(),
+            };
             let mut story = || Story {
                 message: escape::clip(&escape::string(&rule.message_for(&moment)), MAX_MESSAGE),
-                lineage: who.map(|key| self.lineage(key)).unwrap_or_default(),
+                lineage: lineage(&self.processes, who),
             };
             findings.found(rule, who, subject.into(), &mut evidence, &mut story);
         }
@@ -197,4 +229,10 @@ impl Session {
             process.worst = process.worst.max(worst);
         }
     }
+}
+
+fn lineage(processes: &Processes, process: Option<u64>) -> Lineage {
+    process
+        .map(|key| processes.lineage(key))
+        .unwrap_or_default()
 }

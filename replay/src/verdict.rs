@@ -12,7 +12,8 @@
 //! - Low and info findings do not change the verdict.
 //! - What is not whole is never SAFE: loss, missing or unknown events, no end,
 //!   an end by time-out, interruption or failure, a cut trace, enforcement not
-//!   proved, tables that overflowed where rules look.
+//!   proved, tables that overflowed where rules look, and a rule of medium or
+//!   higher severity that could be neither affirmed nor denied for some event.
 //!
 //! The payload's own exit status is reported and means nothing here. Nor does
 //! software emulation: it weakens the wall, not the evidence; it is stated.
@@ -28,7 +29,19 @@ use crate::rules::Severity;
 use crate::session::{Finding, Session};
 
 /// How a run is judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
     /// Nothing speaks against it, and nothing is missing.
@@ -115,14 +128,20 @@ pub fn judge(session: &Session, integrity: Option<&Integrity>) -> Judgement {
     for finding in session.findings() {
         let weighs = weight(finding.rule.severity);
         if weighs > Verdict::Safe {
-            reasons.push(Reason::Finding { number: finding.number, weighs });
+            reasons.push(Reason::Finding {
+                number: finding.number,
+                weighs,
+            });
         }
     }
     if let Some(numbers) = together(session) {
         reasons.push(Reason::Together { numbers });
     }
     let (count, worst) = (session.findings.overflow, session.findings.worst);
-    if let Some(weighs) = worst.map(weight).filter(|weighs| count > 0 && *weighs > Verdict::Safe) {
+    if let Some(weighs) = worst
+        .map(weight)
+        .filter(|weighs| count > 0 && *weighs > Verdict::Safe)
+    {
         reasons.push(Reason::More { count, weighs });
     }
     let gaps = gaps(session, integrity);
@@ -142,7 +161,11 @@ fn weight(severity: Severity) -> Verdict {
 
 /// High findings of different rules in one branch, if there are any.
 fn together(session: &Session) -> Option<Vec<u64>> {
-    let high: Vec<&Finding> = session.findings().iter().filter(|f| f.rule.severity == Severity::High).collect();
+    let high: Vec<&Finding> = session
+        .findings()
+        .iter()
+        .filter(|f| f.rule.severity == Severity::High)
+        .collect();
     let first = high.first()?;
     if high.iter().all(|finding| finding.rule.id == first.rule.id) {
         return None;
@@ -150,13 +173,19 @@ fn together(session: &Session) -> Option<Vec<u64>> {
     // `None`: done by a first process itself, or by nobody known.
     let mut branches: BTreeMap<Option<u64>, Vec<&Finding>> = BTreeMap::new();
     for finding in high {
-        branches.entry(finding.process.and_then(|key| branch(session, key))).or_default().push(finding);
+        branches
+            .entry(finding.process.and_then(|key| branch(session, key)))
+            .or_default()
+            .push(finding);
     }
     let trunk = branches.remove(&None).unwrap_or_default();
     let mut numbers = Vec::new();
     let mut weigh = |findings: &[&Finding]| {
         let first = findings.first().map(|finding| finding.rule.id.as_str());
-        if findings.iter().any(|finding| Some(finding.rule.id.as_str()) != first) {
+        if findings
+            .iter()
+            .any(|finding| Some(finding.rule.id.as_str()) != first)
+        {
             numbers.extend(findings.iter().map(|finding| finding.number));
         }
     };
@@ -192,15 +221,39 @@ fn gaps(session: &Session, integrity: Option<&Integrity>) -> Vec<String> {
         }
     };
     gap(run.lost > 0, &|| format!("{} events were lost", run.lost));
-    gap(run.missing > 0, &|| format!("{} events are missing or of a kind that this version does not know", run.missing));
-    gap(run.behind > 0, &|| format!("{} events follow the end of the run", run.behind));
-    gap(run.forged_policies > 0, &|| "the policy's digest is not that of its text".to_owned());
+    gap(run.missing > 0, &|| {
+        format!(
+            "{} events are missing or of a kind that this version does not know",
+            run.missing
+        )
+    });
+    gap(run.behind > 0, &|| {
+        format!("{} events follow the end of the run", run.behind)
+    });
+    gap(run.forged_policies > 0, &|| {
+        "the policy's digest is not that of its text".to_owned()
+    });
     let overflow = session.processes.overflow;
-    gap(overflow > 0, &|| format!("{overflow} processes were too many to follow"));
+    gap(overflow > 0, &|| {
+        format!("{overflow} processes were too many to follow")
+    });
+    for open in session
+        .findings
+        .open
+        .values()
+        .filter(|open| open.rule.severity >= Severity::Medium)
+    {
+        gap(true, &|| {
+            let (id, count, seq) = (&open.rule.id, open.count, open.first_seq);
+            format!("{id} could not be decided for {count} events, the first is #{seq}")
+        });
+    }
     let started = run.phases_total > 0 || session.processes.len() > 0;
     match run.held() {
         Some(false) => gap(true, &|| "a self-test of the enforcement failed".to_owned()),
-        None => gap(started || integrity.is_some(), &|| "the enforcement was never proved".to_owned()),
+        None => gap(started || integrity.is_some(), &|| {
+            "the enforcement was never proved".to_owned()
+        }),
         Some(true) => {}
     }
     if let Some(why) = run.end.as_deref().and_then(bad_end) {
@@ -209,14 +262,26 @@ fn gaps(session: &Session, integrity: Option<&Integrity>) -> Vec<String> {
     match integrity {
         None => {}
         Some(Integrity::Cut { entries, why, .. }) => {
-            gap(true, &|| format!("the trace is cut after {entries} events: {}", escape::string(why)));
+            gap(true, &|| {
+                format!(
+                    "the trace is cut after {entries} events: {}",
+                    escape::string(why)
+                )
+            });
         }
         Some(Integrity::Complete { receipt }) => {
             gap(run.end.is_none(), &|| "the run has no end".to_owned());
-            gap(receipt.events > run.events.saturating_add(run.missing), &|| {
-                let unseen = receipt.events.saturating_sub(run.events.saturating_add(run.missing));
-                format!("{unseen} events at the end of the trace are of a kind that this version does not know")
-            });
+            gap(
+                receipt.events > run.events.saturating_add(run.missing),
+                &|| {
+                    let unseen = receipt
+                        .events
+                        .saturating_sub(run.events.saturating_add(run.missing));
+                    format!(
+                        "{unseen} events at the end of the trace are of a kind that this version does not know"
+                    )
+                },
+            );
         }
     }
     gaps

@@ -29,7 +29,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Why a machine did not come up.
 #[derive(Debug, thiserror::Error)]
-#[allow(
+#[expect(
     missing_docs,
     reason = "each field is the subject that the message names"
 )]

@@ -28,7 +28,7 @@ pub const MAX_STREAMS: usize = 512;
 /// What a guest can make the host buffer on all its streams together.
 const MAX_WINDOW: usize = 256 << 20;
 /// Most bytes before the agent's hello: what an earlier session left behind.
-const MAX_STALE: usize = 64 << 20;
+const MAX_STALE: usize = 16 << 20;
 /// One stream of the channel.
 pub type Stream = Compat<yamux::Stream>;
 

@@ -9,7 +9,7 @@
 //! process. So each child has a keeper thread, which forks it, waits for it
 //! and therefore lives exactly as long as it. The signal is also cleared by a
 //! change of user, so it is set last.
-#![allow(unsafe_code, reason = "fork and exec: see the safety notes")]
+#![expect(unsafe_code, reason = "fork and exec: see the safety notes")]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};

@@ -169,7 +169,7 @@ fn check_cmdline(extra: &str) -> Result<(), SpecError> {
 
 /// Why a [`Spec`] cannot be booted.
 #[derive(Debug, thiserror::Error)]
-#[allow(
+#[expect(
     missing_docs,
     reason = "each field is the subject that the message names"
 )]

@@ -25,17 +25,18 @@ pub(super) fn answer(port: &Port) -> Result<Vec<u8>, LinkError> {
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => continue,
             Err(e) => return Err(failed("read")(e)),
         };
-        let Some((version, session)) = scanner.push(chunk.get(..count).unwrap_or_default()) else {
-            continue;
-        };
-        send(port, &hello(AGENT_MAGIC, session)).map_err(failed("write"))?;
-        if version == VERSION {
-            return Ok(scanner.bytes);
+        scanner.push(chunk.get(..count).unwrap_or_default());
+        while let Some((version, session)) = scanner.next() {
+            send(port, &hello(AGENT_MAGIC, session)).map_err(failed("write"))?;
+            if version == VERSION {
+                return Ok(scanner.bytes);
+            }
+            // The answer carries our version: the host says what is wrong, and
+            // goes. Or it was a stale hello's beginning, and ours lies in it.
+            console::say(format_args!(
+                "host speaks version {version}, this agent {VERSION}"
+            ));
         }
-        // The answer carries our version: the host says what is wrong, and goes.
-        console::say(format_args!(
-            "host speaks version {version}, this agent {VERSION}"
-        ));
     }
 }
 
@@ -59,12 +60,21 @@ struct Scanner {
 }
 
 impl Scanner {
-    /// Version and session of the hello that these bytes complete; `bytes`
-    /// then holds what follows it.
-    fn push(&mut self, more: &[u8]) -> Option<(u16, [u8; 16])> {
+    fn push(&mut self, more: &[u8]) {
         self.bytes.extend_from_slice(more);
+    }
+
+    /// Version and session of the next hello; `bytes` then holds what follows it
+    /// (what follows its magic, if the version is not ours).
+    fn next(&mut self) -> Option<(u16, [u8; 16])> {
         if let Some((version, session, end)) = find_hello(HOST_MAGIC, &self.bytes) {
-            self.bytes.drain(..end);
+            let body = HELLO_LEN - HOST_MAGIC.len();
+            let used = if version == VERSION {
+                end
+            } else {
+                end.saturating_sub(body)
+            };
+            self.bytes.drain(..used);
             return Some((version, session));
         }
         // Neither a whole hello nor the start of one can lie before this.
@@ -94,7 +104,8 @@ mod tests {
             let mut seen = 0;
             for chunk in stream.chunks(size) {
                 seen += chunk.len();
-                found = scanner.push(chunk);
+                scanner.push(chunk);
+                found = scanner.next();
                 assert!(scanner.bytes.len() < 4096 + 2 * HELLO_LEN);
                 if found.is_some() {
                     break;
@@ -104,5 +115,16 @@ mod tests {
             scanner.bytes.extend(&stream[seen..]);
             assert_eq!(scanner.bytes, b"after");
         }
+    }
+
+    #[test]
+    fn a_stale_hello_cut_short_does_not_swallow_ours() {
+        let mut scanner = Scanner::default();
+        scanner.push(b"BELLJARh");
+        assert_eq!(scanner.next(), None);
+        scanner.push(&hello(HOST_MAGIC, [9; 16]));
+        assert_ne!(scanner.next().unwrap().0, VERSION);
+        assert_eq!(scanner.next(), Some((VERSION, [9; 16])));
+        assert_eq!(scanner.next(), None);
     }
 }

@@ -16,6 +16,10 @@ pub(crate) type Stream = Compat<yamux::Stream>;
 /// Most streams at a time: flows, uploads, control. The relay stays below it.
 pub(crate) const MAX_STREAMS: usize = 512;
 
+/// What the host may send ahead of slow readers, on all streams together: the
+/// least that so many streams allow (256 KiB each).
+const WINDOW: usize = MAX_STREAMS * (256 << 10);
+
 /// Opens streams to the host. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Opener {
@@ -44,6 +48,8 @@ impl Mux {
     pub(crate) fn start(greeted: Greeted) -> Result<Self, LinkError> {
         let port = AsyncPort::new(greeted)?;
         let mut config = Config::default();
+        // The window first: it must hold the streams at any time.
+        config.set_max_connection_receive_window(Some(WINDOW));
         config.set_max_num_streams(MAX_STREAMS);
         let connection = Connection::new(port.compat(), config, Mode::Server);
         let (requests, asked) = mpsc::channel(64);

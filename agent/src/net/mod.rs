@@ -90,7 +90,7 @@ impl Net {
     }
 }
 
-/// Most questions that wait at a time; a flood gets no answers, not our memory.
+/// Most questions that wait at a time: more than the stub works on.
 const MAX_QUESTIONS: usize = 1_024;
 
 /// Questions at the host, by number.

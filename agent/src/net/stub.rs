@@ -16,7 +16,7 @@ use super::Net;
 use super::dns::{self, Question, Reply};
 use crate::seam::PORT_STUB;
 
-/// Questions in work at a time; more are dropped, and asked again by who cares.
+/// Questions in work at a time, on each socket; more wait in its buffer.
 const MAX_DATAGRAMS: usize = 256;
 /// Connections at a time; more wait.
 const MAX_CONNECTIONS: usize = 64;
@@ -40,11 +40,11 @@ async fn datagrams(net: Net, socket: UdpSocket) {
     let slots = Arc::new(Semaphore::new(MAX_DATAGRAMS));
     let mut buffer = vec![0; 4096];
     loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
         // Errors of one datagram (its sender is gone) are not the socket's.
         let Ok((count, peer)) = socket.recv_from(&mut buffer).await else {
-            continue;
-        };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
             continue;
         };
         let asked = buffer.get(..count).unwrap_or_default().to_vec();

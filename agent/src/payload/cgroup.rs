@@ -10,8 +10,8 @@ use crate::boot::root::CGROUPS;
 
 /// Its name: `/proc/self/cgroup` shows it, so it looks like a login's.
 const NAME: &str = "user.slice";
-/// Memory that stays the agent's and the kernel's.
-const RESERVE: u64 = 128 << 20;
+/// Memory that stays the agent's (the channel's windows above all) and the kernel's.
+const RESERVE: u64 = 256 << 20;
 
 /// A child of the cgroup root.
 pub(crate) struct Cgroup(PathBuf);

@@ -25,7 +25,6 @@ pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> 
     let setup = screen::Setup {
         mode: screen::Mode::Replay,
         start: reader.start().clone(),
-        trace: args.trace.file_name().map(|name| name.to_string_lossy().into_owned()),
         rules: RuleSet::builtin(),
         theme: super::theme(plain),
     };

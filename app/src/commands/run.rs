@@ -193,7 +193,6 @@ fn with_screen(
     let setup = screen::Setup {
         mode: screen::Mode::Live,
         start: live::start(plan, guest),
-        trace: output.file_name().map(|name| name.to_string_lossy().into_owned()),
         rules: Arc::clone(&plan.rules),
         theme: super::theme(plain),
     };

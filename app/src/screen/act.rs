@@ -34,6 +34,8 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
     let Some(action) = keys::find(scopes(model), event) else {
         return Vec::new();
     };
+    // The answer to the last key is not the answer to this one.
+    model.toast = None;
     match action {
         Action::Quit | Action::Interrupt | Action::Yes | Action::No => leave(model, action),
         Action::Copy => copy(model),
@@ -200,7 +202,8 @@ fn visit(model: &mut Model, pane: Pane) {
 }
 
 fn focus(model: &mut Model, pane: Pane) {
-    if !matches!(model.focus, Pane::Output | Pane::Timeline) {
+    // From output and timeline one goes back to where one was before both.
+    if model.focus != Pane::Timeline && model.focus != pane {
         model.back = model.focus;
     }
     model.focus = pane;

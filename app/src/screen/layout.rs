@@ -39,8 +39,9 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `side`: an overlay is open that may stand beside the panes.
-    pub(super) fn new(columns: u16, rows: u16, focus: Pane, side: bool) -> Self {
+    /// `shown`: the pane that must be visible. `side`: an overlay is open that
+    /// may stand beside the panes.
+    pub(super) fn new(columns: u16, rows: u16, shown: Pane, side: bool) -> Self {
         let area = Rect::new(0, 0, columns, rows);
         let tiny = columns < MIN.0 || rows < MIN.1;
         let wide = columns >= WIDE.0 && rows >= WIDE.1;
@@ -54,9 +55,8 @@ impl Layout {
         };
         let panes = match (tiny, wide) {
             (true, _) => Vec::new(),
-            (_, true) => wide_panes(body, focus),
-            (_, false) if focus == Pane::Timeline => vec![(Pane::Processes, body)],
-            (_, false) => vec![(focus, body)],
+            (_, true) => wide_panes(body, shown),
+            (_, false) => vec![(shown, body)],
         };
         Self {
             area,
@@ -91,7 +91,7 @@ pub(super) fn inner(rect: Rect) -> Rect {
     }
 }
 
-fn wide_panes(body: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
+fn wide_panes(body: Rect, shown: Pane) -> Vec<(Pane, Rect)> {
     let low = (body.height / 3).clamp(5, 12);
     let high = body.height.saturating_sub(low);
     let third = body.width / 3;
@@ -102,7 +102,7 @@ fn wide_panes(body: Rect, focus: Pane) -> Vec<(Pane, Rect)> {
         (Pane::Files, column(third, third)),
         (Pane::Network, column(2 * third, body.width.saturating_sub(2 * third))),
     ];
-    match (focus, bottom.width >= 160) {
+    match (shown, bottom.width >= 160) {
         (_, true) => {
             let half = bottom.width / 2;
             panes.push((Pane::Findings, Rect { width: half, ..bottom }));
@@ -124,8 +124,7 @@ fn split(body: Rect, right: u16) -> (Rect, Option<Rect>) {
 /// An overlay in the middle: most of the body, header and timeline stay readable.
 fn above(body: Rect) -> Rect {
     let (dx, dy) = match body.width {
-        ..60 => (0, 0),
-        60..100 => (2, 0),
+        ..100 => (0, 0),
         _ => (body.width / 10, 1),
     };
     Rect {

@@ -14,7 +14,7 @@ use crossterm::event::KeyEvent;
 use super::density::Density;
 use super::layout::Layout;
 use super::overlay::Overlay;
-use super::player::{Motion, Player};
+use super::player::{Motion, Player, SECOND};
 use super::rows::{Facts, RowKey, Rows};
 use super::theme::Theme;
 
@@ -34,8 +34,6 @@ pub struct Setup {
     pub mode: Mode,
     /// The trace's start record: what runs. Shown escaped.
     pub start: Start,
-    /// The trace's name, where there is one to show.
-    pub trace: Option<String>,
     /// The rules that judge.
     pub rules: Arc<RuleSet>,
     /// Colours.
@@ -189,6 +187,8 @@ pub struct Model {
     /// What is awaited, and for how many nanoseconds by now.
     pub(super) stage: Option<(String, u64)>,
     pub(super) ended: Option<Integrity>,
+    /// Nanoseconds since the newest entry came, while the screen follows a run.
+    pub(super) quiet: u64,
     pub(super) interrupted: bool,
     pub(super) failure: Option<Failure>,
     /// Computed from the session at the playhead.
@@ -225,6 +225,7 @@ impl Model {
             status: Status::default(),
             stage: None,
             ended: None,
+            quiet: 0,
             interrupted: false,
             failure: None,
             facts: Facts::default(),
@@ -247,6 +248,12 @@ impl Model {
 
     pub(super) fn is_live(&self) -> bool {
         self.setup.mode == Mode::Live
+    }
+
+    /// The time that is shown: a run goes on while nothing happens in it.
+    pub(super) fn now(&self) -> u64 {
+        let quiet = if self.player.motion() == Motion::Following { self.quiet / SECOND * SECOND } else { 0 };
+        self.player.now().saturating_add(quiet)
     }
 
     /// The list of a pane that has rows to select.

@@ -35,6 +35,8 @@ pub(super) enum Kind {
     Help,
     /// The verdict's reasons.
     Verdict,
+    /// What went wrong, and what to do.
+    Failure,
     /// One row.
     Detail(RowKey),
 }
@@ -68,6 +70,7 @@ pub(super) fn content(model: &Model, kind: &Kind) -> (String, Vec<Vec<Span>>) {
     let title = match kind {
         Kind::Help => help(model, &mut page),
         Kind::Verdict => reasons(model, &mut page),
+        Kind::Failure => failure(model, &mut page),
         Kind::Detail(key) => detail(model, key, &mut page),
     };
     (title, page.lines)
@@ -83,6 +86,17 @@ impl Page {
     fn line(&mut self, role: Role, text: &str) {
         for line in wrap(text, self.width) {
             self.lines.push(vec![(role, line)]);
+        }
+    }
+
+    /// Text that was written in paragraphs: its own line ends do not count.
+    fn prose(&mut self, role: Role, text: &str) {
+        for (at, paragraph) in text.trim().split("\n\n").take(100).enumerate() {
+            if at > 0 {
+                self.gap();
+            }
+            let words: Vec<&str> = paragraph.split_ascii_whitespace().collect();
+            self.line(role, &safe_str(&words.join(" ")));
         }
     }
 
@@ -149,8 +163,26 @@ fn help(model: &Model, page: &mut Page) -> String {
     format!("help · theme {}", model.setup.theme.name())
 }
 
+/// An error printed under the alternate screen would be lost: it gets a pane.
+fn failure(model: &Model, page: &mut Page) -> String {
+    if let Some(failure) = &model.failure {
+        page.prose(Role::Danger, &failure.what);
+        page.gap();
+        for hint in failure.hints.iter().take(40) {
+            page.line(Role::Text, &safe_str(hint));
+        }
+        page.gap();
+    }
+    page.line(Role::Muted, "What was recorded until then stays: close this to look at it.");
+    "✗ stopped".to_owned()
+}
+
 fn reasons(model: &Model, page: &mut Page) -> String {
     let session = model.player.session();
+    if model.failure.is_some() {
+        failure(model, page);
+        page.gap();
+    }
     let overview = session.overview();
     let standing = verdict::standing(model.facts.verdict, model.facts.over);
     page.line(standing.role, &format!("{} {}", standing.glyph, standing.word));
@@ -255,9 +287,9 @@ fn finding_detail(model: &Model, finding: &Finding, page: &mut Page) {
     page.pair("about", Role::Text, &finding.subject);
     page.pair("who", Role::Text, &finding.lineage.join(" ← "));
     page.heading("Why");
-    page.line(Role::Text, &safe_str(rule.why.trim()));
+    page.prose(Role::Text, &rule.why);
     page.heading("What to do");
-    page.line(Role::Text, &safe_str(rule.advice.trim()));
+    page.prose(Role::Text, &rule.advice);
     page.heading("The events");
     for evidence in finding.evidence.iter().take(EVENTS) {
         page.event(evidence.seq, evidence.at.saturating_sub(first), &evidence.summary);

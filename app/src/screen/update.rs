@@ -10,7 +10,7 @@ use belljar_recorder::{Entry, Integrity};
 use super::act;
 use super::layout::{Layout, inner};
 use super::model::{Effect, List, Model, Msg, Pane, Toast};
-use super::overlay;
+use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
 use super::rows::{Facts, Moment, RowKey, Rows};
 
@@ -44,7 +44,12 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Failed(failure) => {
             model.failure = Some(failure);
+            model.overlay = Some(Overlay::new(Kind::Failure));
             model.leaving = false;
+            model.stage = None;
+            if model.player.motion() == Motion::Following {
+                model.player.set_motion(Motion::Paused);
+            }
             refresh(model);
         }
         Msg::Stop => return vec![Effect::Quit],
@@ -60,7 +65,10 @@ fn take(model: &mut Model, entries: Vec<Entry>) {
             model.home = home_of(paths).or(model.home.take());
         }
     }
-    model.stale |= !entries.is_empty();
+    if !entries.is_empty() {
+        model.stale = true;
+        model.quiet = 0;
+    }
     model.player.append(entries);
 }
 
@@ -91,6 +99,11 @@ fn tick(model: &mut Model, elapsed: u64) {
         }
         changed = true;
     }
+    if model.is_live() && model.is_open() && model.player.len() > 0 {
+        let before = model.quiet / SECOND;
+        model.quiet = model.quiet.saturating_add(elapsed);
+        changed |= before != model.quiet / SECOND;
+    }
     if let Some((_, waited)) = &mut model.stage {
         let before = *waited / SECOND;
         *waited = waited.saturating_add(elapsed);
@@ -118,6 +131,7 @@ fn ended(model: &mut Model, end: Integrity) {
     model.stage = None;
     model.interrupted = false;
     model.leaving = false;
+    model.quiet = 0;
     model.ended = Some(end);
 }
 
@@ -129,7 +143,8 @@ pub(super) fn toast(model: &mut Model, text: impl Into<String>) {
 
 /// Places everything anew, after a resize or when focus or overlay changed.
 pub(super) fn relayout(model: &mut Model, columns: u16, rows: u16) {
-    model.layout = Layout::new(columns, rows, model.focus, model.overlay.is_some());
+    let shown = if model.focus == Pane::Timeline { model.back } else { model.focus };
+    model.layout = Layout::new(columns, rows, shown, model.overlay.is_some());
 }
 
 /// Computes everything that is shown from the session at the playhead.
@@ -138,7 +153,7 @@ pub(super) fn refresh(model: &mut Model) {
     relayout(model, area.width, area.height);
     model.facts = Facts::of(&model.player, model.ended.as_ref());
     let moment =
-        Moment { now: model.player.now(), over: model.facts.over, keep: selected_process(model) };
+        Moment { now: model.now(), over: model.facts.over, keep: selected_process(model) };
     model.rows = Rows::of(model.player.session(), moment, model.home.as_deref(), &model.folds);
     settle(model);
     if let Some(mut open) = model.overlay.take() {
@@ -165,7 +180,9 @@ fn settle(model: &mut Model) {
         let rows = model.layout.rows_of(pane);
         let len = model.rows.len(pane);
         if let Some(key) = &list.key {
-            let found = (0..len).find(|at| model.rows.key(pane, *at) == Some(key));
+            let found = (0..len)
+                .find(|at| model.rows.key(pane, *at) == Some(key))
+                .or_else(|| model.rows.above(pane, key));
             let index = found.unwrap_or(list.index.min(len.saturating_sub(1)));
             list.offset = (list.offset + index).saturating_sub(list.index);
             list.index = index;

@@ -97,6 +97,12 @@ impl Check {
 
 impl Matcher {
     fn whole(&self, is: &[u8], fold: bool) -> bool {
+        // Names are what folds case, and their final dot says nothing.
+        let is = if fold {
+            is.strip_suffix(b".").unwrap_or(is)
+        } else {
+            is
+        };
         match self {
             Self::Equal(literal) => equal(is, literal, fold),
             Self::In(set) => set.contains(is, fold),
@@ -146,9 +152,8 @@ fn starts(is: &[u8], literal: &[u8], fold: bool) -> bool {
         .is_some_and(|head| equal(head, literal, fold))
 }
 
-/// A host name and its parent domains: `a.b.c`, `b.c`, `c`; a final dot does not count.
+/// A host name and its parent domains: `a.b.c`, `b.c`, `c`.
 fn parents(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let name = name.strip_suffix(b".").unwrap_or(name);
     let below = name.iter().enumerate().filter(|(_, byte)| **byte == b'.');
     std::iter::once(name).chain(below.filter_map(move |(dot, _)| name.get(dot + 1..)))
 }

@@ -6,15 +6,13 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use regex::bytes::{Regex, RegexBuilder};
-
 use super::check::{Check, Matcher};
 use super::error::{CondError, WORD, shown};
 use super::fields::{Field, Type};
 use super::names::Names;
-use super::parse::{Expr, Op, Operand, Word};
-use super::sets::{IpSet, PathSet, WordSet};
+use super::pattern::{Patterns, finder};
+use super::sets::{IpSet, WordSet};
+use super::syntax::{Expr, Op, Operand, Word};
 use super::types::Types;
 
 /// Most comparisons in one condition, those of its macros included.
@@ -23,13 +21,6 @@ pub(super) const MAX_NODES: usize = 4096;
 pub(super) const MAX_ITEMS: usize = 16_384;
 /// Deepest nesting, that of macros included.
 const MAX_LEVELS: usize = 256;
-/// Most patterns that one condition builds (a `regex` counts twice).
-const MAX_PATTERNS: usize = 64;
-/// Longest pattern in bytes.
-const MAX_PATTERN: usize = 1024;
-/// Most memory of one pattern's program.
-const PATTERN_BYTES: usize = 64 << 10;
-
 /// The compiled form.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
@@ -61,7 +52,7 @@ pub(super) fn compile(source: &str, names: &Names, expr: &Expr<'_>) -> Result<Co
     let mut compiler = Compiler {
         source,
         names,
-        patterns: 0,
+        patterns: Patterns::default(),
         nodes: 0,
         items: 0,
     };
@@ -70,14 +61,14 @@ pub(super) fn compile(source: &str, names: &Names, expr: &Expr<'_>) -> Result<Co
         node,
         nodes: compiler.nodes,
         levels,
-        patterns: compiler.patterns,
+        patterns: compiler.patterns.built,
     })
 }
 
 struct Compiler<'a> {
     source: &'a str,
     names: &'a Names,
-    patterns: usize,
+    patterns: Patterns,
     nodes: usize,
     items: usize,
 }
@@ -260,23 +251,28 @@ impl Compiler<'_> {
     fn text(&mut self, place: Place, word: &Word<'_>) -> Result<Check> {
         let kind = place.field.kind();
         let fold = matches!(kind, Type::Name | Type::Domain);
-        let literal: Box<[u8]> = folded(&word.text, fold);
+        let text = word.text.as_ref();
         let matcher = match place.op {
             Op::Equal | Op::Differs => {
                 if kind == Type::EventType {
-                    self.event_type(&word.text, word.at)?;
+                    self.event_type(text, word.at)?;
                 }
-                Matcher::Equal(literal)
+                Ok(Matcher::Equal(if fold {
+                    host(text)
+                } else {
+                    lower(text, false)
+                }))
             }
-            Op::StartsWith => Matcher::StartsWith(literal),
-            Op::EndsWith => Matcher::EndsWith(literal),
-            Op::Contains => Matcher::Contains(self.finder(word, fold)?),
-            Op::ContainsFold => Matcher::Contains(self.finder(word, true)?),
-            Op::Glob => Matcher::Pattern(self.glob(&word.text, word.at, fold, false)?),
-            Op::GlobFold => Matcher::Pattern(self.glob(&word.text, word.at, true, false)?),
-            Op::Regex => Matcher::Pattern(self.pattern(&word.text, word.at, fold)?),
+            Op::StartsWith => Ok(Matcher::StartsWith(lower(text, fold))),
+            Op::EndsWith => Ok(Matcher::EndsWith(lower(text, fold))),
+            Op::Contains => finder(text, fold).map(Matcher::Contains),
+            Op::ContainsFold => finder(text, true).map(Matcher::Contains),
+            Op::Glob => self.patterns.glob(text, fold).map(Matcher::Pattern),
+            Op::GlobFold => self.patterns.glob(text, true).map(Matcher::Pattern),
+            Op::Regex => self.patterns.whole(text, fold).map(Matcher::Pattern),
             _ => return Err(self.mismatch(place)),
         };
+        let matcher = matcher.map_err(|message| self.error(word.at, message))?;
         Ok(Check::Text { matcher, fold })
     }
 
@@ -294,10 +290,17 @@ impl Compiler<'_> {
                 let nets = items.iter().map(|(item, at)| self.network(item, *at));
                 Ok(Check::Ip(IpSet::new(&nets.collect::<Result<Vec<_>>>()?)))
             }
-            (Type::Text, Op::PathMatch) => Ok(Check::Text {
-                matcher: Matcher::Path(self.paths(items)?),
-                fold: false,
-            }),
+            (Type::Text, Op::PathMatch) => {
+                let at = items.first().map_or(place.at, |(_, at)| *at);
+                let set = self
+                    .patterns
+                    .paths(items.iter().map(|(item, _)| item.as_str()));
+                let matcher = Matcher::Path(set.map_err(|message| self.error(at, message))?);
+                Ok(Check::Text {
+                    matcher,
+                    fold: false,
+                })
+            }
             (kind, Op::In | Op::Intersects) if kind.is_text() => {
                 for (item, at) in items {
                     match kind {
@@ -311,7 +314,10 @@ impl Compiler<'_> {
                         _ => {}
                     }
                 }
-                let set = WordSet::new(items.iter().map(|(item, _)| folded(item, fold)).collect());
+                let word = |(item, _): &(String, usize)| {
+                    if fold { host(item) } else { lower(item, false) }
+                };
+                let set = WordSet::new(items.iter().map(word).collect());
                 let domain = kind == Type::Domain;
                 let matcher = if domain {
                     Matcher::Domain(set)
@@ -345,96 +351,24 @@ impl Compiler<'_> {
         IpSet::item(text).ok_or_else(|| {
             self.error(
                 at,
-                format!("`{}` is neither an address nor a network (`10.0.0.0/8`)", shown(text, WORD)),
+                format!(
+                    "`{}` is neither an address nor a network (`10.0.0.0/8`)",
+                    shown(text, WORD)
+                ),
             )
         })
     }
-
-    fn finder(&self, word: &Word<'_>, fold: bool) -> Result<AhoCorasick> {
-        AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .ascii_case_insensitive(fold)
-            .build([word.text.as_bytes()])
-            .map_err(|error| self.error(word.at, format!("cannot search for this: {error}")))
-    }
-
-    fn paths(&mut self, items: &[(String, usize)]) -> Result<PathSet> {
-        let mut exact = Vec::new();
-        let mut patterns = Vec::new();
-        for (item, at) in items {
-            let path = item.strip_suffix('/').unwrap_or(item);
-            if path.contains(['*', '?', '[']) {
-                patterns.push(self.glob(path, *at, false, true)?);
-            } else {
-                exact.push(path.as_bytes().into());
-            }
-        }
-        Ok(PathSet::new(exact, patterns))
-    }
-
-    /// Falco's `glob`: `*` crosses slashes. As a path with everything `below`, it does not.
-    fn glob(&mut self, glob: &str, at: usize, fold: bool, below: bool) -> Result<Regex> {
-        let built = globset::GlobBuilder::new(glob)
-            .literal_separator(below)
-            .backslash_escape(true)
-            .build()
-            .map_err(|error| self.error(at, format!("bad glob: {}", error.kind())))?;
-        let regex = built.regex();
-        if below {
-            let body = regex.strip_suffix('$').unwrap_or(regex);
-            return self.build(&format!("{body}(?:/.*)?$"), glob, at, fold);
-        }
-        self.build(regex, glob, at, fold)
-    }
-
-    /// Matches the whole value, as Falco's `regex` does. `.` is any byte: a
-    /// newline or broken UTF-8 in an argument hides nothing.
-    fn pattern(&mut self, pattern: &str, at: usize, fold: bool) -> Result<Regex> {
-        // First by itself: `a)|(b` must not close the group around it.
-        self.build(pattern, pattern, at, fold)?;
-        self.build(&format!("^(?:{pattern})$"), pattern, at, fold)
-    }
-
-    fn build(&mut self, regex: &str, written: &str, at: usize, fold: bool) -> Result<Regex> {
-        self.patterns += 1;
-        if self.patterns > MAX_PATTERNS {
-            return Err(self.error(
-                at,
-                format!("more than {MAX_PATTERNS} patterns in a condition"),
-            ));
-        }
-        if written.len() > MAX_PATTERN {
-            return Err(self.error(at, format!("pattern longer than {MAX_PATTERN} bytes")));
-        }
-        RegexBuilder::new(regex)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .case_insensitive(fold)
-            .size_limit(PATTERN_BYTES)
-            .dfa_size_limit(PATTERN_BYTES)
-            .nest_limit(32)
-            .build()
-            .map_err(|error| self.error(at, pattern_message(&error)))
-    }
 }
 
-fn folded(text: &str, fold: bool) -> Box<[u8]> {
-    if fold {
-        let text = text.strip_suffix('.').unwrap_or(text);
-        return text.to_ascii_lowercase().into_bytes().into();
-    }
-    text.as_bytes().into()
+/// A host name as it is compared: in lower case, without a final dot.
+fn host(text: &str) -> Box<[u8]> {
+    lower(text.strip_suffix('.').unwrap_or(text), true)
 }
 
-fn pattern_message(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(_) => "pattern needs too much memory".into(),
-        // The last line of a syntax error says what it is, the rest draws it.
-        error => {
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            format!("bad pattern: {}", last.trim_start_matches("error: "))
-        }
+fn lower(text: &str, fold: bool) -> Box<[u8]> {
+    match fold {
+        true => text.to_ascii_lowercase().into_bytes().into(),
+        false => text.as_bytes().into(),
     }
 }
 

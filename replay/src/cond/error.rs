@@ -64,7 +64,11 @@ pub(crate) fn shown(text: &str, max: usize) -> String {
     let mut out = String::new();
     for c in text.chars().take(max) {
         // Quotes and backslashes stay as they are.
-        if c.is_control() || c.escape_debug().len() > 2 { out.extend(c.escape_debug()) } else { out.push(c) }
+        if c.is_control() || c.escape_debug().len() > 2 {
+            out.extend(c.escape_debug())
+        } else {
+            out.push(c)
+        }
     }
     if text.chars().nth(max).is_some() {
         out.push('…');

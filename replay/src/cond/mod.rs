@@ -14,7 +14,9 @@ mod error;
 mod fields;
 mod names;
 mod parse;
+mod pattern;
 mod sets;
+mod syntax;
 mod types;
 mod value;
 

@@ -1,114 +1,19 @@
 //! Text to syntax tree: Falco's condition grammar, by recursive descent.
 //!
-//! Owns: words, quotes, operators, precedence, limits on size and depth.
+//! Owns: words, quotes, precedence, limits on size and depth.
 //! Must not: look at types or resolve names (see `compile`).
 //!
 //! The grammar depends on its context (`<` may begin an operator or stand in a
 //! bare word), so there is no separate lexer.
 
-use std::borrow::Cow;
-
 use super::error::{CondError, WORD, shown};
 use super::fields::{ALIASES, FIELDS, Field, MAX_INDEX};
+use super::syntax::{Expr, OPS, Op, Operand, Word};
 
 /// The longest condition, in bytes.
 pub(super) const MAX_SOURCE: usize = 64 << 10;
 /// The deepest nesting of parentheses.
 pub(super) const MAX_DEPTH: usize = 64;
-
-/// A comparison operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Op {
-    Equal,
-    Differs,
-    Less,
-    AtMost,
-    Greater,
-    AtLeast,
-    In,
-    Intersects,
-    Contains,
-    ContainsFold,
-    StartsWith,
-    EndsWith,
-    Glob,
-    GlobFold,
-    Regex,
-    PathMatch,
-    Exists,
-}
-
-/// Every operator as written; a longer sign stands before its own beginning.
-pub(super) const OPS: &[(&str, Op)] = &[
-    ("==", Op::Equal),
-    ("!=", Op::Differs),
-    ("<=", Op::AtMost),
-    (">=", Op::AtLeast),
-    ("=", Op::Equal),
-    ("<", Op::Less),
-    (">", Op::Greater),
-    ("in", Op::In),
-    ("intersects", Op::Intersects),
-    ("contains", Op::Contains),
-    ("icontains", Op::ContainsFold),
-    ("startswith", Op::StartsWith),
-    ("endswith", Op::EndsWith),
-    ("glob", Op::Glob),
-    ("iglob", Op::GlobFold),
-    ("regex", Op::Regex),
-    ("pmatch", Op::PathMatch),
-    ("exists", Op::Exists),
-];
-
-impl Op {
-    pub(super) fn name(self) -> &'static str {
-        OPS.iter()
-            .rev()
-            .find(|(_, op)| *op == self)
-            .map_or("?", |(name, _)| name)
-    }
-
-    fn takes_list(self) -> bool {
-        matches!(self, Self::In | Self::Intersects | Self::PathMatch)
-    }
-}
-
-/// A literal or a name, and where it stands.
-#[derive(Clone, Debug)]
-pub(super) struct Word<'s> {
-    pub(super) text: Cow<'s, str>,
-    pub(super) at: usize,
-    pub(super) quoted: bool,
-}
-
-/// What a field is compared with.
-#[derive(Clone, Debug)]
-pub(super) enum Operand<'s> {
-    None,
-    One(Word<'s>),
-    Many(Vec<Word<'s>>),
-}
-
-/// The syntax tree.
-#[derive(Clone, Debug)]
-pub(super) enum Expr<'s> {
-    Or(Vec<Expr<'s>>),
-    And(Vec<Expr<'s>>),
-    Not(Box<Expr<'s>>),
-    /// A macro's name.
-    Name(Word<'s>),
-    /// A boolean field by itself.
-    Flag {
-        field: Field,
-        at: usize,
-    },
-    Test {
-        field: Field,
-        at: usize,
-        op: Op,
-        operand: Operand<'s>,
-    },
-}
 
 type Result<T> = std::result::Result<T, CondError>;
 

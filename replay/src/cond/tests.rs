@@ -24,10 +24,16 @@ impl Subject for Fixed {
 
 fn names() -> Names {
     let mut names = Names::new();
-    names.define_list("shells", ["sh", "bash", "\"dash\""]).unwrap();
+    names
+        .define_list("shells", ["sh", "bash", "\"dash\""])
+        .unwrap();
     names.define_list("programs", ["shells", "node"]).unwrap();
-    names.define_macro("opens", "evt.type in (open, openat)").unwrap();
-    names.define_macro("shell_opens", "opens and proc.name in (shells)").unwrap();
+    names
+        .define_macro("opens", "evt.type in (open, openat)")
+        .unwrap();
+    names
+        .define_macro("shell_opens", "opens and proc.name in (shells)")
+        .unwrap();
     names
 }
 
@@ -39,13 +45,22 @@ fn sample() -> Fixed {
         .with(Field::EvtIsOpenRead, true)
         .with(Field::ProcName, "bash")
         .with(Field::ProcCmdline, "bash -c \"cat x\"")
-        .with(Field::ProcAname, Value::List(vec!["node".into(), "npm".into()]))
+        .with(
+            Field::ProcAname,
+            Value::List(vec!["node".into(), "npm".into()]),
+        )
         .with(Field::ProcAnameAt(1), "node")
         .with(Field::ProcArgs, Value::Cut(b"-c curl"[..].into()))
         .with(Field::FdName, "/home/dev/.ssh/id_rsa")
         .with(Field::FdSport, 443i64)
-        .with(Field::FdRip, "10.1.2.3".parse::<std::net::IpAddr>().unwrap())
-        .with(Field::FdSip, "::ffff:10.1.2.3".parse::<std::net::IpAddr>().unwrap())
+        .with(
+            Field::FdRip,
+            "10.1.2.3".parse::<std::net::IpAddr>().unwrap(),
+        )
+        .with(
+            Field::FdSip,
+            "::ffff:10.1.2.3".parse::<std::net::IpAddr>().unwrap(),
+        )
         .with(Field::NetName, "Files.Host.example")
         .with(Field::NetDomain, "Files.Host.example")
         .with(Field::DnsName, Value::Unknown)
@@ -53,7 +68,9 @@ fn sample() -> Fixed {
 }
 
 fn ask(source: &str) -> Truth {
-    Condition::parse(source, &names()).unwrap_or_else(|e| panic!("{source}: {e}")).matches(&sample())
+    Condition::parse(source, &names())
+        .unwrap_or_else(|e| panic!("{source}: {e}"))
+        .matches(&sample())
 }
 
 #[test]
@@ -93,7 +110,10 @@ fn conditions_hold_or_not() {
         ("fd.sport in (80, 443)", Yes),
         ("fd.sport = 0x1bb", Yes),
         ("fd.name endswith id_rsa", Yes),
-        ("fd.name endswith /very/long/beginning/home/dev/.ssh/id_rsa", No),
+        (
+            "fd.name endswith /very/long/beginning/home/dev/.ssh/id_rsa",
+            No,
+        ),
         ("fd.name contains '/.ssh/'", Yes),
         ("fd.name icontains /.SSH/", Yes),
         ("fd.name contains /.SSH/", No),
@@ -116,6 +136,8 @@ fn conditions_hold_or_not() {
         ("fd.rip != 10.1.2.3", No),
         ("fd.ip in (10.0.0.0/8)", Yes),
         ("net.name = files.host.EXAMPLE.", Yes),
+        ("net.name startswith files.", Yes),
+        ("dns.name endswith .", Maybe),
         ("net.name in (host.example)", No),
         ("net.domain in (host.example)", Yes),
         ("net.domain in (st.example)", No),
@@ -156,35 +178,125 @@ fn conditions_hold_or_not() {
 }
 
 #[test]
+fn a_final_dot_of_a_name_says_nothing() {
+    let subject = Fixed::default()
+        .with(Field::NetName, "Host.example.")
+        .with(Field::NetDomain, "Host.example.");
+    for source in [
+        "net.name = host.example",
+        "net.name = host.example.",
+        "net.name in (HOST.example)",
+        "net.name endswith .example",
+        "net.domain in (example)",
+        "net.name glob '*.EXAMPLE'",
+        "net.name regex 'host\\.example'",
+    ] {
+        assert!(
+            Condition::parse(source, &Names::new())
+                .unwrap()
+                .matches(&subject)
+                .is_yes(),
+            "{source}"
+        );
+    }
+}
+
+#[test]
 fn errors_say_where_and_what() {
     for (source, line, column, part, nearest) in [
         ("", 1, 1, "found the end", None),
-        ("proc.nmae = x", 1, 1, "unknown field `proc.nmae`", Some("proc.name")),
-        ("evt.type = open and\n  fd.nme = x", 2, 3, "unknown field `fd.nme`", Some("fd.name")),
-        ("evt.type = opnat", 1, 12, "unknown event type", Some("openat")),
-        ("evt.type in (open, conect)", 1, 20, "unknown event type", Some("connect")),
-        ("proc.name startwith x", 1, 11, "unknown operator", Some("startswith")),
+        (
+            "proc.nmae = x",
+            1,
+            1,
+            "unknown field `proc.nmae`",
+            Some("proc.name"),
+        ),
+        (
+            "evt.type = open and\n  fd.nme = x",
+            2,
+            3,
+            "unknown field `fd.nme`",
+            Some("fd.name"),
+        ),
+        (
+            "evt.type = opnat",
+            1,
+            12,
+            "unknown event type",
+            Some("openat"),
+        ),
+        (
+            "evt.type in (open, conect)",
+            1,
+            20,
+            "unknown event type",
+            Some("connect"),
+        ),
+        (
+            "proc.name startwith x",
+            1,
+            11,
+            "unknown operator",
+            Some("startswith"),
+        ),
         ("shell_open", 1, 1, "unknown macro", Some("shell_opens")),
         ("shells", 1, 1, "unknown macro", None),
         ("proc = x", 1, 1, "is no field", None),
         ("proc.name", 1, 1, "is text: compare it", None),
-        ("proc.name = ", 1, 13, "expected a value, found the end", None),
+        (
+            "proc.name = ",
+            1,
+            13,
+            "expected a value, found the end",
+            None,
+        ),
         ("proc.name in (a b)", 1, 17, "expected `,` or `)`", None),
         ("proc.name in (a,", 1, 17, "expected a value", None),
         ("proc.name in (a", 1, 14, "never closed", None),
         ("(opens", 1, 1, "never closed", None),
-        ("(opens fd.name = x)", 1, 8, "expected `and`, `or` or `)`", None),
+        (
+            "(opens fd.name = x)",
+            1,
+            8,
+            "expected `and`, `or` or `)`",
+            None,
+        ),
         ("opens)", 1, 6, "expected `and`, `or` or the end", None),
         ("opens and or opens", 1, 11, "expected a field", None),
         ("opens garbage", 1, 7, "expected `and`", None),
         ("fd.name = \"x", 1, 11, "quote is never closed", None),
         ("fd.sport = https", 1, 12, "is no number", None),
-        ("fd.sport contains 4", 1, 1, "cannot be compared with `contains`", None),
+        (
+            "fd.sport contains 4",
+            1,
+            1,
+            "cannot be compared with `contains`",
+            None,
+        ),
         ("fd.name < 4", 1, 1, "cannot be compared with `<`", None),
-        ("fd.rip in (10.0.0.0/33)", 1, 12, "neither an address nor a network", None),
+        (
+            "fd.rip in (10.0.0.0/33)",
+            1,
+            12,
+            "neither an address nor a network",
+            None,
+        ),
         ("fd.rip contains 10", 1, 1, "cannot be compared", None),
-        ("path.decoy = yes", 1, 14, "neither `true` nor `false`", None),
-        ("path.decoy in (true)", 1, 1, "cannot be compared with `in`", None),
+        (
+            "path.decoy = yes",
+            1,
+            14,
+            "neither `true` nor `false`",
+            None,
+        ),
+        (
+            "path.decoy in (true)",
+            1,
+            1,
+            "cannot be compared with `in`",
+            None,
+        ),
         ("proc.aname[32] = x", 1, 12, "from 0 to 31", None),
         ("proc.aname[x] = x", 1, 12, "from 0 to 31", None),
         ("proc.name[1] = x", 1, 1, "takes no index", None),
@@ -192,11 +304,27 @@ fn errors_say_where_and_what() {
         ("fd.name regex '('", 1, 15, "bad pattern", None),
         ("fd.name regex 'a)|(b'", 1, 15, "bad pattern", None),
         ("fd.name glob '[z-a]'", 1, 14, "bad glob", None),
-        ("net.domain in (*.host.example)", 1, 16, "without its beginning", None),
-        ("fd.name = é and proc.nme = x", 1, 17, "unknown field", Some("proc.name")),
+        (
+            "net.domain in (*.host.example)",
+            1,
+            16,
+            "without its beginning",
+            None,
+        ),
+        (
+            "fd.name = é and proc.nme = x",
+            1,
+            17,
+            "unknown field",
+            Some("proc.name"),
+        ),
     ] {
         let error = Condition::parse(source, &names()).expect_err(source);
-        assert_eq!((error.line, error.column), (line, column), "{source}: {error}");
+        assert_eq!(
+            (error.line, error.column),
+            (line, column),
+            "{source}: {error}"
+        );
         assert!(error.message.contains(part), "{source}: {error}");
         assert_eq!(error.nearest.as_deref(), nearest, "{source}: {error}");
     }
@@ -219,12 +347,20 @@ fn kleene_tables() {
         .with(Field::PathDecoy, false)
         .with(Field::NetDirect, Value::Unknown)
         .with(Field::NetRefused, true);
-    let names = [(No, "path.decoy"), (Maybe, "net.direct"), (Yes, "net.refused")];
+    let names = [
+        (No, "path.decoy"),
+        (Maybe, "net.direct"),
+        (Yes, "net.refused"),
+    ];
     let and = [[No, No, No], [No, Maybe, Maybe], [No, Maybe, Yes]];
     let or = [[No, Maybe, Yes], [Maybe, Maybe, Yes], [Yes, Yes, Yes]];
     for (row, (left, a)) in names.iter().enumerate() {
         for (column, (right, b)) in names.iter().enumerate() {
-            let ask = |source: String| Condition::parse(&source, &Names::new()).unwrap().matches(&subject);
+            let ask = |source: String| {
+                Condition::parse(&source, &Names::new())
+                    .unwrap()
+                    .matches(&subject)
+            };
             assert_eq!(ask(format!("{a} and {b}")), and[row][column], "{a} and {b}");
             assert_eq!(ask(format!("{a} or {b}")), or[row][column], "{a} or {b}");
             assert_eq!(left.and(*right), and[row][column]);
@@ -240,8 +376,14 @@ fn event_types_are_derived() {
     let types = |source: &str| Condition::parse(source, &names()).unwrap().event_types();
     assert_eq!(types("opens"), Some(vec!["open", "openat"]));
     assert_eq!(types("opens and not evt.type = open"), Some(vec!["openat"]));
-    assert_eq!(types("evt.type startswith flow"), Some(vec!["flow", "flow_closed", "flow_opened"]));
-    assert_eq!(types("opens and fd.name = x or evt.type = dns"), Some(vec!["dns", "open", "openat"]));
+    assert_eq!(
+        types("evt.type startswith flow"),
+        Some(vec!["flow", "flow_closed", "flow_opened"])
+    );
+    assert_eq!(
+        types("opens and fd.name = x or evt.type = dns"),
+        Some(vec!["dns", "open", "openat"])
+    );
     assert_eq!(types("fd.name = x"), None);
     assert_eq!(types("opens or fd.name = x"), None);
     assert_eq!(types("not (opens and fd.name = x)"), None);
@@ -253,18 +395,52 @@ fn event_types_are_derived() {
 #[test]
 fn names_are_checked() {
     let mut names = names();
-    assert!(names.define_list("shells", []).unwrap_err().message.contains("defined twice"));
-    assert!(names.define_macro("opens", "opens").unwrap_err().message.contains("defined twice"));
-    assert!(names.define_macro("round", "round").unwrap_err().message.contains("unknown macro"));
-    assert!(names.define_list("a-b", []).unwrap_err().message.contains("is no name"));
-    assert!(names.define_macro("and", "opens").unwrap_err().message.contains("keyword"));
+    assert!(
+        names
+            .define_list("shells", [])
+            .unwrap_err()
+            .message
+            .contains("defined twice")
+    );
+    assert!(
+        names
+            .define_macro("opens", "opens")
+            .unwrap_err()
+            .message
+            .contains("defined twice")
+    );
+    assert!(
+        names
+            .define_macro("round", "round")
+            .unwrap_err()
+            .message
+            .contains("unknown macro")
+    );
+    assert!(
+        names
+            .define_list("a-b", [])
+            .unwrap_err()
+            .message
+            .contains("is no name")
+    );
+    assert!(
+        names
+            .define_macro("and", "opens")
+            .unwrap_err()
+            .message
+            .contains("keyword")
+    );
 }
 
 /// Runs `f`, which must come back soon even in a debug build on a busy machine.
 fn soon<T>(what: &str, f: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let out = f();
-    assert!(start.elapsed() < Duration::from_secs(10), "{what} took {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{what} took {:?}",
+        start.elapsed()
+    );
     out
 }
 
@@ -281,9 +457,21 @@ fn hostile_conditions_are_bounded() {
     assert!(no("long word", format!("{}.x = 1", "a".repeat(60_000))).contains("unknown field"));
     assert!(no("count", vec!["path.decoy"; 4_500].join(" or ")).contains("more than 4096"));
     assert!(no("regex memory", "fd.name regex 'a{1000}{1000}{1000}'".into()).contains("memory"));
-    assert!(no("regex nesting", format!("fd.name regex '{}'", "(".repeat(900))).contains("bad pattern"));
+    assert!(
+        no(
+            "regex nesting",
+            format!("fd.name regex '{}'", "(".repeat(900))
+        )
+        .contains("bad pattern")
+    );
     assert!(no("patterns", vec!["fd.name regex 'a{500}'"; 200].join(" or ")).contains("patterns"));
-    assert!(no("long pattern", format!("fd.name glob '{}'", "*a".repeat(5_000))).contains("longer than"));
+    assert!(
+        no(
+            "long pattern",
+            format!("fd.name glob '{}'", "*a".repeat(5_000))
+        )
+        .contains("longer than")
+    );
     let nots = "not ".repeat(10_000) + "path.decoy";
     soon("not chain", || Condition::parse(&nots, &Names::new())).unwrap();
     let list = format!("proc.name in ({})", vec!["a"; 30_000].join(","));
@@ -293,7 +481,9 @@ fn hostile_conditions_are_bounded() {
 #[test]
 fn names_cannot_multiply() {
     let mut names = Names::new();
-    names.define_macro("m0", "path.decoy or path.credential").unwrap();
+    names
+        .define_macro("m0", "path.decoy or path.credential")
+        .unwrap();
     let mut stopped = None;
     for level in 1..64 {
         let source = format!("m{0} and m{0} or m{0}", level - 1);
@@ -316,7 +506,9 @@ fn names_cannot_multiply() {
     assert!(stopped.unwrap().contains("too many items"));
     names.define_macro("chain0", "path.decoy").unwrap();
     let last = (1..600).find_map(|level| {
-        names.define_macro(&format!("chain{level}"), &format!("chain{}", level - 1)).err()
+        names
+            .define_macro(&format!("chain{level}"), &format!("chain{}", level - 1))
+            .err()
     });
     assert!(last.unwrap().message.contains("nested deeper"));
 }
@@ -335,7 +527,11 @@ fn hostile_values_are_matched_in_bounded_time() {
         "proc.args contains aaaaaaaaaaaaaaaab or proc.args icontains AAAAAAAAAAAb",
     ] {
         let condition = Condition::parse(source, &Names::new()).unwrap();
-        assert_eq!(soon(source, || condition.matches(&subject)), Truth::No, "{source}");
+        assert_eq!(
+            soon(source, || condition.matches(&subject)),
+            Truth::No,
+            "{source}"
+        );
     }
 }
 
@@ -349,7 +545,10 @@ fn fields_are_listed_once() {
         assert_eq!((row.field.name(), row.field.kind()), (row.name, row.kind));
     }
     for (alias, field) in ALIASES {
-        assert!(!seen.contains(&(alias, false)), "{alias} is a field already");
+        assert!(
+            !seen.contains(&(alias, false)),
+            "{alias} is a field already"
+        );
         assert_eq!(Field::named(alias, false), Some(*field));
     }
     assert_eq!(Field::ProcAnameAt(2).to_string(), "proc.aname[2]");
@@ -358,9 +557,44 @@ fn fields_are_listed_once() {
 /// Conditions that mostly parse, from the grammar's own words.
 fn words() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
-        "evt.type", "proc.name", "fd.rip", "fd.sport", "net.domain", "path.decoy", "proc.aname[", "2]", "=", "!=", "<",
-        "in", "(", ")", ",", "and", "or", "not", "exists", "glob", "regex", "pmatch", "contains", "open", "\"a b\"", "'*'",
-        "10.0.0.0/8", "443", "shells", "opens", "true", "\\", "\"", "é", "\0", "[", "{", "*.example",
+        "evt.type",
+        "proc.name",
+        "fd.rip",
+        "fd.sport",
+        "net.domain",
+        "path.decoy",
+        "proc.aname[",
+        "2]",
+        "=",
+        "!=",
+        "<",
+        "in",
+        "(",
+        ")",
+        ",",
+        "and",
+        "or",
+        "not",
+        "exists",
+        "glob",
+        "regex",
+        "pmatch",
+        "contains",
+        "open",
+        "\"a b\"",
+        "'*'",
+        "10.0.0.0/8",
+        "443",
+        "shells",
+        "opens",
+        "true",
+        "\\",
+        "\"",
+        "é",
+        "\0",
+        "[",
+        "{",
+        "*.example",
     ]);
     prop::collection::vec(word, 0..40).prop_map(|words| words.join(" "))
 }

@@ -78,7 +78,9 @@ const NAMES: &[(u16, &str)] = &[
 
 /// The name of an errno; `None` for one that has none here.
 pub(super) fn name(errno: u16) -> Option<&'static str> {
-    let at = NAMES.binary_search_by_key(&errno, |(number, _)| *number).ok()?;
+    let at = NAMES
+        .binary_search_by_key(&errno, |(number, _)| *number)
+        .ok()?;
     NAMES.get(at).map(|(_, name)| *name)
 }
 

@@ -68,7 +68,12 @@ fn text(raw: &Text) -> String {
 
 /// A command line, escaped and bounded.
 pub(crate) fn command(argv: &[Text]) -> String {
-    let mut line = argv.iter().take(MAX_ARGS).map(text).collect::<Vec<_>>().join(" ");
+    let mut line = argv
+        .iter()
+        .take(MAX_ARGS)
+        .map(text)
+        .collect::<Vec<_>>()
+        .join(" ");
     if argv.len() > MAX_ARGS {
         line.push_str(" …");
     }
@@ -90,7 +95,9 @@ impl Moment<'_> {
     pub fn summary(&self) -> String {
         let mut line = self.deed();
         match (self.event.outcome, self.result()) {
-            (Outcome::Refused(_), Some(result)) => line.push_str(&format!(" → refused by the call filter ({result})")),
+            (Outcome::Refused(_), Some(result)) => {
+                line.push_str(&format!(" → refused by the call filter ({result})"))
+            }
             (_, Some(result)) if result == "SUCCESS" => line.push_str(" → ok"),
             (_, Some(result)) => line.push_str(&format!(" → {result}")),
             (_, None) => {}
@@ -134,13 +141,20 @@ impl Moment<'_> {
             Fact::Fork(fork) => format!("fork: new process {}", fork.child),
             Fact::Exit(exit) => format!("ended: {}", status(exit.status)),
             Fact::Connect(connect) => match &connect.name {
-                Some(name) => format!("connect to {} at {}", short(name.as_bytes()), address(&connect.addr)),
+                Some(name) => format!(
+                    "connect to {} at {}",
+                    short(name.as_bytes()),
+                    address(&connect.addr)
+                ),
                 None => format!("connect to {}", address(&connect.addr)),
             },
             Fact::Send(send) => format!("{kind} {} bytes to {}", send.bytes, address(&send.addr)),
             Fact::Bind(bind) => format!("bind {}", address(&bind.addr)),
             Fact::Socket(socket) => {
-                format!("socket family {} type {} protocol {}", socket.family, socket.kind, socket.protocol)
+                format!(
+                    "socket family {} type {} protocol {}",
+                    socket.family, socket.kind, socket.protocol
+                )
             }
             Fact::Dup(dup) => format!("{kind} {} to {} ({:?})", dup.from, dup.to, dup.what),
             Fact::Name(name) => {
@@ -150,9 +164,15 @@ impl Moment<'_> {
                     NameAnswer::NoData => "no data",
                 };
                 let by = short(name.by.as_bytes());
-                format!("name {} asked, type {}: {answer} by {by}", text(&name.name), name.kind)
+                format!(
+                    "name {} asked, type {}: {answer} by {by}",
+                    text(&name.name),
+                    name.kind
+                )
             }
-            Fact::FlowAsked(_) | Fact::Decision(_) | Fact::FlowOpened(_) | Fact::FlowClosed(_) => self.flow_deed(),
+            Fact::FlowAsked(_) | Fact::Decision(_) | Fact::FlowOpened(_) | Fact::FlowClosed(_) => {
+                self.flow_deed()
+            }
             _ => self.deed_of_run(kind),
         }
     }
@@ -165,7 +185,11 @@ impl Moment<'_> {
         };
         match &self.event.fact {
             Fact::Decision(decision) => {
-                format!("{target}: {} by {}", action(decision.action), short(decision.by.as_bytes()))
+                format!(
+                    "{target}: {} by {}",
+                    action(decision.action),
+                    short(decision.by.as_bytes())
+                )
             }
             Fact::FlowOpened(opened) => match &opened.how {
                 Dial::Connected(addr) => format!("{target}: connected at {addr}"),
@@ -175,7 +199,10 @@ impl Moment<'_> {
                 Dial::Failed(why) => format!("{target}: not reached, {}", short(why.as_bytes())),
             },
             Fact::FlowClosed(closed) => {
-                format!("{target}: closed, {} bytes out, {} bytes in", closed.sent, closed.received)
+                format!(
+                    "{target}: closed, {} bytes out, {} bytes in",
+                    closed.sent, closed.received
+                )
             }
             _ => format!("{target}: flow asked for"),
         }
@@ -185,11 +212,23 @@ impl Moment<'_> {
         match &self.event.fact {
             Fact::Phase(phase) => match &phase.step {
                 Step::Begin { argv, .. } => {
-                    format!("phase {} begins: {}", short(phase.name.as_bytes()), command(argv))
+                    format!(
+                        "phase {} begins: {}",
+                        short(phase.name.as_bytes()),
+                        command(argv)
+                    )
                 }
-                Step::End(how) => format!("phase {} ends: {}", short(phase.name.as_bytes()), status(*how)),
+                Step::End(how) => format!(
+                    "phase {} ends: {}",
+                    short(phase.name.as_bytes()),
+                    status(*how)
+                ),
             },
-            Fact::Lost(lost) => format!("{} events lost: {}", lost.count, short(lost.place.as_bytes())),
+            Fact::Lost(lost) => format!(
+                "{} events lost: {}",
+                lost.count,
+                short(lost.place.as_bytes())
+            ),
             Fact::Ended(ended) => escape::clip(&end(&ended.how), MAX_LINE),
             Fact::Output(output) => format!("{} bytes to the terminal", output.bytes.len()),
             Fact::Machine(machine) => format!(
@@ -202,7 +241,10 @@ impl Moment<'_> {
                 format!("armed: {held} of {} checks held", armed.checks.len())
             }
             Fact::Copied(copied) => {
-                format!("{} files copied in, {} left out", copied.files, copied.left_out_total)
+                format!(
+                    "{} files copied in, {} left out",
+                    copied.files, copied.left_out_total
+                )
             }
             Fact::Decoys(decoys) => format!("{} decoys laid out", decoys.decoys.len()),
             Fact::Policy(_) => "policy in force".to_owned(),
@@ -213,11 +255,17 @@ impl Moment<'_> {
     }
 
     fn first_path(&self) -> String {
-        self.paths.first.as_ref().map_or_else(|| "<unreadable>".to_owned(), |place| short(&place.bytes))
+        self.paths
+            .first
+            .as_ref()
+            .map_or_else(|| "<unreadable>".to_owned(), |place| short(&place.bytes))
     }
 
     fn second_path(&self) -> String {
-        self.paths.second.as_ref().map_or_else(|| "<unreadable>".to_owned(), |place| short(&place.bytes))
+        self.paths
+            .second
+            .as_ref()
+            .map_or_else(|| "<unreadable>".to_owned(), |place| short(&place.bytes))
     }
 
     /// A field's value for people, escaped; what is not known says so.

@@ -6,14 +6,12 @@
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use belljar_event::{Action, Addr, Call, Descriptor, Dial, Fact, NameAnswer, Outcome, Target};
+use belljar_event::{Addr, Call, Descriptor, Fact, Outcome, Target};
 
 use super::{Moment, Peer, fields, summary};
 use crate::cond::{Field, Subject, Value};
 use crate::session::path::{base_name, folder};
-use crate::session::{GUEST, Program, Wants, is_local, is_refusal};
-
-const DNS: u16 = 53;
+use crate::session::{Program, Wants};
 
 impl Subject for Moment<'_> {
     fn value(&self, field: Field) -> Value<'_> {
@@ -80,7 +78,10 @@ impl Subject for Moment<'_> {
         for (_, process) in self.session.processes.line(key).skip(1) {
             let value = match indexed {
                 Field::ProcApidAt(_) => process.pid.into(),
-                _ => process.program.as_deref().map_or(Value::Unknown, |p| of_program(p, indexed)),
+                _ => process
+                    .program
+                    .as_deref()
+                    .map_or(Value::Unknown, |p| of_program(p, indexed)),
             };
             if visit(&value).is_break() {
                 return;
@@ -108,11 +109,17 @@ impl Moment<'_> {
             (Fact::Open(open), Field::EvtIsOpenCreate) => Wants::of(open).create.into(),
             (Fact::Open(open), Field::EvtArgFlags) => fields::open_flags(open.flags).into(),
             (Fact::Open(open), Field::EvtArgMode) => open.mode.into(),
-            (Fact::Change(change), Field::EvtArgMode) if has_mode(change.call) => change.value.into(),
+            (Fact::Change(change), Field::EvtArgMode) if has_mode(change.call) => {
+                change.value.into()
+            }
             (Fact::Change(change), Field::EvtArgValue) => change.value.into(),
             (Fact::Guard(guard), Field::EvtArgAt(at)) => {
                 // Raw bits: a negative argument stays negative.
-                guard.args.get(usize::from(at)).map(|arg| Value::Int(arg.cast_signed())).unwrap_or(Value::Absent)
+                guard
+                    .args
+                    .get(usize::from(at))
+                    .map(|arg| Value::Int(arg.cast_signed()))
+                    .unwrap_or(Value::Absent)
             }
             _ => Value::Absent,
         }
@@ -133,7 +140,9 @@ impl Moment<'_> {
                 (_, None) => Value::Unknown,
             },
             Field::ProcStdioNet => {
-                let at_exec = self.program().is_some_and(|p| p.stdio.contains(&Descriptor::NetSocket));
+                let at_exec = self
+                    .program()
+                    .is_some_and(|p| p.stdio.contains(&Descriptor::NetSocket));
                 (at_exec || process.dup_net).into()
             }
             Field::ProcPname | Field::ProcPcmdline | Field::ProcPexePath => self.above(1, field),
@@ -141,8 +150,12 @@ impl Moment<'_> {
             | Field::ProcAcmdlineAt(up)
             | Field::ProcAexePathAt(up)
             | Field::ProcApidAt(up) => self.above(up.into(), field),
-            Field::ProcAname | Field::ProcAcmdline | Field::ProcAexePath | Field::ProcApid => self.all_above(field),
-            _ => self.program().map_or(Value::Unknown, |program| of_program(program, field)),
+            Field::ProcAname | Field::ProcAcmdline | Field::ProcAexePath | Field::ProcApid => {
+                self.all_above(field)
+            }
+            _ => self
+                .program()
+                .map_or(Value::Unknown, |program| of_program(program, field)),
         }
     }
 
@@ -150,7 +163,10 @@ impl Moment<'_> {
         match (self.ancestor(generations), field) {
             (None, _) => Value::Absent,
             (Some(process), Field::ProcApidAt(_)) => process.pid.into(),
-            (Some(process), _) => process.program.as_deref().map_or(Value::Unknown, |p| of_program(p, field)),
+            (Some(process), _) => process
+                .program
+                .as_deref()
+                .map_or(Value::Unknown, |p| of_program(p, field)),
         }
     }
 
@@ -181,7 +197,9 @@ impl Moment<'_> {
                 _ => Value::Absent,
             },
             _ => match self.peer() {
-                Some(Peer::Call { addr, fd, outgoing, .. }) => self.socket_call(field, addr, fd, outgoing),
+                Some(Peer::Call {
+                    addr, fd, outgoing, ..
+                }) => self.socket_call(field, addr, fd, outgoing),
                 Some(Peer::Flow(target, flow)) => {
                     flow_value(field, target, flow.and_then(|flow| flow.dialled))
                 }
@@ -206,7 +224,10 @@ impl Moment<'_> {
         match (field, addr) {
             (Field::FdNum, _) => i64::from(fd).into(),
             (Field::FdName, Addr::Unix(_)) => match self.peer() {
-                Some(Peer::Call { addr: Addr::Unix(path), .. }) => path.into(),
+                Some(Peer::Call {
+                    addr: Addr::Unix(path),
+                    ..
+                }) => path.into(),
                 _ => Value::Unknown,
             },
             (Field::FdName, Addr::Inet(addr)) => addr.to_string().into(),
@@ -225,7 +246,11 @@ impl Moment<'_> {
 
     /// The first or second path; unknown where the event has one that could not be read.
     fn place(&self, number: usize) -> Value<'_> {
-        let place = if number == 0 { &self.paths.first } else { &self.paths.second };
+        let place = if number == 0 {
+            &self.paths.first
+        } else {
+            &self.paths.second
+        };
         match place {
             Some(place) if place.whole => Value::bytes(&place.bytes),
             Some(place) => Value::Cut(place.bytes.as_ref().into()),
@@ -254,7 +279,9 @@ impl Moment<'_> {
             Field::FsPathTarget if has_second => self.place(1),
             Field::PathDecoy => self.any_path(|path| self.session.files.decoy(path).is_some()),
             Field::PathDecoyKind => {
-                let mut places = [&self.paths.first, &self.paths.second].into_iter().flatten();
+                let mut places = [&self.paths.first, &self.paths.second]
+                    .into_iter()
+                    .flatten();
                 let decoy = places.find_map(|place| self.session.files.decoy(&place.bytes));
                 decoy.map(|decoy| decoy.kind.as_str()).into()
             }
@@ -272,79 +299,10 @@ impl Moment<'_> {
             return true.into();
         }
         let cut = places.into_iter().flatten().any(|place| !place.whole);
-        if cut || places.into_iter().all(Option::is_none) { Value::Unknown } else { false.into() }
-    }
-
-    fn network(&self, field: Field) -> Value<'_> {
-        if let Fact::Name(name) = &self.event.fact {
-            return match field {
-                Field::NetName | Field::NetDomain | Field::DnsName => (&name.name).into(),
-                Field::DnsRefused => (name.answer == NameAnswer::Refused).into(),
-                Field::NetBy => name.by.as_str().into(),
-                _ => Value::Absent,
-            };
-        }
-        match (self.peer(), field) {
-            (Some(Peer::Call { outgoing: false, .. }), _) | (None, _) => Value::Absent,
-            (Some(Peer::Call { name, .. }), Field::NetName | Field::NetDomain) => name.into(),
-            (Some(Peer::Call { addr, name, fd, .. }), Field::NetDirect) => match addr {
-                Addr::Inet(to) => (name.is_none() && !is_local(to.ip()) && !self.is_lookup(to.port(), fd)).into(),
-                Addr::Unreadable => Value::Unknown,
-                _ => false.into(),
-            },
-            (Some(Peer::Call { addr, name, fd, .. }), Field::NetRefused) => match addr {
-                Addr::Inet(to) if !is_local(to.ip()) && !self.is_probe(name, fd) => {
-                    is_refusal(self.event.outcome).into()
-                }
-                Addr::Unreadable => Value::Unknown,
-                _ => false.into(),
-            },
-            (Some(Peer::Call { .. }), Field::NetBy) => match self.network(Field::NetRefused) {
-                Value::Bool(true) => Value::str(GUEST),
-                _ => Value::Absent,
-            },
-            (Some(Peer::Flow(target, flow)), _) => self.flow_network(field, target, flow),
-            _ => Value::Absent,
-        }
-    }
-
-    /// A datagram to port 53 that worked went to the stub: nothing left the guest.
-    fn is_lookup(&self, port: u16, fd: i32) -> bool {
-        port == DNS && self.socket(fd) == Some(summary::DGRAM) && !is_refusal(self.event.outcome)
-    }
-
-    /// A datagram connect to a looked-up name: resolvers sort addresses so, nothing is sent.
-    fn is_probe(&self, name: Option<&str>, fd: i32) -> bool {
-        name.is_some() && self.socket(fd) == Some(summary::DGRAM)
-    }
-
-    fn flow_network<'v>(
-        &'v self,
-        field: Field,
-        target: &'v Target,
-        flow: Option<&'v crate::session::Flow>,
-    ) -> Value<'v> {
-        let action = match &self.event.fact {
-            Fact::Decision(decision) => Some(decision.action),
-            Fact::FlowAsked(_) => None,
-            _ => flow.and_then(|flow| flow.action),
-        };
-        match field {
-            Field::NetName | Field::NetDomain => target.name().into(),
-            Field::NetDirect => target.ip().is_some_and(|ip| !is_local(ip)).into(),
-            Field::NetRefused => match (&self.event.fact, action) {
-                (Fact::FlowOpened(opened), _) => matches!(opened.how, Dial::Refused { .. }).into(),
-                (_, Some(Action::Deny | Action::Kill)) => true.into(),
-                (_, Some(Action::Allow)) => flow.is_some_and(|flow| flow.range).into(),
-                (_, Some(Action::Ask) | None) => Value::Unknown,
-            },
-            Field::NetAction => action.map(summary::action).into(),
-            Field::NetBy => match (&self.event.fact, flow) {
-                (Fact::Decision(decision), _) => decision.by.as_str().into(),
-                (Fact::FlowAsked(_), _) | (_, None) => Value::Absent,
-                (_, Some(flow)) => flow.by.as_ref().into(),
-            },
-            _ => Value::Absent,
+        if cut || places.into_iter().all(Option::is_none) {
+            Value::Unknown
+        } else {
+            false.into()
         }
     }
 
@@ -359,7 +317,11 @@ impl Moment<'_> {
 fn of_program(program: &Program, field: Field) -> Value<'_> {
     let line = |from: usize| {
         let bytes = program.cmdline.get(from..).unwrap_or_default();
-        if program.whole { Value::bytes(bytes) } else { Value::Cut(bytes.into()) }
+        if program.whole {
+            Value::bytes(bytes)
+        } else {
+            Value::Cut(bytes.into())
+        }
     };
     let [stdin, stdout, stderr] = program.stdio;
     match field {
@@ -417,6 +379,7 @@ fn proto(kind: Option<u16>) -> Value<'static> {
 }
 
 fn has_mode(call: Call) -> bool {
-    ["chmod", "mkdir", "mknod", "fchmod"].iter().any(|stem| call.name().starts_with(stem))
+    ["chmod", "mkdir", "mknod", "fchmod"]
+        .iter()
+        .any(|stem| call.name().starts_with(stem))
 }
-

@@ -7,7 +7,10 @@ use super::*;
 use crate::cond::{Field, Value};
 
 fn name(name: &str, port: u16) -> Target {
-    Target::Name { name: name.into(), port }
+    Target::Name {
+        name: name.into(),
+        port,
+    }
 }
 
 fn direct(address: &str) -> Target {
@@ -30,7 +33,10 @@ fn composed(allows: &[&str]) -> Policy {
         ("pip".to_owned(), "index.host.example".to_owned(), 443),
         ("pip".to_owned(), "files.host.example".to_owned(), 443),
     ];
-    let allows: Vec<_> = allows.iter().map(|allow| Allow::parse(allow).unwrap()).collect();
+    let allows: Vec<_> = allows
+        .iter()
+        .map(|allow| Allow::parse(allow).unwrap())
+        .collect();
     Policy::compose(&Policy::preset("default").unwrap(), &registries, &allows).unwrap()
 }
 
@@ -39,21 +45,54 @@ fn the_default_lets_nothing_out() {
     let policy = Policy::preset("default").unwrap();
     let deny = |by: &str| (Action::Deny, by.to_owned());
     assert_eq!(lookup(&policy, "evil.example"), deny("default:egress"));
-    assert_eq!(flow(&policy, &name("evil.example", 443)), deny("default:egress"));
-    assert_eq!(flow(&policy, &direct("198.51.100.7:443")), deny("default:direct"));
-    assert_eq!(flow(&policy, &direct("169.254.169.254:80")), deny("default:metadata"));
-    assert_eq!(flow(&policy, &direct("[::ffff:169.254.169.254]:80")), deny("default:metadata"));
-    for address in ["10.0.0.1:80", "127.0.0.1:80", "[::1]:80", "[fe80::1]:80", "224.0.0.1:80", "100.64.0.1:1", "0.0.0.0:1", "[fc00::1]:1"] {
-        assert_eq!(flow(&policy, &direct(address)), deny("default:private"), "{address}");
+    assert_eq!(
+        flow(&policy, &name("evil.example", 443)),
+        deny("default:egress")
+    );
+    assert_eq!(
+        flow(&policy, &direct("198.51.100.7:443")),
+        deny("default:direct")
+    );
+    assert_eq!(
+        flow(&policy, &direct("169.254.169.254:80")),
+        deny("default:metadata")
+    );
+    assert_eq!(
+        flow(&policy, &direct("[::ffff:169.254.169.254]:80")),
+        deny("default:metadata")
+    );
+    for address in [
+        "10.0.0.1:80",
+        "127.0.0.1:80",
+        "[::1]:80",
+        "[fe80::1]:80",
+        "224.0.0.1:80",
+        "100.64.0.1:1",
+        "0.0.0.0:1",
+        "[fc00::1]:1",
+    ] {
+        assert_eq!(
+            flow(&policy, &direct(address)),
+            deny("default:private"),
+            "{address}"
+        );
     }
-    assert_eq!(flow(&policy, &direct("[2001:db8::1]:443")), deny("default:direct"));
+    assert_eq!(
+        flow(&policy, &direct("[2001:db8::1]:443")),
+        deny("default:direct")
+    );
     assert!(policy.direct().is_empty());
     assert!(Policy::preset("defualt").is_err());
 }
 
 #[test]
 fn registries_and_allows_stand_in_front() {
-    let policy = composed(&["Api.Host.example", "*.cdn.example:443", "198.51.100.7:8080", "[2001:db8::1]:53"]);
+    let policy = composed(&[
+        "Api.Host.example",
+        "*.cdn.example:443",
+        "198.51.100.7:8080",
+        "[2001:db8::1]:53",
+    ]);
     let allow = |by: &str| (Action::Allow, by.to_owned());
     let deny = |by: &str| (Action::Deny, by.to_owned());
     for (target, expected) in [
@@ -63,7 +102,10 @@ fn registries_and_allows_stand_in_front() {
         (name("files.host.example", 443), allow("registry:pip-3")),
         (name("index.host.example", 443), allow("registry:pip")),
         (name("host.example", 443), deny("default:egress")),
-        (name("registry.host.example.evil.example", 443), deny("default:egress")),
+        (
+            name("registry.host.example.evil.example", 443),
+            deny("default:egress"),
+        ),
         (name("xregistry.host.example", 443), deny("default:egress")),
         (name("api.host.example", 9), allow("allow:1")),
         (name("a.cdn.example", 443), allow("allow:2")),
@@ -80,19 +122,45 @@ fn registries_and_allows_stand_in_front() {
     ] {
         assert_eq!(flow(&policy, &target), expected, "{target}");
     }
-    assert_eq!(policy.direct(), ["198.51.100.7:8080", "[2001:db8::1]:53"].map(|a| a.parse::<SocketAddr>().unwrap()));
-    assert!(policy.decide(&Question::flow(&direct("198.51.100.7:8080"))).literal);
-    assert!(!policy.decide(&Question::flow(&name("api.host.example", 1))).literal);
+    assert_eq!(
+        policy.direct(),
+        ["198.51.100.7:8080", "[2001:db8::1]:53"].map(|a| a.parse::<SocketAddr>().unwrap())
+    );
+    assert!(
+        policy
+            .decide(&Question::flow(&direct("198.51.100.7:8080")))
+            .literal
+    );
+    assert!(
+        !policy
+            .decide(&Question::flow(&name("api.host.example", 1)))
+            .literal
+    );
 }
 
 #[test]
 fn a_name_is_known_if_some_port_may_be_reached() {
     let policy = composed(&["*.cdn.example:443", "198.51.100.7:8080"]);
-    assert_eq!(lookup(&policy, "registry.host.example"), (Action::Allow, "registry:npm".into()));
-    assert_eq!(lookup(&policy, "a.cdn.example"), (Action::Allow, "allow:1".into()));
-    assert_eq!(lookup(&policy, "cdn.example"), (Action::Deny, "default:egress".into()));
-    assert_eq!(lookup(&policy, "evil.example"), (Action::Deny, "default:egress".into()));
-    assert_eq!(lookup(&policy, "metadata.google.internal"), (Action::Deny, "default:metadata".into()));
+    assert_eq!(
+        lookup(&policy, "registry.host.example"),
+        (Action::Allow, "registry:npm".into())
+    );
+    assert_eq!(
+        lookup(&policy, "a.cdn.example"),
+        (Action::Allow, "allow:1".into())
+    );
+    assert_eq!(
+        lookup(&policy, "cdn.example"),
+        (Action::Deny, "default:egress".into())
+    );
+    assert_eq!(
+        lookup(&policy, "evil.example"),
+        (Action::Deny, "default:egress".into())
+    );
+    assert_eq!(
+        lookup(&policy, "metadata.google.internal"),
+        (Action::Deny, "default:metadata".into())
+    );
     assert_eq!(lookup(&policy, ""), (Action::Deny, "default:egress".into()));
 }
 
@@ -116,7 +184,11 @@ fn undecided_lines_count_against_the_guest() {
         ("deny", (Action::Deny, "test:1"), (Action::Allow, "test:2")),
         ("kill", (Action::Kill, "test:1"), (Action::Allow, "test:2")),
         ("ask", (Action::Ask, "test:1"), (Action::Ask, "test:1")),
-        ("allow", (Action::Allow, "test:2"), (Action::Allow, "test:1")),
+        (
+            "allow",
+            (Action::Allow, "test:2"),
+            (Action::Allow, "test:1"),
+        ),
     ] {
         let policy = policy(action);
         let got = policy.decide(&question);
@@ -137,18 +209,45 @@ fn the_first_line_wins_and_is_explained() {
          [[rule]]\naction = 'kill'\ncondition = 'net.direct'\n",
     )
     .unwrap();
-    assert_eq!(flow(&policy, &name("host.example", 80)), (Action::Deny, "mine:odd".into()));
-    assert_eq!(flow(&policy, &name("a.host.example", 443)), (Action::Ask, "mine:2".into()));
-    assert_eq!(flow(&policy, &direct("198.51.100.7:443")), (Action::Kill, "mine:3".into()));
-    assert_eq!(flow(&policy, &name("other.example", 443)), (Action::Deny, BUILT_IN.into()));
+    assert_eq!(
+        flow(&policy, &name("host.example", 80)),
+        (Action::Deny, "mine:odd".into())
+    );
+    assert_eq!(
+        flow(&policy, &name("a.host.example", 443)),
+        (Action::Ask, "mine:2".into())
+    );
+    assert_eq!(
+        flow(&policy, &direct("198.51.100.7:443")),
+        (Action::Kill, "mine:3".into())
+    );
+    assert_eq!(
+        flow(&policy, &name("other.example", 443)),
+        (Action::Deny, BUILT_IN.into())
+    );
     // The line that may deny does not hide the one that may ask.
-    assert_eq!(lookup(&policy, "host.example"), (Action::Ask, "mine:2".into()));
+    assert_eq!(
+        lookup(&policy, "host.example"),
+        (Action::Ask, "mine:2".into())
+    );
     let target = name("a.host.example", 443);
     let question = Question::flow(&target);
-    let steps: Vec<_> = policy.explain(&question).into_iter().map(|(line, truth)| (line.id.as_str(), truth)).collect();
+    let steps: Vec<_> = policy
+        .explain(&question)
+        .into_iter()
+        .map(|(line, truth)| (line.id.as_str(), truth))
+        .collect();
     assert_eq!(steps, [("mine:odd", Truth::No), ("mine:2", Truth::Yes)]);
-    assert_eq!(policy.line("mine:odd").unwrap().reason.as_deref(), Some("only https"));
-    assert_eq!(policy.explain(&Question::flow(&name("other.example", 443))).len(), 3);
+    assert_eq!(
+        policy.line("mine:odd").unwrap().reason.as_deref(),
+        Some("only https")
+    );
+    assert_eq!(
+        policy
+            .explain(&Question::flow(&name("other.example", 443)))
+            .len(),
+        3
+    );
 }
 
 #[test]
@@ -160,9 +259,24 @@ fn the_text_loads_back_to_the_same_policy() {
     assert_eq!(again.digest(), policy.digest());
     assert_eq!(again.direct(), policy.direct());
     assert_eq!(again.name(), "default");
-    let ids = |policy: &Policy| policy.lines().iter().map(|line| line.id.clone()).collect::<Vec<_>>();
+    let ids = |policy: &Policy| {
+        policy
+            .lines()
+            .iter()
+            .map(|line| line.id.clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(ids(&again), ids(&policy));
-    assert_eq!(&ids(&policy)[..5], ["allow:1", "allow:2", "allow:3", "registry:npm", "registry:pip"]);
+    assert_eq!(
+        &ids(&policy)[..5],
+        [
+            "allow:1",
+            "allow:2",
+            "allow:3",
+            "registry:npm",
+            "registry:pip"
+        ]
+    );
     assert_ne!(composed(&[]).digest(), policy.digest());
     // Odd characters survive.
     let odd = "[[rule]]\naction = 'deny'\ncondition = \"\"\"\nproc.args contains 'a\\\\\"b\\u0007é'\n and fd.name regex \"\\\\.js\"\"\"\"\nreason = \"a\\nb\\u001b\"\n";
@@ -172,32 +286,65 @@ fn the_text_loads_back_to_the_same_policy() {
 
 #[test]
 fn errors_have_line_and_column() {
-    let good = "name = \"p\"\n[[rule]]\nid = \"x\"\naction = \"deny\"\ncondition = \"net.direct\"\n";
+    let good =
+        "name = \"p\"\n[[rule]]\nid = \"x\"\naction = \"deny\"\ncondition = \"net.direct\"\n";
     Policy::parse("p.toml", good).unwrap();
     for (from, to, line, column, part) in [
-        ("net.direct", "net.dirct", 5, 14, "did you mean `net.direct`"),
-        ("\"net.direct\"", "\"\"\"\n  net.direct\n  and fd.nam = 'x'\"\"\"", 7, 7, "did you mean `fd.name`"),
+        (
+            "net.direct",
+            "net.dirct",
+            5,
+            14,
+            "did you mean `net.direct`",
+        ),
+        (
+            "\"net.direct\"",
+            "\"\"\"\n  net.direct\n  and fd.nam = 'x'\"\"\"",
+            7,
+            7,
+            "did you mean `fd.name`",
+        ),
         ("net.direct", "shells", 5, 14, "unknown macro"),
         ("\"deny\"", "\"dney\"", 4, 10, "dney"),
         ("id =", "idd =", 3, 1, "idd"),
         ("\"x\"", "\"a b\"", 3, 6, "an id has"),
         ("\"p\"", "\"P!\"", 1, 8, "a policy's name"),
-        ("id = \"x\"", "literal = \"198.51.100.7:1\"", 4, 10, "lines that allow"),
+        (
+            "id = \"x\"",
+            "literal = \"198.51.100.7:1\"",
+            4,
+            10,
+            "lines that allow",
+        ),
         ("condition = \"net.direct\"", "", 2, 1, "condition"),
         ("[[rule]]", "[[rule]", 2, 1, ""),
         ("\"x\"", "\"x\"\naction = \"allow\"", 5, 1, "duplicate"),
     ] {
         let text = good.replace(from, to);
         let error = Policy::parse("p.toml", &text).expect_err(to);
-        let PolicyError::Text { name, line: l, column: c, message } = &error else { panic!("{error}") };
+        let PolicyError::Text {
+            name,
+            line: l,
+            column: c,
+            message,
+        } = &error
+        else {
+            panic!("{error}")
+        };
         assert_eq!(name, "p.toml");
         assert!(message.contains(part), "{to}: {error}");
         if !part.is_empty() {
             assert_eq!((*l, *c), (line, column), "{to}: {error}");
         }
     }
-    let twice = good.to_owned() + "[[rule]]\nid = \"x\"\naction = \"deny\"\ncondition = \"net.direct\"\n";
-    assert!(Policy::parse("p", &twice).unwrap_err().to_string().contains("two lines have this id"));
+    let twice =
+        good.to_owned() + "[[rule]]\nid = \"x\"\naction = \"deny\"\ncondition = \"net.direct\"\n";
+    assert!(
+        Policy::parse("p", &twice)
+            .unwrap_err()
+            .to_string()
+            .contains("two lines have this id")
+    );
 }
 
 #[test]
@@ -259,12 +406,21 @@ fn a_registry_may_be_an_address() {
     let preset = Policy::preset("default").unwrap();
     let registries = [("npm".to_owned(), "10.1.2.3".to_owned(), 4873)];
     let policy = Policy::compose(&preset, &registries, &[]).unwrap();
-    assert_eq!(flow(&policy, &direct("10.1.2.3:4873")), (Action::Allow, "registry:npm".into()));
-    assert_eq!(policy.direct(), [SocketAddr::new("10.1.2.3".parse::<IpAddr>().unwrap(), 4873)]);
+    assert_eq!(
+        flow(&policy, &direct("10.1.2.3:4873")),
+        (Action::Allow, "registry:npm".into())
+    );
+    assert_eq!(
+        policy.direct(),
+        [SocketAddr::new("10.1.2.3".parse::<IpAddr>().unwrap(), 4873)]
+    );
     let bad = [("npm".to_owned(), "a = b or net.direct".to_owned(), 1)];
     assert!(Policy::compose(&preset, &bad, &[]).is_err());
     let odd = [("N P\nM".to_owned(), "a.example".to_owned(), 1)];
-    assert_eq!(Policy::compose(&preset, &odd, &[]).unwrap().lines()[0].id, "registry:n-p-m");
+    assert_eq!(
+        Policy::compose(&preset, &odd, &[]).unwrap().lines()[0].id,
+        "registry:n-p-m"
+    );
 }
 
 #[test]
@@ -283,7 +439,11 @@ fn hostile_policies_are_bounded() {
         assert!(error.contains(part), "{error}");
         assert!(error.len() < 2_000, "{part}: {}", error.len());
     }
-    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 proptest! {

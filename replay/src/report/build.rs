@@ -8,10 +8,10 @@ use belljar_event::{NameAnswer, Text};
 use belljar_recorder::Integrity;
 
 use super::{
-    AllowedDestination, CheckReport, CopiedReport, DecidedBy, EnforcementReport, FORMAT, FileCounts,
-    FindingReport, IntegrityReport, LeftOutReport, LostReport, MachineReport, Names, NetworkCounts,
-    PhaseReport, ProcessCounts, Ran, ReasonReport, Receipt, RefusedDestination, RefusedName, Report,
-    SensitivePath, Toucher, Touches,
+    AllowedDestination, CheckReport, CopiedReport, DecidedBy, EnforcementReport, FORMAT,
+    FileCounts, FindingReport, IntegrityReport, LeftOutReport, LostReport, MachineReport, Names,
+    NetworkCounts, OpenRule, PhaseReport, ProcessCounts, Ran, ReasonReport, Receipt,
+    RefusedDestination, RefusedName, Report, SensitivePath, Toucher, Touches,
 };
 use crate::escape;
 use crate::moment;
@@ -29,23 +29,39 @@ impl Report {
     pub fn new(session: &Session, integrity: &Integrity) -> Self {
         let judgement = verdict::judge(session, Some(integrity));
         let run = &session.run;
-        let sensitive: Vec<&FileState> = session.files.sorted().filter(|row| is_touched(row)).collect();
+        let sensitive: Vec<&FileState> = session
+            .files
+            .sorted()
+            .filter(|row| is_touched(row))
+            .collect();
         let refused_names = || session.network.names().filter(|row| row.refused > 0);
         let mut report = Self {
             format: FORMAT,
             verdict: judgement.verdict,
-            reasons: judgement.reasons.iter().map(|reason| reason_report(session, reason)).collect(),
+            reasons: judgement
+                .reasons
+                .iter()
+                .map(|reason| reason_report(session, reason))
+                .collect(),
             ran: ran(session),
             findings: session.findings().iter().map(finding).collect(),
             findings_beyond: session.findings.overflow,
+            open_rules: open_rules(session),
             sensitive_beyond: beyond(sensitive.len()),
-            sensitive: sensitive.iter().take(MAX_ROWS).map(|row| sensitive_path(session, row)).collect(),
+            sensitive: sensitive
+                .iter()
+                .take(MAX_ROWS)
+                .map(|row| sensitive_path(session, row))
+                .collect(),
             refused: refused(session),
             allowed: allowed(session),
             undecided: undecided(session),
             names: Names {
                 asked: session.network.asked_names,
-                refused: refused_names().take(MAX_ROWS).map(|row| refused_name(session, row)).collect(),
+                refused: refused_names()
+                    .take(MAX_ROWS)
+                    .map(|row| refused_name(session, row))
+                    .collect(),
                 refused_beyond: beyond(refused_names().count()),
             },
             processes: processes(session),
@@ -55,7 +71,11 @@ impl Report {
             copied: copied(session),
             lost: LostReport {
                 events: run.lost,
-                places: run.lost_by.iter().map(|(place, count)| (escape::string(place), *count)).collect(),
+                places: run
+                    .lost_by
+                    .iter()
+                    .map(|(place, count)| (escape::string(place), *count))
+                    .collect(),
                 missing: run.missing,
             },
             machine: machine(session),
@@ -83,15 +103,28 @@ fn reason_report(session: &Session, reason: &Reason) -> ReasonReport {
             (text.unwrap_or_default(), vec![*number])
         }
         Reason::Together { numbers } => {
-            let mut ids: Vec<&str> = numbers.iter().filter_map(|n| named(*n)).map(|f| f.rule.id.as_str()).collect();
+            let mut ids: Vec<&str> = numbers
+                .iter()
+                .filter_map(|n| named(*n))
+                .map(|f| f.rule.id.as_str())
+                .collect();
             ids.sort_unstable();
             ids.dedup();
-            (format!("{} in one branch of the process tree", ids.join(" and ")), numbers.clone())
+            (
+                format!("{} in one branch of the process tree", ids.join(" and ")),
+                numbers.clone(),
+            )
         }
-        Reason::More { count, .. } => (format!("{count} more findings than are listed"), Vec::new()),
+        Reason::More { count, .. } => {
+            (format!("{count} more findings than are listed"), Vec::new())
+        }
         Reason::Incomplete { what } => (format!("incomplete: {what}"), Vec::new()),
     };
-    ReasonReport { weighs: reason.weighs(), text, findings }
+    ReasonReport {
+        weighs: reason.weighs(),
+        text,
+        findings,
+    }
 }
 
 fn ran(session: &Session) -> Ran {
@@ -100,13 +133,22 @@ fn ran(session: &Session) -> Ran {
     let say = |text: Option<&String>| text.map(|text| escape::string(text)).unwrap_or_default();
     Ran {
         label: say(start.map(|start| &start.label)),
-        command: start.map(|start| moment::command(&start.command)).unwrap_or_default(),
+        command: start
+            .map(|start| moment::command(&start.command))
+            .unwrap_or_default(),
         image: say(start.map(|start| &start.image)),
         kernel: say(start.map(|start| &start.kernel)),
         nanoseconds: run.now.saturating_sub(run.first_at),
         end: run.end.as_deref().map(moment::end),
         output_bytes: session.output.total,
-        redacted: start.map(|s| s.redacted.iter().map(|pattern| escape::string(pattern)).collect()).unwrap_or_default(),
+        redacted: start
+            .map(|s| {
+                s.redacted
+                    .iter()
+                    .map(|pattern| escape::string(pattern))
+                    .collect()
+            })
+            .unwrap_or_default(),
     }
 }
 
@@ -129,12 +171,29 @@ fn finding(finding: &Finding) -> FindingReport {
     }
 }
 
+fn open_rules(session: &Session) -> Vec<OpenRule> {
+    let open = session.findings.open.values().map(|open| OpenRule {
+        rule: open.rule.id.clone(),
+        title: open.rule.title.clone(),
+        severity: open.rule.severity,
+        count: open.count,
+        first_seq: open.first_seq,
+    });
+    open.collect()
+}
+
 fn is_touched(row: &FileState) -> bool {
     row.is_sensitive() && row.counts.iter().any(|count| *count > 0)
 }
 
 fn touches(counts: &[u32; 6]) -> Touches {
-    let count = |touch: Touch| slot(touch).and_then(|at| counts.get(at)).copied().unwrap_or(0).into();
+    let count = |touch: Touch| {
+        slot(touch)
+            .and_then(|at| counts.get(at))
+            .copied()
+            .unwrap_or(0)
+            .into()
+    };
     Touches {
         read: count(Touch::Read),
         written: count(Touch::Write),
@@ -146,11 +205,15 @@ fn touches(counts: &[u32; 6]) -> Touches {
 }
 
 fn sensitive_path(session: &Session, row: &FileState) -> SensitivePath {
-    let by = row.who.iter().flat_map(|who| who.iter()).map(|who| Toucher {
-        lineage: lineage(session, who.process),
-        first_seq: who.first_seq,
-        ended: touches(&who.counts),
-    });
+    let by = row
+        .who
+        .iter()
+        .flat_map(|who| who.iter())
+        .map(|who| Toucher {
+            lineage: who.lineage.to_vec(),
+            first_seq: who.first_seq,
+            ended: touches(&who.counts),
+        });
     SensitivePath {
         path: escape::bytes(&row.path),
         kind: match (&row.decoy, row.credential) {
@@ -163,17 +226,22 @@ fn sensitive_path(session: &Session, row: &FileState) -> SensitivePath {
     }
 }
 
-fn lineage(session: &Session, process: Option<u64>) -> Vec<String> {
-    process.map(|key| session.lineage(key)).unwrap_or_default()
-}
-
 fn destination(to: &Destination) -> String {
     let name = escape::string(&to.name);
-    if to.name.contains(':') { format!("[{name}]:{}", to.port) } else { format!("{name}:{}", to.port) }
+    if to.name.contains(':') {
+        format!("[{name}]:{}", to.port)
+    } else {
+        format!("{name}:{}", to.port)
+    }
 }
 
 fn decided(by: &[(Arc<str>, u64)]) -> Vec<DecidedBy> {
-    by.iter().map(|(by, count)| DecidedBy { by: escape::string(by), count: *count }).collect()
+    by.iter()
+        .map(|(by, count)| DecidedBy {
+            by: escape::string(by),
+            count: *count,
+        })
+        .collect()
 }
 
 fn programs(programs: &[Text]) -> Vec<String> {
@@ -189,14 +257,22 @@ fn refused(session: &Session) -> Vec<RefusedDestination> {
         by: decided(&to.refused_by),
         state: to.state(),
         programs: programs(&to.programs),
-        who: to.processes.iter().take(MAX_WHO).map(|key| session.lineage(*key)).collect(),
+        who: to
+            .who
+            .iter()
+            .take(MAX_WHO)
+            .map(|(_, lineage)| lineage.to_vec())
+            .collect(),
         first_seq: to.first_seq,
     };
     rows.map(report).collect()
 }
 
 fn allowed(session: &Session) -> Vec<AllowedDestination> {
-    let rows = session.network.destinations().filter(|to| to.flows > 0 || !to.allowed_by.is_empty());
+    let rows = session
+        .network
+        .destinations()
+        .filter(|to| to.flows > 0 || !to.allowed_by.is_empty());
     let report = |to: &Destination| AllowedDestination {
         destination: destination(to),
         direct: to.direct,
@@ -225,7 +301,7 @@ fn refused_name(session: &Session, row: &crate::session::NameRow) -> RefusedName
         name: escape::text(&row.name),
         count: row.refused,
         by: escape::string(&row.by),
-        lineage: lineage(session, row.process),
+        lineage: row.lineage.to_vec(),
     }
 }
 
@@ -300,7 +376,10 @@ fn machine(session: &Session) -> Option<MachineReport> {
 
 fn enforcement(session: &Session) -> Option<EnforcementReport> {
     let armed = session.run.armed.as_deref()?;
-    let check = |check: &belljar_event::Check| CheckReport { name: escape::string(&check.name), held: check.held };
+    let check = |check: &belljar_event::Check| CheckReport {
+        name: escape::string(&check.name),
+        held: check.held,
+    };
     Some(EnforcementReport {
         armed: session.run.held() == Some(true),
         kernel: escape::string(&armed.kernel),
@@ -311,9 +390,12 @@ fn enforcement(session: &Session) -> Option<EnforcementReport> {
 /// Neither byte offsets nor the chain: they depend on how the blocks were cut.
 fn integrity_report(session: &Session, integrity: &Integrity) -> IntegrityReport {
     match integrity {
-        Integrity::Complete { receipt } => {
-            IntegrityReport { complete: true, events: receipt.events, unknown: receipt.unknown, why: None }
-        }
+        Integrity::Complete { receipt } => IntegrityReport {
+            complete: true,
+            events: receipt.events,
+            unknown: receipt.unknown,
+            why: None,
+        },
         Integrity::Cut { entries, why, .. } => IntegrityReport {
             complete: false,
             events: *entries,
@@ -329,10 +411,16 @@ fn receipt(session: &Session, integrity: &Integrity) -> Receipt {
     Receipt {
         recorded_by: say(start.map(|start| &start.engine)),
         judged_by: env!("CARGO_PKG_VERSION").to_owned(),
-        trace: integrity.receipt().map(|receipt| crate::hex(&receipt.digest)),
+        trace: integrity
+            .receipt()
+            .map(|receipt| crate::hex(&receipt.digest)),
         rules: crate::hex(&session.rules().digest()),
         rules_recorded: say(start.map(|start| &start.rules)),
-        policy: session.run.policy.as_ref().map(|p| blake3::hash(p.source.as_bytes()).to_hex().to_string()),
+        policy: session
+            .run
+            .policy
+            .as_ref()
+            .map(|p| blake3::hash(p.source.as_bytes()).to_hex().to_string()),
         report: None,
     }
 }

@@ -4,7 +4,9 @@
 //! character that a terminal obeys: what is hidden is written as `\uXXXX`,
 //! which is the same string to a JSON parser.
 
-use belljar_event::{Addr, Decoy, Dial, End, Fact, NameAnswer, Outcome, Status, Step, Target, Text};
+use belljar_event::{
+    Addr, Decoy, Dial, End, Fact, NameAnswer, Outcome, Status, Step, Target, Text,
+};
 use belljar_recorder::Entry;
 use serde_json::{Map, Value, json};
 
@@ -172,7 +174,9 @@ fn fact(fact: &Fact) -> Value {
         Fact::Look(look) => json!({ "path": text(&look.path), "base": maybe(look.base.as_ref()) }),
         Fact::Guard(guard) => json!({ "path": maybe(guard.path.as_ref()), "args": guard.args }),
         Fact::Output(output) => text(&Text::new(&output.bytes)),
-        other => of_network(other).or_else(|| of_run(other)).unwrap_or(Value::Null),
+        other => of_network(other)
+            .or_else(|| of_run(other))
+            .unwrap_or(Value::Null),
     }
 }
 
@@ -181,12 +185,16 @@ fn of_network(fact: &Fact) -> Option<Value> {
         Fact::Socket(socket) => {
             json!({ "family": socket.family, "type": socket.kind, "protocol": socket.protocol })
         }
-        Fact::Connect(connect) => json!({ "fd": connect.fd, "addr": addr(&connect.addr), "name": connect.name }),
+        Fact::Connect(connect) => {
+            json!({ "fd": connect.fd, "addr": addr(&connect.addr), "name": connect.name })
+        }
         Fact::Bind(bind) => json!({ "fd": bind.fd, "addr": addr(&bind.addr) }),
         Fact::Listen(listen) => json!({ "fd": listen.fd }),
         Fact::Accept(accept) => json!({ "fd": accept.fd }),
         Fact::Send(send) => json!({ "fd": send.fd, "addr": addr(&send.addr), "bytes": send.bytes }),
-        Fact::Dup(dup) => json!({ "from": dup.from, "to": dup.to, "what": moment::descriptor(dup.what) }),
+        Fact::Dup(dup) => {
+            json!({ "from": dup.from, "to": dup.to, "what": moment::descriptor(dup.what) })
+        }
         Fact::Name(name) => json!({
             "name": text(&name.name),
             "record": name.kind,
@@ -219,7 +227,9 @@ fn of_network(fact: &Fact) -> Option<Value> {
 fn of_run(fact: &Fact) -> Option<Value> {
     Some(match fact {
         Fact::Policy(policy) => json!({ "source": policy.source, "digest": hex(&policy.digest) }),
-        Fact::Decoys(decoys) => json!({ "decoys": decoys.decoys.iter().map(decoy).collect::<Vec<_>>() }),
+        Fact::Decoys(decoys) => {
+            json!({ "decoys": decoys.decoys.iter().map(decoy).collect::<Vec<_>>() })
+        }
         Fact::Machine(machine) => json!({
             "hypervisor": machine.hypervisor,
             "accelerator": machine.accelerator,
@@ -228,7 +238,8 @@ fn of_run(fact: &Fact) -> Option<Value> {
             "memory_mib": machine.memory_mib,
         }),
         Fact::Armed(armed) => {
-            let check = |check: &belljar_event::Check| json!({ "name": check.name, "held": check.held });
+            let check =
+                |check: &belljar_event::Check| json!({ "name": check.name, "held": check.held });
             json!({ "kernel": armed.kernel, "checks": armed.checks.iter().map(check).collect::<Vec<_>>() })
         }
         Fact::Copied(copied) => {
@@ -241,7 +252,9 @@ fn of_run(fact: &Fact) -> Option<Value> {
             })
         }
         Fact::Phase(phase) => match &phase.step {
-            Step::Begin { argv, pid } => json!({ "name": phase.name, "begin": texts(argv), "pid": pid }),
+            Step::Begin { argv, pid } => {
+                json!({ "name": phase.name, "begin": texts(argv), "pid": pid })
+            }
             Step::End(how) => json!({ "name": phase.name, "end": status(*how) }),
         },
         Fact::Lost(lost) => json!({ "count": lost.count, "place": lost.place }),

@@ -63,8 +63,16 @@ struct MacroEntry {
     condition: Spanned<String>,
 }
 
-/// Rules sorted by id, and the digest of all texts.
-pub(super) fn load(sources: &[(&str, &str)]) -> Result<(Vec<Arc<Rule>>, [u8; 32]), RuleErrors> {
+/// What a set of files holds.
+pub(super) struct Loaded {
+    /// Sorted by id.
+    pub(super) rules: Vec<Arc<Rule>>,
+    pub(super) names: Names,
+    /// Of all texts.
+    pub(super) digest: [u8; 32],
+}
+
+pub(super) fn load(sources: &[(&str, &str)]) -> Result<Loaded, RuleErrors> {
     let mut sources = sources.to_vec();
     sources.sort_unstable();
     let mut loader = Loader {
@@ -86,7 +94,11 @@ pub(super) fn load(sources: &[(&str, &str)]) -> Result<(Vec<Arc<Rule>>, [u8; 32]
     }
     if loader.errors.is_empty() {
         let rules = loader.rules.into_values().map(|(_, rule)| rule).collect();
-        Ok((rules, digest(&sources)))
+        Ok(Loaded {
+            rules,
+            names: loader.names,
+            digest: digest(&sources),
+        })
     } else {
         Err(RuleErrors(loader.errors))
     }
@@ -299,7 +311,9 @@ fn inside(text: &str, condition: &Spanned<String>, error: &CondError) -> Place {
 fn yaml_message(error: &serde_saphyr::Error) -> String {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
-    let message = first.rsplit_once(" at line ").map_or(first, |(message, _)| message);
+    let message = first
+        .rsplit_once(" at line ")
+        .map_or(first, |(message, _)| message);
     shown(message, 300)
 }
 

@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use belljar_event as event;
 use serde::{Deserialize, Serialize};
 
-use crate::cond::{Condition, Subject, Types};
+use crate::cond::{Condition, Names, Subject, Truth, Types};
 
 pub(crate) use place::Place;
 pub use template::Template;
@@ -132,6 +132,7 @@ impl std::error::Error for RuleErrors {}
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
+    names: Names,
     digest: [u8; 32],
     /// For each event type, in the order of `Types::names`: rules that may hold for it.
     candidates: Vec<(&'static str, Box<[u32]>)>,
@@ -197,7 +198,11 @@ impl RuleSet {
     }
 
     fn from_sources(sources: &[(&str, &str)]) -> Result<Self, RuleErrors> {
-        let (rules, digest) = load::load(sources)?;
+        let load::Loaded {
+            rules,
+            names,
+            digest,
+        } = load::load(sources)?;
         let types = Types::names().enumerate();
         let candidates = types.map(|(at, name)| {
             let may = rules
@@ -212,6 +217,7 @@ impl RuleSet {
         candidates.dedup();
         Ok(Self {
             rules,
+            names,
             digest,
             candidates,
         })
@@ -229,6 +235,12 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The lists and macros that came with the rules, for filters and searches.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
     /// The rule with this id.
     #[must_use]
     pub fn rule(&self, id: &str) -> Option<&Arc<Rule>> {
@@ -242,9 +254,25 @@ impl RuleSet {
     /// Calls `found` for every rule that certainly holds, in order of ids.
     /// `evt_type` is the event's `evt.type`; only rules that can concern it are asked.
     pub fn judge(&self, subject: &dyn Subject, evt_type: &str, found: &mut dyn FnMut(&Arc<Rule>)) {
-        let ask = |rule: &Arc<Rule>, found: &mut dyn FnMut(&Arc<Rule>)| {
-            if rule.condition.matches(subject).is_yes() {
+        self.weigh(subject, evt_type, &mut |rule, truth| {
+            if truth.is_yes() {
                 found(rule);
+            }
+        });
+    }
+
+    /// As [`Self::judge`], and also calls `found` for every rule that may hold,
+    /// because something that it asks for is not known.
+    pub fn weigh(
+        &self,
+        subject: &dyn Subject,
+        evt_type: &str,
+        found: &mut dyn FnMut(&Arc<Rule>, Truth),
+    ) {
+        let ask = |rule: &Arc<Rule>, found: &mut dyn FnMut(&Arc<Rule>, Truth)| {
+            let truth = rule.condition.matches(subject);
+            if truth != Truth::No {
+                found(rule, truth);
             }
         };
         match self

@@ -29,7 +29,10 @@ advice: do not
 ";
 
 fn load(sources: &[(&str, &str)]) -> Result<RuleSet, RuleErrors> {
-    let owned: Vec<_> = sources.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
+    let owned: Vec<_> = sources
+        .iter()
+        .map(|(file, text)| ((*file).to_owned(), (*text).to_owned()))
+        .collect();
     RuleSet::load(&owned)
 }
 
@@ -37,7 +40,10 @@ fn load(sources: &[(&str, &str)]) -> Result<RuleSet, RuleErrors> {
 fn broken(from: &str, to: &str) -> RuleError {
     let text = RULE.replace(from, to);
     assert_ne!(text, RULE, "{from} is not in the sample");
-    load(&[("rules/test.yaml", &text)]).expect_err(to).0.remove(0)
+    load(&[("rules/test.yaml", &text)])
+        .expect_err(to)
+        .0
+        .remove(0)
 }
 
 #[test]
@@ -48,7 +54,11 @@ fn builtin_rules_load_and_say_everything() {
     for rule in set.rules() {
         assert_eq!(set.rule(&rule.id).unwrap().id, rule.id);
         assert!(!rule.attack.is_empty(), "{}", rule.id);
-        assert!(rule.condition.event_types().is_some(), "{} is asked about every event", rule.id);
+        assert!(
+            rule.condition.event_types().is_some(),
+            "{} is asked about every event",
+            rule.id
+        );
     }
     assert!(set.rule("L4-NO-001").is_none());
 }
@@ -59,10 +69,15 @@ fn every_rule_file_is_built_in() {
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/rules")).unwrap() {
         files.insert(entry.unwrap().file_name().into_string().unwrap());
     }
-    let built: std::collections::BTreeSet<_> = BUILTIN.iter().map(|(file, _)| (*file).to_owned()).collect();
+    let built: std::collections::BTreeSet<_> =
+        BUILTIN.iter().map(|(file, _)| (*file).to_owned()).collect();
     assert_eq!(files, built);
     for rule in RuleSet::builtin().rules() {
-        assert!(built.contains(&format!("{}.yaml", rule.id)), "{} is not in a file of its name", rule.id);
+        assert!(
+            built.contains(&format!("{}.yaml", rule.id)),
+            "{} is not in a file of its name",
+            rule.id
+        );
     }
 }
 
@@ -70,7 +85,10 @@ fn every_rule_file_is_built_in() {
 fn a_rule_is_loaded_and_asked() {
     let set = load(&[("test.yaml", RULE)]).unwrap();
     let rule = set.rule("L4-TEST-001").unwrap();
-    assert_eq!((rule.severity, rule.title.as_str(), rule.why.as_str()), (Severity::High, "Test", "because"));
+    assert_eq!(
+        (rule.severity, rule.title.as_str(), rule.why.as_str()),
+        (Severity::High, "Test", "because")
+    );
     let mut subject = Fixed(BTreeMap::from([
         (Field::EvtType, Value::str("openat")),
         (Field::FdName, Value::str("/etc/shadow")),
@@ -78,7 +96,9 @@ fn a_rule_is_loaded_and_asked() {
     ]));
     let fired = |subject: &Fixed, kind: &str| {
         let mut fired = Vec::new();
-        set.judge(subject, kind, &mut |rule| fired.push(rule.message_for(subject)));
+        set.judge(subject, kind, &mut |rule| {
+            fired.push(rule.message_for(subject))
+        });
         fired
     };
     assert_eq!(fired(&subject, "openat"), ["cat opened /etc/shadow."]);
@@ -87,15 +107,36 @@ fn a_rule_is_loaded_and_asked() {
     assert!(fired(&subject, "connect").is_empty());
     subject.0.insert(Field::FdName, Value::Unknown);
     assert_eq!(rule.condition.matches(&subject), Truth::Maybe);
-    assert!(fired(&subject, "openat").is_empty(), "what is not certain is no finding");
+    assert!(
+        fired(&subject, "openat").is_empty(),
+        "what is not certain is no finding"
+    );
 }
 
 #[test]
 fn errors_have_file_line_and_column() {
     for (from, to, line, column, part) in [
-        ("fd.name starts", "fd.nam starts", 9, 7, "did you mean `fd.name`"),
-        ("(open, openat)", "(open, opnat)", 8, 22, "did you mean `openat`"),
-        ("(open, openat)", "(open, openat", 9, 3, "expected `,` or `)`"),
+        (
+            "fd.name starts",
+            "fd.nam starts",
+            9,
+            7,
+            "did you mean `fd.name`",
+        ),
+        (
+            "(open, openat)",
+            "(open, opnat)",
+            8,
+            22,
+            "did you mean `openat`",
+        ),
+        (
+            "(open, openat)",
+            "(open, openat",
+            9,
+            3,
+            "expected `,` or `)`",
+        ),
         ("  and fd", "  and\n\n  fd", 10, 3, ""),
         ("/etc/\n", "/etc/ and\n", 9, 35, "found the end"),
         ("%fd.name.", "%fd.nam.", 10, 29, "did you mean `%fd.name`"),
@@ -104,7 +145,13 @@ fn errors_have_file_line_and_column() {
         ("title: Test", "title: ''", 2, 8, "`title` is empty"),
         ("T1059.004", "T59", 5, 9, "no ATT&CK technique"),
         ("L4-TEST-001", "l4 test", 1, 5, "no rule id"),
-        ("advice: do not\n", "advise: do not\n", 11, 1, "unknown field"),
+        (
+            "advice: do not\n",
+            "advise: do not\n",
+            11,
+            1,
+            "unknown field",
+        ),
         ("advice: do not\n", "", 0, 0, "missing field `advice`"),
         ("title: Test", "title: [", 0, 0, ""),
     ] {
@@ -134,14 +181,23 @@ fn places_are_found_in_every_kind_of_scalar() {
         ("condition: opens and\n  fd.nam = x", 8, 3),
         ("condition: 'fd.nam = x'", 7, 13),
         ("condition: \"evt.type = open and fd.nam = x\"", 7, 33),
-        ("condition: |\n    evt.type = open and\n    fd.nam = x\n", 9, 5),
+        (
+            "condition: |\n    evt.type = open and\n    fd.nam = x\n",
+            9,
+            5,
+        ),
         ("condition: >-\n  evt.type = open\n  and (fd.nam = x)", 9, 8),
     ] {
         let start = RULE.find("condition").unwrap();
         let end = RULE.find("message").unwrap();
-        let text = format!("{}{scalar}\n{}", &RULE[..start], &RULE[end..]).replace("opens", "evt.type = open");
+        let text = format!("{}{scalar}\n{}", &RULE[..start], &RULE[end..])
+            .replace("opens", "evt.type = open");
         let errors = load(&[("a.yaml", &text)]).unwrap_err();
-        assert_eq!((errors.0[0].line, errors.0[0].column), (line, column), "{scalar}: {errors}");
+        assert_eq!(
+            (errors.0[0].line, errors.0[0].column),
+            (line, column),
+            "{scalar}: {errors}"
+        );
     }
 }
 
@@ -149,16 +205,35 @@ fn places_are_found_in_every_kind_of_scalar() {
 fn all_files_are_reported_not_only_the_first() {
     let errors = load(&[
         ("b.yaml", &RULE.replace("high", "huge")),
-        ("a.yaml", &RULE.replace("do not", "''").replace("fd.name starts", "fd.nme starts")),
-        ("names.yaml", "lists:\n  - list: a-b\n    items: []\nmacros:\n  - macro: m\n    condition: nothing\n"),
+        (
+            "a.yaml",
+            &RULE
+                .replace("do not", "''")
+                .replace("fd.name starts", "fd.nme starts"),
+        ),
+        (
+            "names.yaml",
+            "lists:\n  - list: a-b\n    items: []\nmacros:\n  - macro: m\n    condition: nothing\n",
+        ),
     ])
     .unwrap_err();
-    let places: Vec<_> = errors.0.iter().map(|e| (e.file.as_str(), e.line, e.column)).collect();
+    let places: Vec<_> = errors
+        .0
+        .iter()
+        .map(|e| (e.file.as_str(), e.line, e.column))
+        .collect();
     assert_eq!(places.len(), 5, "{errors}");
-    assert_eq!(&places[..2], [("names.yaml", 2, 11), ("names.yaml", 6, 16)], "{errors}");
+    assert_eq!(
+        &places[..2],
+        [("names.yaml", 2, 11), ("names.yaml", 6, 16)],
+        "{errors}"
+    );
     assert_eq!(places[4].0, "b.yaml");
     let twice = load(&[("a.yaml", RULE), ("b.yaml", RULE)]).unwrap_err();
-    assert_eq!(twice.to_string(), "b.yaml:1:5: rule `L4-TEST-001` also stands in a.yaml");
+    assert_eq!(
+        twice.to_string(),
+        "b.yaml:1:5: rule `L4-TEST-001` also stands in a.yaml"
+    );
 }
 
 #[test]
@@ -170,18 +245,35 @@ fn names_are_shared_by_all_files() {
     let set = load(&[("a.yaml", &text), ("some/where/names.yaml", names)]).unwrap();
     let subject = Fixed(BTreeMap::from([(Field::FdName, Value::str("/etc/a b"))]));
     assert!(set.rules()[0].condition.matches(&subject).is_yes());
+    assert!(
+        Condition::parse("secret", set.names())
+            .unwrap()
+            .matches(&subject)
+            .is_yes()
+    );
 }
 
 #[test]
 fn the_digest_follows_the_texts_only() {
     let other = RULE.replace("L4-TEST-001", "L4-TEST-002");
     let set = load(&[("a.yaml", RULE), ("b.yaml", &other)]).unwrap();
-    assert_eq!(set.digest(), load(&[("z.yaml", RULE), ("b.yaml", &other)]).unwrap().digest());
+    assert_eq!(
+        set.digest(),
+        load(&[("z.yaml", RULE), ("b.yaml", &other)])
+            .unwrap()
+            .digest()
+    );
     assert_ne!(set.digest(), load(&[("a.yaml", RULE)]).unwrap().digest());
     let louder = RULE.replace("high", "critical");
-    assert_ne!(load(&[("a.yaml", RULE)]).unwrap().digest(), load(&[("a.yaml", &louder)]).unwrap().digest());
+    assert_ne!(
+        load(&[("a.yaml", RULE)]).unwrap().digest(),
+        load(&[("a.yaml", &louder)]).unwrap().digest()
+    );
     // Where one text ends and the next begins is part of the digest.
-    assert_ne!(load(&[("names.yaml", "lists: []")]).unwrap().digest(), load(&[]).unwrap().digest());
+    assert_ne!(
+        load(&[("names.yaml", "lists: []")]).unwrap().digest(),
+        load(&[]).unwrap().digest()
+    );
 }
 
 #[test]
@@ -189,7 +281,10 @@ fn templates_render() {
     let subject = Fixed(BTreeMap::from([
         (Field::ProcName, Value::str("node")),
         (Field::ProcAnameAt(2), Value::str("npm")),
-        (Field::ProcAname, Value::List(vec!["sh".into(), "npm".into()])),
+        (
+            Field::ProcAname,
+            Value::List(vec!["sh".into(), "npm".into()]),
+        ),
         (Field::FdName, Value::bytes(b"/a\xff\x00b")),
         (Field::ProcCmdline, Value::Cut(b"node -e"[..].into())),
         (Field::ProcArgs, Value::from("x".repeat(10_000))),
@@ -207,7 +302,8 @@ fn templates_render() {
         ("%proc.name[1]", "node[1]"),
         ("", ""),
     ] {
-        let template_ = Template::parse(template).unwrap_or_else(|(at, e)| panic!("{template}: {at} {e}"));
+        let template_ =
+            Template::parse(template).unwrap_or_else(|(at, e)| panic!("{template}: {at} {e}"));
         assert_eq!(template_.render(&subject), expected, "{template}");
         assert_eq!(template_.source(), template);
     }
@@ -222,7 +318,11 @@ fn templates_render() {
 fn soon<T>(what: &str, f: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let out = f();
-    assert!(start.elapsed() < Duration::from_secs(10), "{what} took {:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{what} took {:?}",
+        start.elapsed()
+    );
     out
 }
 
@@ -235,10 +335,22 @@ fn hostile_yaml_is_bounded() {
     }
     for (what, text) in [
         ("alias bomb", bomb),
-        ("alias in a rule", RULE.replace("why: because", "why: &a because").replace("advice: do not", "advice: *a")),
+        (
+            "alias in a rule",
+            RULE.replace("why: because", "why: &a because")
+                .replace("advice: do not", "advice: *a"),
+        ),
         ("depth", "[".repeat(100_000)),
-        ("depth of a map", (0..2_000).map(|level| format!("{}a:\n", " ".repeat(level % 60))).collect()),
-        ("many nodes", format!("attack: [{}]", "T1059,".repeat(15_000))),
+        (
+            "depth of a map",
+            (0..2_000)
+                .map(|level| format!("{}a:\n", " ".repeat(level % 60)))
+                .collect(),
+        ),
+        (
+            "many nodes",
+            format!("attack: [{}]", "T1059,".repeat(15_000)),
+        ),
         ("size", RULE.to_owned() + &"#".repeat(1 << 20)),
         ("documents", RULE.to_owned() + "---\n" + RULE),
         ("duplicate key", RULE.to_owned() + "title: other\n"),
@@ -248,7 +360,11 @@ fn hostile_yaml_is_bounded() {
         ("list", "- a\n- b\n".into()),
     ] {
         let errors = soon(what, || load(&[("bad.yaml", &text)])).expect_err(what);
-        assert!(errors.to_string().len() < 1_000, "{what}: {}", errors.to_string().len());
+        assert!(
+            errors.to_string().len() < 1_000,
+            "{what}: {}",
+            errors.to_string().len()
+        );
     }
 }
 

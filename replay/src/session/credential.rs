@@ -32,7 +32,10 @@ const PLACES: &[(Where, &str)] = &[
     (HomeIn(".oci"), "oracle cloud credentials"),
     (Home(".kube/config"), "kubernetes credentials"),
     (Home(".docker/config.json"), "docker registry token"),
-    (Home(".config/containers/auth.json"), "container registry token"),
+    (
+        Home(".config/containers/auth.json"),
+        "container registry token",
+    ),
     (Home(".npmrc"), "npm token"),
     (Home(".yarnrc.yml"), "yarn token"),
     (Home(".pypirc"), "pypi token"),
@@ -49,10 +52,16 @@ const PLACES: &[(Where, &str)] = &[
     (Home(".config/hub"), "github token"),
     (Home(".config/glab-cli/config.yml"), "gitlab token"),
     (Home(".vault-token"), "vault token"),
-    (Home(".terraform.d/credentials.tfrc.json"), "terraform token"),
+    (
+        Home(".terraform.d/credentials.tfrc.json"),
+        "terraform token",
+    ),
     (Home(".terraformrc"), "terraform token"),
     (Home(".config/doctl/config.yaml"), "digitalocean token"),
-    (Home(".config/rclone/rclone.conf"), "cloud storage credentials"),
+    (
+        Home(".config/rclone/rclone.conf"),
+        "cloud storage credentials",
+    ),
     (Home(".s3cfg"), "cloud storage credentials"),
     (Home(".boto"), "cloud storage credentials"),
     (Home(".fly/config.yml"), "fly token"),
@@ -118,7 +127,9 @@ const STORES: &[&[u8]] = &[
 
 /// Names in credential folders that are no secret.
 fn is_public(name: &[u8]) -> bool {
-    name.ends_with(b".pub") || name.starts_with(b"known_hosts") || matches!(name, b"authorized_keys" | b"config.d")
+    name.ends_with(b".pub")
+        || name.starts_with(b"known_hosts")
+        || matches!(name, b"authorized_keys" | b"config.d")
 }
 
 /// Names with which projects ship an example of `.env`.
@@ -134,10 +145,17 @@ fn is_env(name: &[u8]) -> bool {
 }
 
 /// Folders of installed packages, which ship sample settings: unpacking them is no theft.
-const PACKAGES: &[&[u8]] = &[b"node_modules", b"site-packages", b"dist-packages", b"_cacache"];
+const PACKAGES: &[&[u8]] = &[
+    b"node_modules",
+    b"site-packages",
+    b"dist-packages",
+    b"_cacache",
+];
 
 fn is_packaged(path: &[u8]) -> bool {
-    folder(path).split(|byte| *byte == b'/').any(|part| PACKAGES.contains(&part))
+    folder(path)
+        .split(|byte| *byte == b'/')
+        .any(|part| PACKAGES.contains(&part))
 }
 
 /// The part of a path below somebody's home folder.
@@ -151,7 +169,8 @@ fn below_home(path: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_in(path: &[u8], folder: &str) -> bool {
-    path.strip_prefix(folder.as_bytes()).is_some_and(|rest| rest.len() > 1 && rest.first() == Some(&b'/'))
+    path.strip_prefix(folder.as_bytes())
+        .is_some_and(|rest| rest.len() > 1 && rest.first() == Some(&b'/'))
 }
 
 /// What sort of credential belongs at this normalised path, if any.
@@ -175,7 +194,10 @@ pub fn kind(path: &[u8]) -> Option<&'static str> {
         RootIn(folder) => is_in(path, folder),
         Named(exact) => name == exact.as_bytes() && !is_packaged(path),
     };
-    PLACES.iter().find(|(place, _)| matches(*place)).map(|(_, kind)| *kind)
+    PLACES
+        .iter()
+        .find(|(place, _)| matches(*place))
+        .map(|(_, kind)| *kind)
 }
 
 #[cfg(test)]
@@ -194,7 +216,10 @@ mod tests {
             ("/srv/app/.env.production", Some("environment file")),
             ("/etc/shadow", Some("password hashes")),
             ("/home/dev/.config/solana/id.json", Some("wallet")),
-            ("/home/dev/.mozilla/firefox/x.default/key4.db", Some("browser store")),
+            (
+                "/home/dev/.mozilla/firefox/x.default/key4.db",
+                Some("browser store"),
+            ),
         ] {
             assert_eq!(kind(path.as_bytes()), expected, "{path}");
         }

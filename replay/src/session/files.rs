@@ -9,6 +9,7 @@ use belljar_event::{Decoy, Decoys, Event, Fact, Open, Outcome};
 
 use super::credential;
 use super::path::{Paths, Place};
+use super::process::Lineage;
 use super::rows::FileRow;
 
 /// More paths are folded into one row of others.
@@ -44,7 +45,11 @@ pub(crate) struct Wants {
 impl Wants {
     pub(crate) fn of(open: &Open) -> Self {
         const CREAT: u16 = 85;
-        let flags = if open.call.0 == CREAT { 1 | O_CREAT | O_TRUNC } else { open.flags };
+        let flags = if open.call.0 == CREAT {
+            1 | O_CREAT | O_TRUNC
+        } else {
+            open.flags
+        };
         let data = flags & O_PATH == 0;
         let mode = flags & O_ACCMODE;
         Self {
@@ -84,10 +89,20 @@ pub(crate) struct FileState {
     pub(crate) who: Option<Arc<Vec<Who>>>,
 }
 
+/// Whose event it is.
+pub(crate) struct By<'a> {
+    pub(crate) seq: u64,
+    pub(crate) process: Option<u64>,
+    /// Asked for only where it is kept.
+    pub(crate) lineage: &'a dyn Fn() -> Lineage,
+}
+
 /// A process's dealings with a sensitive path.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
     pub(crate) process: Option<u64>,
+    /// As it was then.
+    pub(crate) lineage: Lineage,
     pub(crate) first_seq: u64,
     pub(crate) counts: [u32; 6],
 }
@@ -106,15 +121,20 @@ impl FileState {
     }
 
     pub(crate) fn count(&self, touch: Touch) -> u64 {
-        slot(touch).and_then(|at| self.counts.get(at)).copied().unwrap_or(0).into()
+        slot(touch)
+            .and_then(|at| self.counts.get(at))
+            .copied()
+            .unwrap_or(0)
+            .into()
     }
 
     pub(crate) fn is_sensitive(&self) -> bool {
         self.decoy.is_some() || self.credential.is_some()
     }
 
-    fn touched(&mut self, touch: Touch, seq: u64, process: Option<u64>) {
+    fn touched(&mut self, touch: Touch, by: &By<'_>) {
         bump(&mut self.counts, touch);
+        let By { seq, process, .. } = *by;
         self.last_seq = seq;
         self.last_process = process;
         if self.is_sensitive() && slot(touch).is_some() {
@@ -124,7 +144,12 @@ impl FileState {
             } else if who.len() < MAX_WHO {
                 let mut counts = [0; 6];
                 bump(&mut counts, touch);
-                who.push(Who { process, first_seq: seq, counts });
+                who.push(Who {
+                    process,
+                    lineage: (by.lineage)(),
+                    first_seq: seq,
+                    counts,
+                });
             }
         }
     }
@@ -214,7 +239,11 @@ impl Files {
 
     /// `take` rows from `skip` on.
     pub(crate) fn window(&self, skip: usize, take: usize) -> Vec<FileRow> {
-        self.sorted().skip(skip).take(take).map(FileState::row).collect()
+        self.sorted()
+            .skip(skip)
+            .take(take)
+            .map(FileState::row)
+            .collect()
     }
 
     pub(crate) fn others(&self) -> Option<&FileState> {
@@ -228,7 +257,11 @@ impl Files {
             }
             let path: Arc<[u8]> = decoy.path.bytes().into();
             let decoy = Arc::new(decoy.clone());
-            if let Some(row) = self.ids.get(&path).and_then(|id| self.rows.get_mut(*id as usize)) {
+            if let Some(row) = self
+                .ids
+                .get(&path)
+                .and_then(|id| self.rows.get_mut(*id as usize))
+            {
                 row.decoy = Some(Arc::clone(&decoy));
             }
             self.decoys.insert(path, decoy);
@@ -236,30 +269,35 @@ impl Files {
     }
 
     /// Folds a file event.
-    pub(crate) fn touched(&mut self, event: &Event, seq: u64, paths: &Paths<'_>, process: Option<u64>) {
+    pub(crate) fn touched(&mut self, event: &Event, paths: &Paths<'_>, by: &By<'_>) {
         let (first, second) = touches(event);
         for (place, touch) in [(&paths.first, first), (&paths.second, second)] {
             if let (Some(place), Some(touch)) = (place, touch) {
-                self.touch(place, touch, seq, process);
+                self.touch(place, touch, by);
             }
         }
     }
 
-    fn touch(&mut self, place: &Place<'_>, touch: Touch, seq: u64, process: Option<u64>) {
+    fn touch(&mut self, place: &Place<'_>, touch: Touch, by: &By<'_>) {
         match touch {
             Touch::Read => self.reads = self.reads.saturating_add(1),
-            Touch::Write | Touch::Create | Touch::Delete => self.writes = self.writes.saturating_add(1),
+            Touch::Write | Touch::Create | Touch::Delete => {
+                self.writes = self.writes.saturating_add(1);
+            }
             Touch::Denied | Touch::Failed | Touch::Looked => {}
         }
         let Some(id) = self.id(&place.bytes) else {
             self.overflow = self.overflow.saturating_add(1);
-            let others = self.others.get_or_insert_with(|| Arc::new(FileState::new(OTHERS.into())));
-            Arc::make_mut(others).touched(touch, seq, process);
+            let others = self
+                .others
+                .get_or_insert_with(|| Arc::new(FileState::new(OTHERS.into())));
+            Arc::make_mut(others).touched(touch, by);
             return;
         };
         if let Some(row) = self.rows.get_mut(id as usize) {
-            row.touched(touch, seq, process);
-            if touch == Touch::Read && row.decoy.is_some() {
+            row.touched(touch, by);
+            let first = touch == Touch::Read && row.count(Touch::Read) == 1;
+            if first && row.decoy.is_some() {
                 self.decoys_read = self.decoys_read.saturating_add(1);
             }
         }
@@ -291,14 +329,24 @@ impl Files {
 /// What an event does to its first and its second path.
 fn touches(event: &Event) -> (Option<Touch>, Option<Touch>) {
     let done = event.outcome.succeeded();
-    let missed = || Some(if is_denied(event.outcome) { Touch::Denied } else { Touch::Failed });
+    let missed = || {
+        Some(if is_denied(event.outcome) {
+            Touch::Denied
+        } else {
+            Touch::Failed
+        })
+    };
     match &event.fact {
         Fact::Open(open) if done => (Some(opened(Wants::of(open))), None),
         Fact::Open(_) => (missed(), None),
         Fact::Look(_) => (if done { Some(Touch::Looked) } else { missed() }, None),
         Fact::Change(change) => {
             let (first, second) = changed(change.call.name());
-            if done { (first, second) } else { (first.and(missed()), second.and(missed())) }
+            if done {
+                (first, second)
+            } else {
+                (first.and(missed()), second.and(missed()))
+            }
         }
         _ => (None, None),
     }
@@ -306,9 +354,15 @@ fn touches(event: &Event) -> (Option<Touch>, Option<Touch>) {
 
 fn opened(wants: Wants) -> Touch {
     match wants {
-        Wants { exclusive: true, .. } => Touch::Create,
+        Wants {
+            exclusive: true, ..
+        } => Touch::Create,
         Wants { write: true, .. } => Touch::Write,
-        Wants { read: true, directory: false, .. } => Touch::Read,
+        Wants {
+            read: true,
+            directory: false,
+            ..
+        } => Touch::Read,
         _ => Touch::Looked,
     }
 }
@@ -327,6 +381,10 @@ const CHANGES: &[(&str, Option<Touch>, Option<Touch>)] = &[
 fn changed(call: &str) -> (Option<Touch>, Option<Touch>) {
     // unlink, unlinkat; rename, renameat, renameat2 …
     let stem = call.trim_end_matches('2').trim_end_matches("at");
-    let row = CHANGES.iter().find(|(name, _, _)| *name == stem || *name == call);
-    row.map_or((Some(Touch::Write), None), |(_, first, second)| (*first, *second))
+    let row = CHANGES
+        .iter()
+        .find(|(name, _, _)| *name == stem || *name == call);
+    row.map_or((Some(Touch::Write), None), |(_, first, second)| {
+        (*first, *second)
+    })
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::process::Lineage;
 use super::rows::{Evidence, Finding};
 use crate::rules::{Rule, Severity};
 
@@ -25,15 +26,37 @@ pub(crate) struct Findings {
     /// Beyond the list; their severity still counts.
     pub(crate) overflow: u64,
     pub(crate) worst: Option<Severity>,
+    /// Rules that may have held, by id; at most as many as there are rules.
+    pub(crate) open: imbl::OrdMap<Arc<str>, OpenRule>,
+}
+
+/// A rule that could not be decided for some events.
+#[derive(Clone)]
+pub(crate) struct OpenRule {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) count: u64,
+    pub(crate) first_seq: u64,
 }
 
 /// What a new finding needs besides its events.
 pub(crate) struct Story {
     pub(crate) message: String,
-    pub(crate) lineage: Vec<String>,
+    pub(crate) lineage: Lineage,
 }
 
 impl Findings {
+    /// Counts an event for which a rule was neither true nor false.
+    pub(crate) fn left_open(&mut self, rule: &Arc<Rule>, seq: u64) {
+        let id = rule.id.as_str().into();
+        let new = || OpenRule {
+            rule: Arc::clone(rule),
+            count: 0,
+            first_seq: seq,
+        };
+        let open = self.open.entry(id).or_insert_with(new);
+        open.count = open.count.saturating_add(1);
+    }
+
     /// Adds an event. `story` is asked for only if the finding is new.
     pub(crate) fn found(
         &mut self,
@@ -72,7 +95,7 @@ impl Findings {
             process,
             subject: Arc::clone(&key.2),
             message: message.into(),
-            lineage: lineage.into(),
+            lineage,
             count: 1,
         });
         self.by_key.insert(key, at);

@@ -11,7 +11,9 @@ use belljar_event::{
     NameAnswer, Outcome, Target, Text,
 };
 
-use super::rows::{DestinationRow, DestinationState, NameRow};
+use super::destination::{Destination, Flow, capped, tally};
+use super::process::Lineage;
+use super::rows::NameRow;
 
 /// More destinations are folded into one of others.
 const MAX_DESTINATIONS: usize = 10_000;
@@ -19,10 +21,6 @@ const MAX_DESTINATIONS: usize = 10_000;
 const MAX_FLOWS: usize = 1 << 18;
 /// More names are counted, not kept.
 const MAX_NAMES: usize = 10_000;
-/// Programs, and processes, named per destination.
-const MAX_WHO: usize = 16;
-/// Policy lines named per destination.
-const MAX_BY: usize = 16;
 /// No host name is longer; a longer one is hostile and cut.
 const MAX_HOST: usize = 255;
 /// Longest name of a question that is kept.
@@ -43,137 +41,10 @@ pub(crate) fn is_local(ip: IpAddr) -> bool {
 
 /// True if the guest's kernel or filter said no to a connect or send.
 pub(crate) fn is_refusal(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Refused(_)) || outcome.errno().is_some_and(|errno| REFUSALS.contains(&errno))
-}
-
-/// Where a flow goes and who wants it.
-#[derive(Clone, Debug)]
-pub(crate) struct Flow {
-    pub(crate) target: Arc<Target>,
-    pub(crate) destination: usize,
-    pub(crate) process: Option<u64>,
-    pub(crate) action: Option<Action>,
-    pub(crate) by: Arc<str>,
-    pub(crate) dialled: Option<IpAddr>,
-    pub(crate) range: bool,
-    open: bool,
-}
-
-/// One destination.
-#[derive(Clone, Debug)]
-pub(crate) struct Destination {
-    pub(crate) name: Arc<str>,
-    pub(crate) port: u16,
-    pub(crate) direct: bool,
-    pub(crate) asked: u64,
-    pub(crate) flows: u64,
-    pub(crate) refused: u64,
-    pub(crate) failed: u64,
-    pub(crate) ranged: u64,
-    pub(crate) open: u64,
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-    pub(crate) by: Arc<str>,
-    /// Who refused, and how often.
-    pub(crate) refused_by: Arc<Vec<(Arc<str>, u64)>>,
-    /// Who allowed, and how often.
-    pub(crate) allowed_by: Arc<Vec<(Arc<str>, u64)>>,
-    pub(crate) programs: Arc<Vec<Text>>,
-    pub(crate) processes: Arc<Vec<u64>>,
-    pub(crate) first_seq: u64,
-    pub(crate) last_seq: u64,
-}
-
-impl Destination {
-    fn new(name: Arc<str>, port: u16, direct: bool, seq: u64) -> Self {
-        Self {
-            name,
-            port,
-            direct,
-            asked: 0,
-            flows: 0,
-            refused: 0,
-            failed: 0,
-            ranged: 0,
-            open: 0,
-            sent: 0,
-            received: 0,
-            by: "".into(),
-            refused_by: Arc::default(),
-            allowed_by: Arc::default(),
-            programs: Arc::default(),
-            processes: Arc::default(),
-            first_seq: seq,
-            last_seq: seq,
-        }
-    }
-
-    pub(crate) fn state(&self) -> DestinationState {
-        match self {
-            Self { ranged: 1.., .. } => DestinationState::Range,
-            Self { refused: 1.., .. } => DestinationState::Denied,
-            Self { failed: 1.., .. } => DestinationState::Failed,
-            Self { open: 1.., .. } => DestinationState::Open,
-            Self { flows: 1.., .. } => DestinationState::Allowed,
-            _ => DestinationState::Asked,
-        }
-    }
-
-    pub(crate) fn row(&self) -> DestinationRow {
-        DestinationRow {
-            name: Arc::clone(&self.name),
-            port: self.port,
-            direct: self.direct,
-            flows: self.flows,
-            refused: self.refused,
-            open: self.open,
-            sent: self.sent,
-            received: self.received,
-            by: Arc::clone(&self.by),
-            programs: self.programs.to_vec(),
-            state: self.state(),
-            first_seq: self.first_seq,
-            last_seq: self.last_seq,
-        }
-    }
-
-    fn touched(&mut self, seq: u64, who: Option<(u64, Option<&Text>)>) {
-        self.last_seq = seq;
-        let Some((process, program)) = who else { return };
-        if self.processes.len() < MAX_WHO && !self.processes.contains(&process) {
-            Arc::make_mut(&mut self.processes).push(process);
-        }
-        if let Some(program) = program
-            && self.programs.len() < MAX_WHO
-            && !self.programs.contains(program)
-        {
-            Arc::make_mut(&mut self.programs).push(program.clone());
-        }
-    }
-
-    fn refused(&mut self, by: &Arc<str>) {
-        self.refused = self.refused.saturating_add(1);
-        self.by = Arc::clone(by);
-        tally(&mut self.refused_by, by);
-    }
-}
-
-fn tally(list: &mut Arc<Vec<(Arc<str>, u64)>>, by: &Arc<str>) {
-    let list = Arc::make_mut(list);
-    if let Some((_, count)) = list.iter_mut().find(|(known, _)| known == by) {
-        *count = count.saturating_add(1);
-    } else if list.len() < MAX_BY {
-        list.push((Arc::clone(by), 1));
-    }
-}
-
-/// Text from a hostile peer, at most `max` bytes of it.
-fn capped(text: &str, max: usize) -> Arc<str> {
-    if text.len() <= max {
-        return text.into();
-    }
-    let end = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}…", text.get(..end).unwrap_or_default()).into()
+    matches!(outcome, Outcome::Refused(_))
+        || outcome
+            .errno()
+            .is_some_and(|errno| REFUSALS.contains(&errno))
 }
 
 type Key = (Arc<str>, u16, bool);
@@ -203,12 +74,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) seq: u64,
     pub(crate) process: Option<u64>,
     pub(crate) program: Option<&'a Text>,
-}
-
-impl Seen<'_> {
-    fn who(&self) -> Option<(u64, Option<&Text>)> {
-        self.process.map(|key| (key, self.program))
-    }
+    /// Asked for only where it is kept.
+    pub(crate) lineage: &'a dyn Fn() -> Lineage,
 }
 
 impl Network {
@@ -234,21 +101,28 @@ impl Network {
         if new >= MAX_DESTINATIONS {
             self.overflow = self.overflow.saturating_add(1);
             return *self.others.get_or_insert_with(|| {
-                self.destinations.push_back(Destination::new(OTHERS.into(), 0, false, seq));
+                self.destinations
+                    .push_back(Destination::new(OTHERS.into(), 0, false, seq));
                 new
             });
         }
-        self.destinations.push_back(Destination::new(Arc::clone(&key.0), port, direct, seq));
+        self.destinations
+            .push_back(Destination::new(Arc::clone(&key.0), port, direct, seq));
         self.by_key.insert(key, new);
         new
     }
 
     fn target(&mut self, target: &Target, seq: u64) -> usize {
         match target {
-            Target::Name { name, port } => self.destination(capped(name, MAX_HOST), *port, false, seq),
-            Target::Direct(addr) => {
-                self.destination(addr.ip().to_canonical().to_string().into(), addr.port(), true, seq)
+            Target::Name { name, port } => {
+                self.destination(capped(name, MAX_HOST), *port, false, seq)
             }
+            Target::Direct(addr) => self.destination(
+                addr.ip().to_canonical().to_string().into(),
+                addr.port(),
+                true,
+                seq,
+            ),
         }
     }
 
@@ -266,7 +140,13 @@ impl Network {
         }
     }
 
-    fn connect(&mut self, connect: &Connect, outcome: Outcome, seen: Seen<'_>, socket: Option<u16>) {
+    fn connect(
+        &mut self,
+        connect: &Connect,
+        outcome: Outcome,
+        seen: Seen<'_>,
+        socket: Option<u16>,
+    ) {
         // A datagram connect sends nothing; resolvers make them to sort addresses.
         let probe = connect.name.is_some() && socket == Some(DGRAM);
         if is_refusal(outcome) && !probe {
@@ -286,7 +166,7 @@ impl Network {
         };
         self.refused = self.refused.saturating_add(1);
         if let Some(to) = self.destinations.get_mut(at) {
-            to.touched(seen.seq, seen.who());
+            to.touched(&seen);
             to.refused(&GUEST.into());
         }
     }
@@ -294,7 +174,7 @@ impl Network {
     fn asked(&mut self, asked: &FlowAsked, seen: Seen<'_>) {
         let destination = self.target(&asked.target, seen.seq);
         if let Some(to) = self.destinations.get_mut(destination) {
-            to.touched(seen.seq, seen.who());
+            to.touched(&seen);
             to.asked = to.asked.saturating_add(1);
         }
         if self.flows.len() >= MAX_FLOWS && !self.flows.contains_key(&asked.flow) {
@@ -302,9 +182,10 @@ impl Network {
             return;
         }
         let target = match &asked.target {
-            Target::Name { name, port } => {
-                Target::Name { name: capped(name, MAX_HOST).as_ref().to_owned(), port: *port }
-            }
+            Target::Name { name, port } => Target::Name {
+                name: capped(name, MAX_HOST).as_ref().to_owned(),
+                port: *port,
+            },
             direct => direct.clone(),
         };
         let flow = Flow {
@@ -332,7 +213,9 @@ impl Network {
         flow.action = Some(decision.action);
         flow.by = capped(&decision.by, MAX_HOST);
         let by = Arc::clone(&flow.by);
-        let Some(to) = self.destinations.get_mut(flow.destination) else { return };
+        let Some(to) = self.destinations.get_mut(flow.destination) else {
+            return;
+        };
         to.last_seq = seq;
         match decision.action {
             Action::Deny | Action::Kill => {
@@ -352,7 +235,9 @@ impl Network {
             self.stray = self.stray.saturating_add(1);
             return;
         };
-        let Some(to) = self.destinations.get_mut(flow.destination) else { return };
+        let Some(to) = self.destinations.get_mut(flow.destination) else {
+            return;
+        };
         to.last_seq = seq;
         match &opened.how {
             Dial::Connected(addr) => {
@@ -381,7 +266,9 @@ impl Network {
             self.stray = self.stray.saturating_add(1);
             return;
         };
-        let Some(to) = self.destinations.get_mut(flow.destination) else { return };
+        let Some(to) = self.destinations.get_mut(flow.destination) else {
+            return;
+        };
         to.last_seq = seq;
         if std::mem::take(&mut flow.open) {
             to.open = to.open.saturating_sub(1);
@@ -400,7 +287,11 @@ impl Network {
             Text::Cut { bytes, .. } => Text::capped(bytes, MAX_QUESTION),
             Text::Unreadable => Text::Unreadable,
         };
-        if let Some(row) = self.by_name.get(&text).and_then(|at| self.names.get_mut(*at)) {
+        if let Some(row) = self
+            .by_name
+            .get(&text)
+            .and_then(|at| self.names.get_mut(*at))
+        {
             row.asked = row.asked.saturating_add(1);
             row.refused = row.refused.saturating_add(refused);
             row.answer = name.answer;
@@ -420,6 +311,7 @@ impl Network {
             by: capped(&name.by, MAX_HOST),
             first_seq: seen.seq,
             process: seen.process,
+            lineage: (seen.lineage)(),
         });
     }
 }

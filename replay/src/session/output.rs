@@ -21,7 +21,9 @@ impl Output {
         if bytes.is_empty() {
             return;
         }
-        let tail = bytes.get(bytes.len().saturating_sub(MAX_BYTES)..).unwrap_or(bytes);
+        let tail = bytes
+            .get(bytes.len().saturating_sub(MAX_BYTES)..)
+            .unwrap_or(bytes);
         self.kept = self.kept.saturating_add(tail.len());
         match self.pieces.back_mut() {
             // Programs that write a byte at a time must not cost a piece each.
@@ -33,7 +35,9 @@ impl Output {
             _ => self.pieces.push_back(tail.into()),
         }
         while self.kept > MAX_BYTES {
-            let Some(first) = self.pieces.pop_front() else { break };
+            let Some(first) = self.pieces.pop_front() else {
+                break;
+            };
             self.kept = self.kept.saturating_sub(first.len());
         }
     }

@@ -38,7 +38,10 @@ impl<'a> Paths<'a> {
             Fact::Exec(exec) => Self::one(exec.file.as_ref(), &exec.path, exec.cwd.as_ref()),
             Fact::Look(look) => Self::one(None, &look.path, look.base.as_ref()),
             Fact::Change(change) => {
-                let second = change.other.as_ref().and_then(|other| place(other, change.other_base.as_ref()));
+                let second = change
+                    .other
+                    .as_ref()
+                    .and_then(|other| place(other, change.other_base.as_ref()));
                 // A symlink's first argument is only the text that the link will hold.
                 let first = match change.call.0 {
                     88 | 266 => None,
@@ -46,17 +49,23 @@ impl<'a> Paths<'a> {
                 };
                 Self { first, second }
             }
-            Fact::Guard(guard) => {
-                Self { first: guard.path.as_ref().and_then(|path| place(path, None)), second: None }
-            }
+            Fact::Guard(guard) => Self {
+                first: guard.path.as_ref().and_then(|path| place(path, None)),
+                second: None,
+            },
             _ => Self::default(),
         }
     }
 
     fn one(file: Option<&'a Text>, path: &'a Text, base: Option<&'a Text>) -> Self {
         let known = file.filter(|file| !file.bytes().is_empty());
-        let first = known.and_then(|file| place(file, None)).or_else(|| place(path, base));
-        Self { first, second: None }
+        let first = known
+            .and_then(|file| place(file, None))
+            .or_else(|| place(path, base));
+        Self {
+            first,
+            second: None,
+        }
     }
 }
 
@@ -125,7 +134,10 @@ fn is_normal(path: &[u8]) -> bool {
         return true;
     }
     let body = path.strip_prefix(b"/").unwrap_or(path);
-    body.is_empty() || body.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+    body.is_empty()
+        || body
+            .split(|byte| *byte == b'/')
+            .all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
 /// What follows the last slash.
@@ -173,12 +185,18 @@ mod tests {
 
     #[test]
     fn normal_paths_are_borrowed() {
-        assert!(matches!(normalise(b"/home/u/.ssh/id"[..].into()), Cow::Borrowed(_)));
+        assert!(matches!(
+            normalise(b"/home/u/.ssh/id"[..].into()),
+            Cow::Borrowed(_)
+        ));
     }
 
     #[test]
     fn names_and_folders() {
-        assert_eq!((base_name(b"/a/b"), folder(b"/a/b")), (&b"b"[..], &b"/a"[..]));
+        assert_eq!(
+            (base_name(b"/a/b"), folder(b"/a/b")),
+            (&b"b"[..], &b"/a"[..])
+        );
         assert_eq!((base_name(b"/b"), folder(b"/b")), (&b"b"[..], &b"/"[..]));
         assert_eq!((base_name(b"b"), folder(b"b")), (&b"b"[..], &b""[..]));
     }

@@ -17,6 +17,8 @@ use crate::rules::Severity;
 const MAX_PROCESSES: usize = 1 << 17;
 /// How far up a line of ancestors anybody looks.
 const MAX_LINE: usize = 256;
+/// Generations told in words.
+const MAX_LINEAGE: usize = 16;
 /// All command lines together may take so much; later ones are cut short.
 const TEXT_BUDGET: usize = 64 << 20;
 /// A command line is cut here.
@@ -27,6 +29,10 @@ const SHORT_CMDLINE: usize = 256;
 const MAX_THREADS: usize = 64;
 /// Open sockets remembered per process.
 const MAX_SOCKETS: usize = 64;
+
+/// A process and its ancestors in escaped words, as they were at some moment.
+/// An exec may change them afterwards, so what is told of an event keeps its own.
+pub(crate) type Lineage = Arc<[String]>;
 
 /// What a process executes.
 #[derive(Debug)]
@@ -55,11 +61,16 @@ pub(crate) struct Program {
 impl Program {
     fn of(exec: &Exec, max: usize) -> Self {
         let runs = exec.interpreter.as_ref().or(exec.file.as_ref());
-        let named = runs.filter(|text| !text.bytes().is_empty()).unwrap_or(&exec.path);
+        let named = runs
+            .filter(|text| !text.bytes().is_empty())
+            .unwrap_or(&exec.path);
         let name = match named {
             Text::Unreadable => Text::Unreadable,
             Text::Whole(bytes) => Text::new(base_name(bytes)),
-            Text::Cut { bytes, length } => Text::Cut { bytes: base_name(bytes).into(), length: *length },
+            Text::Cut { bytes, length } => Text::Cut {
+                bytes: base_name(bytes).into(),
+                length: *length,
+            },
         };
         let mut cmdline = name.bytes().to_vec();
         let mut whole = true;
@@ -168,7 +179,11 @@ impl Process {
 
     /// The SOCK_* type behind a descriptor, if its making was seen.
     pub(crate) fn socket(&self, fd: i32) -> Option<u16> {
-        self.sockets.iter().rev().find(|(known, _)| *known == fd).map(|(_, kind)| *kind)
+        self.sockets
+            .iter()
+            .rev()
+            .find(|(known, _)| *known == fd)
+            .map(|(_, kind)| *kind)
     }
 
     /// Threads seen besides the first.
@@ -240,7 +255,9 @@ impl Processes {
     }
 
     fn thread(&mut self, key: u64, tid: u32) {
-        let known = self.get(key).is_none_or(|p| p.threads.len() >= MAX_THREADS || p.threads.contains(&tid));
+        let known = self
+            .get(key)
+            .is_none_or(|p| p.threads.len() >= MAX_THREADS || p.threads.contains(&tid));
         if !known && let Some(process) = self.get_mut(key) {
             Arc::make_mut(&mut process.threads).push(tid);
         }
@@ -297,7 +314,9 @@ impl Processes {
     /// Gives a process whose birth was not seen its parent. False if it has one,
     /// has ended, or if the parent descends from it.
     fn adopt(&mut self, child: u64, parent: u64) -> bool {
-        let Some(orphan) = self.get(child) else { return false };
+        let Some(orphan) = self.get(child) else {
+            return false;
+        };
         if !orphan.orphan || orphan.ended.is_some() {
             return false;
         }
@@ -312,7 +331,9 @@ impl Processes {
         if above.is_some() {
             return false;
         }
-        let Some(from) = self.get_mut(parent) else { return false };
+        let Some(from) = self.get_mut(parent) else {
+            return false;
+        };
         from.children = from.children.saturating_add(1);
         let program = from.program.clone();
         if let Some(orphan) = self.get_mut(child) {
@@ -325,7 +346,11 @@ impl Processes {
 
     pub(crate) fn executed(&mut self, key: u64, exec: &Exec) {
         self.execs = self.execs.saturating_add(1);
-        let max = if self.kept < TEXT_BUDGET { MAX_CMDLINE } else { SHORT_CMDLINE };
+        let max = if self.kept < TEXT_BUDGET {
+            MAX_CMDLINE
+        } else {
+            SHORT_CMDLINE
+        };
         let program = Program::of(exec, max);
         self.kept = self.kept.saturating_add(program.kept());
         if let Some(process) = self.get_mut(key) {
@@ -340,7 +365,9 @@ impl Processes {
     }
 
     pub(crate) fn exited(&mut self, key: u64, at: u64, status: Status) {
-        let Some(process) = self.get_mut(key) else { return };
+        let Some(process) = self.get_mut(key) else {
+            return;
+        };
         if process.ended.is_some() {
             return;
         }
@@ -360,13 +387,31 @@ impl Processes {
     }
 
     pub(crate) fn opened_socket(&mut self, key: u64, fd: i64, kind: u16) {
-        let (Ok(fd), Some(process)) = (i32::try_from(fd), self.get_mut(key)) else { return };
+        let (Ok(fd), Some(process)) = (i32::try_from(fd), self.get_mut(key)) else {
+            return;
+        };
         let sockets = Arc::make_mut(&mut process.sockets);
         sockets.retain(|(known, _)| *known != fd);
         if sockets.len() >= MAX_SOCKETS {
             sockets.remove(0);
         }
         sockets.push((fd, kind));
+    }
+
+    /// The process, its parent and so on up to the payload's first, in escaped words.
+    pub(crate) fn lineage(&self, key: u64) -> Lineage {
+        let mut line: Vec<String> = Vec::new();
+        for (_, process) in self.line(key) {
+            let words = process.line();
+            // A fork that executed nothing is its parent once more.
+            if line.last() != Some(&words) {
+                line.push(words);
+            }
+            if process.payload || line.len() >= MAX_LINEAGE {
+                break;
+            }
+        }
+        line.into()
     }
 
     /// The process and its ancestors, at most [`MAX_LINE`] of them.

@@ -59,7 +59,7 @@ pub struct Counts {
     pub reads: u64,
     /// Successful opens for writing and other changes.
     pub writes: u64,
-    /// Decoys opened.
+    /// Different decoys opened for reading.
     pub decoys_read: u64,
     /// Flows that were opened.
     pub flows: u64,
@@ -161,7 +161,9 @@ pub struct DestinationRow {
 }
 
 /// How a destination stands, worst news last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DestinationState {
     /// Asked, not decided yet.
@@ -210,6 +212,8 @@ pub struct NameRow {
     pub first_seq: u64,
     /// The process that asked first.
     pub process: Option<u64>,
+    /// That process, its parent, grandparent … at that moment, escaped.
+    pub lineage: Arc<[String]>,
 }
 
 /// A rule that fired, folded over equal process and subject.

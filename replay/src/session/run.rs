@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use belljar_event::{
-    Armed, Copied, End, Ended, Event, Fact, LeftOut, Lost, Machine, Phase, Policy, Status, Step, Text,
+    Armed, Copied, End, Ended, Event, Fact, LeftOut, Lost, Machine, Phase, Policy, Status, Step,
+    Text,
 };
 use belljar_recorder::Start;
 
@@ -61,7 +62,9 @@ impl Run {
         if self.events == 0 {
             self.first_at = at;
         }
-        self.missing = self.missing.saturating_add(seq.saturating_sub(self.next_seq));
+        self.missing = self
+            .missing
+            .saturating_add(seq.saturating_sub(self.next_seq));
         self.next_seq = seq.saturating_add(1);
         self.behind = self.behind.saturating_add(u64::from(self.end.is_some()));
         self.events = self.events.saturating_add(1);
@@ -90,7 +93,13 @@ impl Run {
             Fact::Machine(machine) => self.machine = Some(machine.clone().into()),
             Fact::Armed(armed) => {
                 let checks = armed.checks.iter().take(MAX_LISTED).cloned().collect();
-                self.armed = Some(Armed { kernel: armed.kernel.clone(), checks }.into());
+                self.armed = Some(
+                    Armed {
+                        kernel: armed.kernel.clone(),
+                        checks,
+                    }
+                    .into(),
+                );
             }
             Fact::Copied(copied) => self.copied = Some(shortened(copied).into()),
             Fact::Phase(phase) => self.phase(phase, event.at),
@@ -106,7 +115,11 @@ impl Run {
         self.lost = self.lost.saturating_add(count);
         let places = Arc::make_mut(&mut self.lost_by);
         let known = places.len() < MAX_PLACES || places.contains_key(&lost.place);
-        let place = if known { lost.place.as_str() } else { "(others)" };
+        let place = if known {
+            lost.place.as_str()
+        } else {
+            "(others)"
+        };
         let total = places.entry(place.chars().take(64).collect()).or_default();
         *total = total.saturating_add(count);
     }
@@ -126,7 +139,10 @@ impl Run {
                 }
             }
             Step::End(status) => {
-                let open = phases.iter_mut().rev().find(|p| p.name == phase.name && p.ended.is_none());
+                let open = phases
+                    .iter_mut()
+                    .rev()
+                    .find(|p| p.name == phase.name && p.ended.is_none());
                 if let Some(open) = open {
                     open.ended = Some((at, *status));
                 }
@@ -137,7 +153,8 @@ impl Run {
     /// The phase that runs now.
     pub(crate) fn current(&self) -> Option<&str> {
         let open = self.phases.iter().rev().find(|phase| phase.ended.is_none());
-        open.filter(|_| self.end.is_none()).map(|phase| phase.name.as_str())
+        open.filter(|_| self.end.is_none())
+            .map(|phase| phase.name.as_str())
     }
 
     /// Whether the agent proved that it enforces; `None` if it has not spoken.
@@ -149,5 +166,8 @@ impl Run {
 
 fn shortened(copied: &Copied) -> Copied {
     let left_out: Vec<LeftOut> = copied.left_out.iter().take(MAX_LISTED).cloned().collect();
-    Copied { left_out, ..*copied }
+    Copied {
+        left_out,
+        ..*copied
+    }
 }

@@ -73,17 +73,24 @@ impl Session {
         // Backwards, so that each chain of siblings comes out oldest first.
         let all: Vec<(u64, &Process)> = self.processes.iter().collect();
         for (key, process) in all.iter().rev() {
-            let slot = process.parent.and_then(|parent| first_child.get_mut(usize::try_from(parent).ok()?));
+            let slot = process
+                .parent
+                .and_then(|parent| first_child.get_mut(usize::try_from(parent).ok()?));
             match slot {
                 Some(first) => {
-                    if let Some(next) = usize::try_from(*key).ok().and_then(|at| next_sibling.get_mut(at)) {
+                    if let Some(next) = usize::try_from(*key)
+                        .ok()
+                        .and_then(|at| next_sibling.get_mut(at))
+                    {
                         *next = first.replace(*key);
                     }
                 }
                 None => roots.push(*key),
             }
         }
-        let at = |list: &[Option<u64>], key: u64| usize::try_from(key).ok().and_then(|at| *list.get(at)?);
+        let at = |list: &[Option<u64>], key: u64| {
+            usize::try_from(key).ok().and_then(|at| *list.get(at)?)
+        };
         let mut rows = Vec::with_capacity(total);
         let mut stack: Vec<(u64, u16)> = roots.into_iter().map(|key| (key, 0)).collect();
         // Each process is pushed once, as a root or as one parent's child.
@@ -108,7 +115,11 @@ impl Session {
     #[must_use]
     pub fn process(&self, key: u64) -> Option<ProcessRow> {
         let depth = self.processes.line(key).skip(1).count();
-        Some(row(key, self.processes.get(key)?, u16::try_from(depth).unwrap_or(u16::MAX)))
+        Some(row(
+            key,
+            self.processes.get(key)?,
+            u16::try_from(depth).unwrap_or(u16::MAX),
+        ))
     }
 
     /// Threads of a process seen besides its first (at most 64 are told apart).
@@ -120,19 +131,7 @@ impl Session {
     /// The process, its parent and so on up to the payload's first, in escaped words.
     #[must_use]
     pub fn lineage(&self, key: u64) -> Vec<String> {
-        const SHOWN: usize = 16;
-        let mut line: Vec<String> = Vec::new();
-        for (_, process) in self.processes.line(key) {
-            let words = process.line();
-            // A fork that executed nothing is its parent once more.
-            if line.last() != Some(&words) {
-                line.push(words);
-            }
-            if process.payload || line.len() >= SHOWN {
-                break;
-            }
-        }
-        line
+        self.processes.lineage(key).to_vec()
     }
 
     /// Every path, sorted.
@@ -168,7 +167,10 @@ impl Session {
     /// Every destination, in the order of its first event.
     #[must_use]
     pub fn destinations(&self) -> Vec<DestinationRow> {
-        self.network.destinations().map(super::Destination::row).collect()
+        self.network
+            .destinations()
+            .map(super::Destination::row)
+            .collect()
     }
 
     /// Every name asked for, in the order of its first question.

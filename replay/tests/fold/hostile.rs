@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use crate::tape::{Tape, rules};
 
-fn text() -> impl Strategy<Value = Text> {
+fn text() -> BoxedStrategy<Text> {
     let path = prop_oneof![
         Just("/home/dev/.ssh/id_rsa".to_owned()),
         Just("/tmp/a".to_owned()),
@@ -22,81 +22,155 @@ fn text() -> impl Strategy<Value = Text> {
         "[a-z./\u{202e}\u{1b}]{0,12}",
     ];
     prop_oneof![
-        6 => path.prop_map(|path| Text::new(path)),
+        6 => path.prop_map(Text::new),
         1 => proptest::collection::vec(any::<u8>(), 0..30).prop_map(|bytes| Text::capped(&bytes, 9)),
         1 => Just(Text::Unreadable),
     ]
+    .boxed()
 }
 
-fn maybe() -> impl Strategy<Value = Option<Text>> {
-    proptest::option::of(text())
+fn maybe() -> BoxedStrategy<Option<Text>> {
+    proptest::option::of(text()).boxed()
 }
 
 /// Few pids and flows, so that they meet.
-fn pid() -> impl Strategy<Value = u32> {
-    prop_oneof![8 => 0u32..6, 1 => any::<u32>()]
+fn pid() -> BoxedStrategy<u32> {
+    prop_oneof![8 => 0u32..6, 1 => any::<u32>()].boxed()
 }
 
-fn socket_addr() -> impl Strategy<Value = SocketAddr> {
+fn socket_addr() -> BoxedStrategy<SocketAddr> {
     let ip = prop_oneof![
         Just(IpAddr::from([198, 51, 100, 7])),
         Just(IpAddr::from([127, 0, 0, 1])),
         any::<u128>().prop_map(|bits| IpAddr::from(bits.to_be_bytes())),
     ];
-    (ip, any::<u16>()).prop_map(SocketAddr::from)
+    (ip, any::<u16>()).prop_map(SocketAddr::from).boxed()
 }
 
-fn addr() -> impl Strategy<Value = Addr> {
+fn addr() -> BoxedStrategy<Addr> {
     prop_oneof![
         4 => socket_addr().prop_map(Addr::Inet),
         1 => text().prop_map(Addr::Unix),
         1 => any::<u16>().prop_map(Addr::Other),
         1 => Just(Addr::Unreadable),
     ]
+    .boxed()
 }
 
-fn target() -> impl Strategy<Value = Target> {
+fn target() -> BoxedStrategy<Target> {
     prop_oneof![
         ("[a-z\u{7}.]{0,20}", any::<u16>()).prop_map(|(name, port)| Target::Name { name, port }),
         socket_addr().prop_map(Target::Direct),
     ]
+    .boxed()
 }
 
-fn status() -> impl Strategy<Value = Status> {
-    prop_oneof![any::<u8>().prop_map(Status::Code), any::<u8>().prop_map(Status::Signal)]
-}
-
-fn call() -> impl Strategy<Value = Call> {
-    prop_oneof![(0..CALLS.len()).prop_map(|at| Call(CALLS[at].number)), any::<u16>().prop_map(Call)]
-}
-
-fn exec() -> impl Strategy<Value = Fact> {
-    let parts = (call(), pid(), text(), maybe(), maybe(), proptest::collection::vec(text(), 0..5), maybe());
-    (parts, any::<u64>(), any::<bool>()).prop_map(|((call, parent, path, file, interpreter, argv, cwd), bytes, unlinked)| {
-        let stdio = [Descriptor::Pipe, Descriptor::NetSocket, Descriptor::Closed];
-        Exec { call, parent, path, file, interpreter, argv, argv_bytes: bytes, cwd, uid: 0, stdio, unlinked }.into()
-    })
-}
-
-fn files() -> impl Strategy<Value = Fact> {
+fn status() -> BoxedStrategy<Status> {
     prop_oneof![
-        (call(), text(), maybe(), maybe(), any::<u32>(), any::<u32>()).prop_map(|(call, path, base, file, flags, mode)| {
-            Open { call, path, base, file, flags, mode }.into()
-        }),
-        (call(), text(), maybe(), maybe(), maybe(), any::<u64>()).prop_map(|(call, path, base, other, other_base, value)| {
-            Change { call, path, base, other, other_base, value }.into()
-        }),
+        any::<u8>().prop_map(Status::Code),
+        any::<u8>().prop_map(Status::Signal)
+    ]
+    .boxed()
+}
+
+fn call() -> BoxedStrategy<Call> {
+    prop_oneof![
+        (0..CALLS.len()).prop_map(|at| Call(CALLS[at].number)),
+        any::<u16>().prop_map(Call)
+    ]
+    .boxed()
+}
+
+fn exec() -> BoxedStrategy<Fact> {
+    let parts = (
+        call(),
+        pid(),
+        text(),
+        maybe(),
+        maybe(),
+        proptest::collection::vec(text(), 0..5),
+        maybe(),
+    );
+    (parts, any::<u64>(), any::<bool>())
+        .prop_map(
+            |((call, parent, path, file, interpreter, argv, cwd), bytes, unlinked)| {
+                let stdio = [Descriptor::Pipe, Descriptor::NetSocket, Descriptor::Closed];
+                Exec {
+                    call,
+                    parent,
+                    path,
+                    file,
+                    interpreter,
+                    argv,
+                    argv_bytes: bytes,
+                    cwd,
+                    uid: 0,
+                    stdio,
+                    unlinked,
+                }
+                .into()
+            },
+        )
+        .boxed()
+}
+
+fn files() -> BoxedStrategy<Fact> {
+    prop_oneof![
+        (call(), text(), maybe(), maybe(), any::<u32>(), any::<u32>()).prop_map(
+            |(call, path, base, file, flags, mode)| {
+                Open {
+                    call,
+                    path,
+                    base,
+                    file,
+                    flags,
+                    mode,
+                }
+                .into()
+            }
+        ),
+        (call(), text(), maybe(), maybe(), maybe(), any::<u64>()).prop_map(
+            |(call, path, base, other, other_base, value)| {
+                Change {
+                    call,
+                    path,
+                    base,
+                    other,
+                    other_base,
+                    value,
+                }
+                .into()
+            }
+        ),
         (call(), text(), maybe()).prop_map(|(call, path, base)| Look { call, path, base }.into()),
-        (call(), maybe(), any::<[u64; 4]>()).prop_map(|(call, path, args)| Guard { call, path, args }.into()),
+        (call(), maybe(), any::<[u64; 4]>()).prop_map(|(call, path, args)| Guard {
+            call,
+            path,
+            args
+        }
+        .into()),
         (text(), "[a-z ]{0,8}").prop_map(|(path, kind)| {
-            Decoys { decoys: vec![Decoy { path, kind, canary: String::new() }] }.into()
+            Decoys {
+                decoys: vec![Decoy {
+                    path,
+                    kind,
+                    canary: String::new(),
+                }],
+            }
+            .into()
         }),
     ]
+    .boxed()
 }
 
-fn network() -> impl Strategy<Value = Fact> {
+fn network() -> BoxedStrategy<Fact> {
     let flow = || 0u64..4;
-    let action = prop_oneof![Just(Action::Allow), Just(Action::Deny), Just(Action::Ask), Just(Action::Kill)];
+    let action = prop_oneof![
+        Just(Action::Allow),
+        Just(Action::Deny),
+        Just(Action::Ask),
+        Just(Action::Kill)
+    ];
     let dial = prop_oneof![
         socket_addr().prop_map(Dial::Connected),
         (socket_addr(), ".{0,8}").prop_map(|(addr, range)| Dial::Refused { addr, range }),
@@ -108,20 +182,55 @@ fn network() -> impl Strategy<Value = Fact> {
         any::<[u8; 4]>().prop_map(|ip| NameAnswer::Synthetic(ip.into())),
     ];
     prop_oneof![
-        (any::<u16>(), 0u16..4).prop_map(|(family, kind)| Socket { family, kind, protocol: 0 }.into()),
-        (0i32..4, addr(), proptest::option::of(".{0,9}")).prop_map(|(fd, addr, name)| Connect { fd, addr, name }.into()),
+        (any::<u16>(), 0u16..4).prop_map(|(family, kind)| Socket {
+            family,
+            kind,
+            protocol: 0
+        }
+        .into()),
+        (0i32..4, addr(), proptest::option::of(".{0,9}")).prop_map(|(fd, addr, name)| Connect {
+            fd,
+            addr,
+            name
+        }
+        .into()),
         (0i32..4, addr()).prop_map(|(fd, addr)| Bind { fd, addr }.into()),
-        (call(), 0i32..4, addr(), any::<u64>()).prop_map(|(call, fd, addr, bytes)| Send { call, fd, addr, bytes }.into()),
-        (text(), any::<u16>(), answer, ".{0,9}").prop_map(|(name, kind, answer, by)| Name { name, kind, answer, by }.into()),
+        (call(), 0i32..4, addr(), any::<u64>()).prop_map(|(call, fd, addr, bytes)| Send {
+            call,
+            fd,
+            addr,
+            bytes
+        }
+        .into()),
+        (text(), any::<u16>(), answer, ".{0,9}").prop_map(|(name, kind, answer, by)| Name {
+            name,
+            kind,
+            answer,
+            by
+        }
+        .into()),
         (flow(), target()).prop_map(|(flow, target)| FlowAsked { flow, target }.into()),
-        (flow(), action, ".{0,9}").prop_map(|(flow, action, by)| Decision { flow, action, by }.into()),
+        (flow(), action, ".{0,9}")
+            .prop_map(|(flow, action, by)| Decision { flow, action, by }.into()),
         (flow(), dial).prop_map(|(flow, how)| FlowOpened { flow, how }.into()),
-        (flow(), any::<u64>(), any::<u64>()).prop_map(|(flow, sent, received)| FlowClosed { flow, sent, received }.into()),
-        (call(), 0i32..9, 0i32..3).prop_map(|(call, from, to)| Dup { call, from, to, what: Descriptor::NetSocket }.into()),
+        (flow(), any::<u64>(), any::<u64>()).prop_map(|(flow, sent, received)| FlowClosed {
+            flow,
+            sent,
+            received
+        }
+        .into()),
+        (call(), 0i32..9, 0i32..3).prop_map(|(call, from, to)| Dup {
+            call,
+            from,
+            to,
+            what: Descriptor::NetSocket
+        }
+        .into()),
     ]
+    .boxed()
 }
 
-fn run() -> impl Strategy<Value = Fact> {
+fn run() -> BoxedStrategy<Fact> {
     let end = prop_oneof![
         status().prop_map(End::Finished),
         Just(End::Interrupted),
@@ -130,7 +239,8 @@ fn run() -> impl Strategy<Value = Fact> {
         ".{0,9}".prop_map(End::Failed),
     ];
     let step = prop_oneof![
-        (proptest::collection::vec(text(), 0..3), pid()).prop_map(|(argv, pid)| Step::Begin { argv, pid }),
+        (proptest::collection::vec(text(), 0..3), pid())
+            .prop_map(|(argv, pid)| Step::Begin { argv, pid }),
         status().prop_map(Step::End),
     ];
     prop_oneof![
@@ -140,14 +250,31 @@ fn run() -> impl Strategy<Value = Fact> {
         (".{0,3}", step).prop_map(|(name, step)| Phase { name, step }.into()),
         (any::<u64>(), ".{0,9}").prop_map(|(count, place)| Lost { count, place }.into()),
         end.prop_map(|how| Ended { how }.into()),
-        proptest::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Output { bytes: bytes.into() }.into()),
-        any::<bool>().prop_map(|held| Armed { kernel: "k".into(), checks: vec![Check { name: "c".into(), held }] }.into()),
+        proptest::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Output {
+            bytes: bytes.into()
+        }
+        .into()),
+        any::<bool>().prop_map(|held| Armed {
+            kernel: "k".into(),
+            checks: vec![Check {
+                name: "c".into(),
+                held
+            }]
+        }
+        .into()),
         (".{0,9}", any::<[u8; 32]>()).prop_map(|(source, digest)| Policy { source, digest }.into()),
-        any::<u64>().prop_map(|n| Copied { files: n, bytes: n, left_out: vec![], left_out_total: n }.into()),
+        any::<u64>().prop_map(|n| Copied {
+            files: n,
+            bytes: n,
+            left_out: vec![],
+            left_out_total: n
+        }
+        .into()),
     ]
+    .boxed()
 }
 
-fn event() -> impl Strategy<Value = Event> {
+fn event() -> BoxedStrategy<Event> {
     let outcome = prop_oneof![
         Just(Outcome::None),
         Just(Outcome::Died),
@@ -157,14 +284,26 @@ fn event() -> impl Strategy<Value = Event> {
     ];
     let fact = prop_oneof![2 => exec(), 3 => files(), 3 => network(), 3 => run()];
     let at = prop_oneof![0u64..5_000_000_000, any::<u64>()];
-    (at, pid(), pid(), outcome, fact).prop_map(|(at, pid, tid, outcome, fact)| Event { at, pid, tid, outcome, fact })
+    (at, pid(), pid(), outcome, fact)
+        .prop_map(|(at, pid, tid, outcome, fact)| Event {
+            at,
+            pid,
+            tid,
+            outcome,
+            fact,
+        })
+        .boxed()
 }
 
 fn look_everywhere(session: &Session) {
     let overview = session.overview();
     assert!(overview.first_at <= overview.now);
     let processes = session.processes();
-    assert_eq!(processes.len() as u64, session.counts().processes, "each process stands once in the tree");
+    assert_eq!(
+        processes.len() as u64,
+        session.counts().processes,
+        "each process stands once in the tree"
+    );
     for row in &processes {
         assert!(row.parent != Some(row.key));
         assert!(session.lineage(row.key).len() <= 16);
@@ -172,7 +311,12 @@ fn look_everywhere(session: &Session) {
     let files = session.files();
     assert_eq!(files.len(), session.files_len());
     assert!(files.is_sorted_by(|a, b| a.path < b.path));
-    assert!(session.destinations().iter().all(|row| row.open <= row.flows));
+    assert!(
+        session
+            .destinations()
+            .iter()
+            .all(|row| row.open <= row.flows)
+    );
     assert!(session.output().len() <= 256 << 10);
 }
 
@@ -216,6 +360,7 @@ proptest! {
 #[test]
 fn a_flood_of_paths_stays_bounded_and_hides_no_decoy() {
     let mut tape = Tape::booted();
+    tape.exec(5, "/bin/cat", &["cat"]);
     for number in 0..200_100u32 {
         tape.read(5, &format!("/tmp/{number}"));
     }
@@ -230,7 +375,8 @@ fn a_flood_of_paths_stays_bounded_and_hides_no_decoy() {
 #[test]
 fn a_flood_of_processes_is_counted_and_never_safe() {
     let mut tape = Tape::booted();
-    tape.begin("run", &["bomb"], 1).exec(1, "/bin/bomb", &["bomb"]);
+    tape.begin("run", &["bomb"], 1)
+        .exec(1, "/bin/bomb", &["bomb"]);
     for child in 2..140_000u32 {
         tape.fork(1, child);
     }
@@ -238,7 +384,12 @@ fn a_flood_of_processes_is_counted_and_never_safe() {
     let report = recorded.report();
     assert_eq!(report.processes.started, 1 << 17);
     assert_eq!(report.processes.not_followed, 139_999 - (1 << 17));
-    assert!(report.reasons.iter().any(|reason| reason.text.contains("too many to follow")));
+    assert!(
+        report
+            .reasons
+            .iter()
+            .any(|reason| reason.text.contains("too many to follow"))
+    );
 }
 
 #[test]

@@ -1,8 +1,14 @@
 //! The fold from entries to reports, over its public interface.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test helpers, too"
+)]
 
 mod batch;
 mod hostile;
 mod report;
+mod speed;
 mod tables;
 mod tape;
 mod verdict;

@@ -5,34 +5,36 @@ use belljar_replay::report::{Report, jsonl};
 
 use crate::tape::{Tape, benign, open, thief};
 
-/// What changes with the version or the rules stands in no snapshot.
-fn steady(text: &str, report: &Report) -> String {
-    let receipt = &report.receipt;
-    let mut text = text.replace(&receipt.rules, "[rules digest]").replace(receipt.report.as_deref().unwrap(), "[report digest]");
-    if let Some(trace) = &receipt.trace {
-        text = text.replace(trace, "[events digest]");
+/// Texts and digests that change with every rule or version stand in no snapshot.
+fn steady(mut report: Report) -> Report {
+    let stand_in = |digest: &mut String| *digest = "[digest]".into();
+    stand_in(&mut report.receipt.rules);
+    report.receipt.trace.iter_mut().for_each(stand_in);
+    report.receipt.report.iter_mut().for_each(stand_in);
+    report.receipt.judged_by = "[version]".into();
+    for finding in &mut report.findings {
+        finding.why = "[why]".into();
+        finding.advice = "[advice]".into();
     }
-    text
+    report
 }
 
 #[test]
 fn the_thiefs_table() {
-    let report = thief().report();
-    insta::assert_snapshot!("thief_table_100", steady(&report.to_table(100), &report));
-    insta::assert_snapshot!("thief_table_60", steady(&report.to_table(60), &report));
+    let report = steady(thief().report());
+    insta::assert_snapshot!("thief_table_100", report.to_table(100));
+    insta::assert_snapshot!("thief_table_60", report.to_table(60));
 }
 
 #[test]
 fn the_thiefs_json() {
-    let report = thief().report();
-    let json = String::from_utf8(report.to_json()).unwrap();
-    insta::assert_snapshot!("thief_json", steady(&json, &report));
+    let json = steady(thief().report()).to_json();
+    insta::assert_snapshot!("thief_json", String::from_utf8(json).unwrap());
 }
 
 #[test]
 fn the_benign_table() {
-    let report = benign().report();
-    insta::assert_snapshot!("benign_table_100", steady(&report.to_table(100), &report));
+    insta::assert_snapshot!("benign_table_100", steady(benign().report()).to_table(100));
 }
 
 #[test]
@@ -40,7 +42,11 @@ fn the_same_events_give_the_same_bytes() {
     let recorded = thief().record();
     let other = thief().record_with(Some(End::Finished(Status::Code(0))), 3);
     assert_eq!(recorded.report().to_json(), recorded.report().to_json());
-    assert_eq!(recorded.report().to_json(), other.report().to_json(), "block boundaries must not show");
+    assert_eq!(
+        recorded.report().to_json(),
+        other.report().to_json(),
+        "block boundaries must not show"
+    );
 }
 
 #[test]
@@ -78,22 +84,36 @@ fn nothing_of_the_guest_reaches_a_terminal_raw() {
         .flow(5, 2, nasty, 80)
         .decide(2, Action::Allow, nasty)
         .relay(2, 1, 1)
-        .host(Lost { count: 1, place: nasty.into() })
+        .host(Lost {
+            count: 1,
+            place: nasty.into(),
+        })
         .host(Copied {
             files: 1,
             bytes: 1,
-            left_out: vec![LeftOut { path: nasty.into(), why: "credential".into() }],
+            left_out: vec![LeftOut {
+                path: nasty.into(),
+                why: "credential".into(),
+            }],
             left_out_total: 1,
         });
     let recorded = tape.record_with(Some(End::GuestLost(nasty.into())), 4096);
     let report = recorded.report();
     let hostile = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{202e}' | '\u{200b}'));
     assert!(!report.to_table(100).chars().any(hostile));
-    assert!(!String::from_utf8(report.to_json()).unwrap().chars().any(hostile));
+    assert!(
+        !String::from_utf8(report.to_json())
+            .unwrap()
+            .chars()
+            .any(hostile)
+    );
     for entry in &recorded.entries {
         let line = jsonl::line(entry);
         assert!(!line.chars().any(|c| hostile(c) || c == '\n'), "{line}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), jsonl::value(entry));
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&line).unwrap(),
+            jsonl::value(entry)
+        );
     }
 }
 

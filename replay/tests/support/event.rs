@@ -3,40 +3,75 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use belljar_event as event;
-use belljar_event::{Action, Addr, CALLS, Call, Dial, Event, Fact, NameAnswer, Outcome, Target, Text};
+use belljar_event::{
+    Action, Addr, CALLS, Call, Dial, Event, Fact, NameAnswer, Outcome, Target, Text,
+};
 use serde::Deserialize;
 
 /// What happened; the names are those of the events.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Step {
+pub(crate) enum Step {
     Decoys(Vec<Decoy>),
-    Fork { pid: u32, child: u32 },
+    Fork {
+        pid: u32,
+        child: u32,
+    },
     Exec(Exec),
-    Exit { pid: u32 },
+    Exit {
+        pid: u32,
+    },
     Open(Open),
     Change(Change),
-    Socket { pid: u32, fd: i32, #[serde(default)] datagram: bool },
+    Socket {
+        pid: u32,
+        fd: i32,
+        #[serde(default)]
+        datagram: bool,
+    },
     Connect(Connect),
     Dup(Dup),
-    Dns { pid: u32, name: String, #[serde(default)] refused: bool, by: String },
-    Flow { pid: u32, flow: u64, to: String },
-    Decision { flow: u64, action: Action, by: String },
-    Opened { flow: u64, #[serde(default)] refused: Option<String>, to: SocketAddr },
-    Closed { flow: u64, sent: u64, received: u64 },
+    Dns {
+        pid: u32,
+        name: String,
+        #[serde(default)]
+        refused: bool,
+        by: String,
+    },
+    Flow {
+        pid: u32,
+        flow: u64,
+        to: String,
+    },
+    Decision {
+        flow: u64,
+        action: Action,
+        by: String,
+    },
+    Opened {
+        flow: u64,
+        #[serde(default)]
+        refused: Option<String>,
+        to: SocketAddr,
+    },
+    Closed {
+        flow: u64,
+        sent: u64,
+        received: u64,
+    },
     Output(String),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Decoy {
+pub(crate) struct Decoy {
     path: String,
     kind: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Exec {
+pub(crate) struct Exec {
     pid: u32,
     parent: u32,
     file: String,
@@ -48,12 +83,12 @@ pub struct Exec {
     #[serde(default = "home")]
     cwd: String,
     #[serde(default)]
-    result: Result_,
+    result: Ending,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stream {
+pub(crate) enum Stream {
     Closed,
     File,
     Device,
@@ -64,7 +99,7 @@ pub enum Stream {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Open {
+pub(crate) struct Open {
     pid: u32,
     #[serde(default = "openat")]
     call: String,
@@ -79,11 +114,11 @@ pub struct Open {
     #[serde(default)]
     flags: Vec<Flag>,
     #[serde(default)]
-    result: Result_,
+    result: Ending,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub enum Flag {
+pub(crate) enum Flag {
     #[serde(rename = "O_WRONLY")]
     WriteOnly,
     #[serde(rename = "O_RDWR")]
@@ -96,19 +131,19 @@ pub enum Flag {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub(crate) struct Change {
     pid: u32,
     call: String,
     path: String,
     #[serde(default)]
     other: Option<String>,
     #[serde(default)]
-    result: Result_,
+    result: Ending,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Connect {
+pub(crate) struct Connect {
     pid: u32,
     #[serde(default = "three")]
     fd: i32,
@@ -116,12 +151,12 @@ pub struct Connect {
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
-    result: Result_,
+    result: Ending,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Dup {
+pub(crate) struct Dup {
     pid: u32,
     #[serde(default = "three")]
     from: i32,
@@ -132,16 +167,27 @@ pub struct Dup {
 /// A returned number, or the name of an error.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
-pub struct Result_(Option<String>);
+pub(crate) struct Ending(Option<String>);
 
-const ERRORS: &[(&str, i64)] =
-    &[("EPERM", 1), ("ENOENT", 2), ("EACCES", 13), ("ENETUNREACH", 101), ("ECONNREFUSED", 111)];
+const ERRORS: &[(&str, i64)] = &[
+    ("EPERM", 1),
+    ("ENOENT", 2),
+    ("EACCES", 13),
+    ("ENETUNREACH", 101),
+    ("ECONNREFUSED", 111),
+];
 
-impl Result_ {
+impl Ending {
     fn outcome(&self, otherwise: i64) -> Outcome {
-        let Some(text) = &self.0 else { return Outcome::Returned(otherwise) };
-        let error = ERRORS.iter().find(|(name, _)| name == text).map(|(_, errno)| -errno);
-        let value = error.unwrap_or_else(|| text.parse().unwrap_or_else(|_| panic!("no result: {text}")));
+        let Some(text) = &self.0 else {
+            return Outcome::Returned(otherwise);
+        };
+        let error = ERRORS
+            .iter()
+            .find(|(name, _)| name == text)
+            .map(|(_, errno)| -errno);
+        let value =
+            error.unwrap_or_else(|| text.parse().unwrap_or_else(|_| panic!("no result: {text}")));
         Outcome::Returned(value)
     }
 }
@@ -159,7 +205,10 @@ fn three() -> i32 {
 }
 
 fn call(name: &str) -> Call {
-    let row = CALLS.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("no call {name}"));
+    let row = CALLS
+        .iter()
+        .find(|row| row.name == name)
+        .unwrap_or_else(|| panic!("no call {name}"));
     Call(row.number)
 }
 
@@ -171,8 +220,13 @@ fn target(to: &str) -> Target {
     if let Ok(address) = to.parse() {
         return Target::Direct(address);
     }
-    let (name, port) = to.rsplit_once(':').unwrap_or_else(|| panic!("no port in {to}"));
-    Target::Name { name: name.into(), port: port.parse().unwrap() }
+    let (name, port) = to
+        .rsplit_once(':')
+        .unwrap_or_else(|| panic!("no port in {to}"));
+    Target::Name {
+        name: name.into(),
+        port: port.parse().unwrap(),
+    }
 }
 
 fn descriptor(stream: Stream) -> event::Descriptor {
@@ -189,47 +243,109 @@ fn descriptor(stream: Stream) -> event::Descriptor {
 
 impl Step {
     /// The event that it stands for.
-    pub fn event(&self, at: u64) -> Event {
+    pub(crate) fn event(&self, at: u64) -> Event {
         let (pid, outcome, fact): (u32, Outcome, Fact) = match self {
             Self::Decoys(decoys) => (0, Outcome::None, decoys_laid(decoys).into()),
-            Self::Fork { pid, child } => (*pid, Outcome::None, event::Fork { child: *child }.into()),
-            Self::Exec(exec) => (exec.pid, exec.result.outcome(0), exec.fact().into()),
-            Self::Exit { pid } => {
-                (*pid, Outcome::None, event::Exit { status: event::Status::Code(0) }.into())
+            Self::Fork { pid, child } => {
+                (*pid, Outcome::None, event::Fork { child: *child }.into())
             }
+            Self::Exec(exec) => (exec.pid, exec.result.outcome(0), exec.fact().into()),
+            Self::Exit { pid } => (
+                *pid,
+                Outcome::None,
+                event::Exit {
+                    status: event::Status::Code(0),
+                }
+                .into(),
+            ),
             Self::Open(open) => (open.pid, open.result.outcome(3), open.fact().into()),
             Self::Change(change) => (change.pid, change.result.outcome(0), change.fact().into()),
             Self::Socket { pid, fd, datagram } => {
                 let kind = if *datagram { 2 } else { 1 };
-                (*pid, Outcome::Returned((*fd).into()), event::Socket { family: 2, kind, protocol: 0 }.into())
+                (
+                    *pid,
+                    Outcome::Returned((*fd).into()),
+                    event::Socket {
+                        family: 2,
+                        kind,
+                        protocol: 0,
+                    }
+                    .into(),
+                )
             }
-            Self::Connect(connect) => (connect.pid, connect.result.outcome(0), connect.fact().into()),
+            Self::Connect(connect) => (
+                connect.pid,
+                connect.result.outcome(0),
+                connect.fact().into(),
+            ),
             Self::Dup(dup) => (dup.pid, Outcome::Returned(dup.to.into()), dup.fact().into()),
-            Self::Dns { pid, name, refused, by } => {
-                (*pid, Outcome::None, asked(name, *refused, by).into())
-            }
-            Self::Flow { pid, flow, to } => {
-                (*pid, Outcome::None, event::FlowAsked { flow: *flow, target: target(to) }.into())
-            }
-            Self::Decision { flow, action, by } => {
-                (0, Outcome::None, event::Decision { flow: *flow, action: *action, by: by.clone() }.into())
-            }
+            Self::Dns {
+                pid,
+                name,
+                refused,
+                by,
+            } => (*pid, Outcome::None, asked(name, *refused, by).into()),
+            Self::Flow { pid, flow, to } => (
+                *pid,
+                Outcome::None,
+                event::FlowAsked {
+                    flow: *flow,
+                    target: target(to),
+                }
+                .into(),
+            ),
+            Self::Decision { flow, action, by } => (
+                0,
+                Outcome::None,
+                event::Decision {
+                    flow: *flow,
+                    action: *action,
+                    by: by.clone(),
+                }
+                .into(),
+            ),
             Self::Opened { flow, refused, to } => {
                 let how = match refused {
-                    Some(range) => Dial::Refused { addr: *to, range: range.clone() },
+                    Some(range) => Dial::Refused {
+                        addr: *to,
+                        range: range.clone(),
+                    },
                     None => Dial::Connected(*to),
                 };
-                (0, Outcome::None, event::FlowOpened { flow: *flow, how }.into())
+                (
+                    0,
+                    Outcome::None,
+                    event::FlowOpened { flow: *flow, how }.into(),
+                )
             }
-            Self::Closed { flow, sent, received } => {
-                let fact = event::FlowClosed { flow: *flow, sent: *sent, received: *received };
+            Self::Closed {
+                flow,
+                sent,
+                received,
+            } => {
+                let fact = event::FlowClosed {
+                    flow: *flow,
+                    sent: *sent,
+                    received: *received,
+                };
                 (0, Outcome::None, fact.into())
             }
-            Self::Output(text) => {
-                (0, Outcome::None, event::Output { bytes: text.as_bytes().into() }.into())
-            }
+            Self::Output(text) => (
+                0,
+                Outcome::None,
+                event::Output {
+                    bytes: text.as_bytes().into(),
+                }
+                .into(),
+            ),
         };
-        Event { at, pid, tid: pid, outcome, fact }
+        Event {
+            at,
+            pid,
+            tid: pid,
+            outcome,
+            fact,
+        }
     }
 }
 
@@ -239,7 +355,9 @@ fn decoys_laid(decoys: &[Decoy]) -> event::Decoys {
         kind: decoy.kind.clone(),
         canary: "canary".into(),
     };
-    event::Decoys { decoys: decoys.iter().map(decoy).collect() }
+    event::Decoys {
+        decoys: decoys.iter().map(decoy).collect(),
+    }
 }
 
 fn asked(name: &str, refused: bool, by: &str) -> event::Name {
@@ -247,7 +365,12 @@ fn asked(name: &str, refused: bool, by: &str) -> event::Name {
         true => NameAnswer::Refused,
         false => NameAnswer::Synthetic(Ipv4Addr::new(198, 18, 0, 2)),
     };
-    event::Name { name: text(name), kind: 1, answer, by: by.into() }
+    event::Name {
+        name: text(name),
+        kind: 1,
+        answer,
+        by: by.into(),
+    }
 }
 
 impl Exec {
@@ -277,7 +400,11 @@ impl Open {
             Flag::Create => 0o100,
             Flag::Directory => 0o200_000,
         };
-        let path = self.path.as_deref().or(self.file.as_deref()).expect("path or file");
+        let path = self
+            .path
+            .as_deref()
+            .or(self.file.as_deref())
+            .expect("path or file");
         event::Open {
             call: call(&self.call),
             path: text(path),
@@ -306,12 +433,21 @@ impl Connect {
     fn fact(&self) -> event::Connect {
         let ip: IpAddr = self.to.ip();
         let addr = Addr::Inet(SocketAddr::new(ip, self.to.port()));
-        event::Connect { fd: self.fd, addr, name: self.name.clone() }
+        event::Connect {
+            fd: self.fd,
+            addr,
+            name: self.name.clone(),
+        }
     }
 }
 
 impl Dup {
     fn fact(&self) -> event::Dup {
-        event::Dup { call: call("dup2"), from: self.from, to: self.to, what: descriptor(self.what) }
+        event::Dup {
+            call: call("dup2"),
+            from: self.from,
+            to: self.to,
+            what: descriptor(self.what),
+        }
     }
 }

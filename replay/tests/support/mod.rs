@@ -10,62 +10,82 @@ use std::sync::Arc;
 
 use belljar_event::End;
 use belljar_recorder::{Start, Writer};
+use belljar_replay::cond::Truth;
+use belljar_replay::moment::Moment;
 use belljar_replay::rules::RuleSet;
 use belljar_replay::session::Session;
 use serde::Deserialize;
 
-pub use event::Step;
+pub(crate) use event::Step;
 
 /// One case of a fixture file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Case {
+pub(crate) struct Case {
     /// What it shows.
-    pub name: String,
+    pub(crate) name: String,
     /// Every rule that fires, and no other: ids, in the order of the findings.
     #[serde(default)]
-    pub fires: Vec<String>,
+    pub(crate) fires: Vec<String>,
     /// Messages that must be among the findings.
     #[serde(default)]
-    pub messages: Vec<String>,
+    pub(crate) messages: Vec<String>,
     /// What happens.
-    pub events: Vec<Step>,
+    pub(crate) events: Vec<Step>,
 }
 
 /// What a case came to.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Ids, in the order of the findings.
-    pub fired: Vec<String>,
+    pub(crate) fired: Vec<String>,
     /// Messages, in the same order.
-    pub messages: Vec<String>,
+    pub(crate) messages: Vec<String>,
+    /// Rules that could not be decided for some event, with its number.
+    pub(crate) open: Vec<(String, u64)>,
 }
 
 /// The folder of the rule cases.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/rules")
 }
 
 /// The cases of a file.
-pub fn cases(path: &Path) -> Vec<Case> {
+pub(crate) fn cases(path: &Path) -> Vec<Case> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Writes the case's events as a trace and folds the entries that come out.
-pub fn run(case: &Case, rules: &Arc<RuleSet>) -> Outcome {
+pub(crate) fn run(case: &Case, rules: &Arc<RuleSet>) -> Outcome {
     let mut writer = Writer::create(Vec::new(), Start::default()).unwrap();
     for (number, step) in case.events.iter().enumerate() {
         let at = (number as u64 + 1) * 1_000_000;
         writer.append(step.event(at)).unwrap();
     }
-    let finished = writer.finish(End::Finished(belljar_event::Status::Code(0))).unwrap();
+    let finished = writer
+        .finish(End::Finished(belljar_event::Status::Code(0)))
+        .unwrap();
     let mut session = Session::new(Arc::clone(rules));
+    let mut open = Vec::new();
     for entry in &finished.entries {
         session.push(entry);
+        let moment = Moment::new(&session, entry);
+        rules.weigh(&moment, moment.event_type(), &mut |rule, truth| {
+            if truth == Truth::Maybe {
+                open.push((rule.id.clone(), entry.seq()));
+            }
+        });
     }
     let findings = session.findings();
     Outcome {
-        fired: findings.iter().map(|finding| finding.rule.id.clone()).collect(),
-        messages: findings.iter().map(|finding| finding.message.to_string()).collect(),
+        fired: findings
+            .iter()
+            .map(|finding| finding.rule.id.clone())
+            .collect(),
+        messages: findings
+            .iter()
+            .map(|finding| finding.message.to_string())
+            .collect(),
+        open,
     }
 }

@@ -5,6 +5,7 @@
 //! checked is the very one that is dialled.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
@@ -39,22 +40,36 @@ pub(super) async fn direct(addr: SocketAddr, literal: bool) -> Dialled {
 }
 
 /// Resolves a name and dials what it leads to.
-pub(super) async fn name(name: &str, port: u16, lookups: &Semaphore) -> Dialled {
+pub(super) async fn name(name: &str, port: u16, lookups: &Arc<Semaphore>) -> Dialled {
     if !is_name(name) {
         return Dialled::Failed("not a host name".into());
     }
-    let resolve = async {
-        let _place = lookups.acquire().await;
-        lookup_host((name, port))
-            .await
-            .map(Iterator::collect::<Vec<_>>)
-    };
+    let resolve = resolve(name.to_owned(), port, Arc::clone(lookups));
     match timeout(LOOKUP, resolve).await {
         Err(_) => Dialled::Failed("the name's lookup took too long".into()),
         Ok(Err(error)) => Dialled::Failed(format!("the name does not resolve: {error}")),
         Ok(Ok(addrs)) if addrs.is_empty() => Dialled::Failed("the name has no address".into()),
         Ok(Ok(addrs)) => dial(&addrs).await,
     }
+}
+
+/// Asks the system's resolver, in turn. A lookup that is given up goes on in
+/// its thread, and keeps its place until it ends.
+async fn resolve(
+    name: String,
+    port: u16,
+    lookups: Arc<Semaphore>,
+) -> std::io::Result<Vec<SocketAddr>> {
+    let place = lookups
+        .acquire_owned()
+        .await
+        .map_err(std::io::Error::other)?;
+    let lookup = tokio::spawn(async move {
+        let addrs = lookup_host((name, port)).await.map(Iterator::collect);
+        drop(place);
+        addrs
+    });
+    lookup.await.map_err(std::io::Error::other)?
 }
 
 /// Letters, digits, `-`, `_`, in labels: what a resolver may be handed.

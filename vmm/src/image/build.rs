@@ -95,7 +95,7 @@ fn root(
         "--mode=unshare"
     };
     let mut arguments = vec![mode.to_owned()];
-    arguments.extend(recipe.arguments(folder));
+    arguments.extend(recipe.arguments(folder, contained));
     let run = Run {
         program: "mmdebstrap",
         arguments,

@@ -14,8 +14,8 @@ use super::ImageError;
 
 const LOCK: &str = "lock";
 const PARTIAL: &str = ".partial-";
-/// Images kept: the newest ones, so that going back to an earlier setting is free.
-const KEPT_IMAGES: usize = 3;
+/// Images kept: the newest ones, so that going back to the last setting is free.
+const KEPT_IMAGES: usize = 2;
 
 /// The right to build, until dropped (or until this process dies, however it does).
 pub(super) struct Lock {

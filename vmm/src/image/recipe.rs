@@ -184,11 +184,14 @@ impl Recipe {
         Ok(())
     }
 
-    /// mmdebstrap's arguments for a build in `folder`.
-    pub(super) fn arguments(&self, folder: &Path) -> Vec<String> {
+    /// mmdebstrap's arguments for a build in `folder`. `within`: the tree grows
+    /// in that folder too, so that results are moved and need no copying.
+    pub(super) fn arguments(&self, folder: &Path, within: bool) -> Vec<String> {
         let mut out = vec![
             "--verbose".to_owned(),
             "--format=null".to_owned(),
+            // The tree goes away as a whole; cleaning it first is lost time.
+            "--skip=cleanup".to_owned(),
             format!("--variant={}", self.variant),
             format!("--include={}", self.packages.join(",")),
         ];

@@ -8,7 +8,7 @@ use crate::vm::MachineExit;
 /// Why a link did not come up, or broke. Where it says `console`, that is the
 /// end of the guest's console, escaped.
 #[derive(Debug, thiserror::Error)]
-#[allow(
+#[expect(
     missing_docs,
     reason = "each field is the subject that the message names"
 )]

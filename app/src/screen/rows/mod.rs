@@ -67,6 +67,8 @@ pub(super) struct FindingLine {
     pub(super) severity: Severity,
     pub(super) id: String,
     pub(super) title: String,
+    /// What it is about: a path, a destination, a command.
+    pub(super) subject: String,
     /// `node postinstall.js ← sh ← npm`.
     pub(super) lineage: String,
     pub(super) at: u64,
@@ -134,7 +136,7 @@ impl Rows {
             processes: processes::lines(&session.processes(), moment, folds),
             files: files::lines(&session.files(), home, folds),
             network: network::lines(&session.destinations(), &session.names()),
-            findings: findings(session),
+            findings: findings(session, home),
             output: super::output::lines(&session.output()),
         }
     }
@@ -150,6 +152,19 @@ impl Rows {
         }
     }
 
+    /// The folder that a row went into when folders came to stand apart or folded.
+    pub(super) fn above(&self, pane: Pane, key: &RowKey) -> Option<usize> {
+        let RowKey::Path(path) = key else { return None };
+        let lines = self.files.iter().enumerate().filter(|_| pane == Pane::Files);
+        lines
+            .filter_map(|(at, line)| match &line.key {
+                RowKey::Path(folder) if path.starts_with(folder) => Some((folder.len(), at)),
+                _ => None,
+            })
+            .max()
+            .map(|(_, at)| at)
+    }
+
     pub(super) fn len(&self, pane: Pane) -> usize {
         match pane {
             Pane::Processes => self.processes.len(),
@@ -163,19 +178,26 @@ impl Rows {
 }
 
 /// The worst first; equals in order of appearance.
-fn findings(session: &Session) -> Vec<FindingLine> {
+fn findings(session: &Session, home: Option<&[u8]>) -> Vec<FindingLine> {
     let mut out: Vec<FindingLine> =
-        session.findings().iter().take(MAX_LINES).map(finding).collect();
+        session.findings().iter().take(MAX_LINES).map(|one| finding(one, home)).collect();
     out.sort_by_key(|line| std::cmp::Reverse(line.severity));
     out
 }
 
-fn finding(finding: &Finding) -> FindingLine {
+fn finding(finding: &Finding, home: Option<&[u8]>) -> FindingLine {
+    // The subject is escaped already; an ordinary home reads the same escaped.
+    let rest = home.and_then(|home| finding.subject.as_bytes().strip_prefix(home));
+    let subject = match rest.and_then(|rest| std::str::from_utf8(rest).ok()) {
+        Some(rest) if rest.starts_with('/') => format!("~{rest}"),
+        _ => finding.subject.to_string(),
+    };
     FindingLine {
         key: RowKey::Finding(finding.number),
         severity: finding.rule.severity,
         id: safe_str(&finding.rule.id),
         title: safe_str(&finding.rule.title),
+        subject,
         lineage: finding.lineage.join(" ← "),
         at: finding.at,
         count: finding.count,

@@ -131,7 +131,9 @@ pub(crate) fn boot(story: &mut Story) {
         memory_mib: 1024,
     };
     story.host(machine);
-    story.host(Policy { source: "deny true".into(), digest: [7; 32] });
+    let source = "# nothing may out".to_owned();
+    let digest = *blake3::hash(source.as_bytes()).as_bytes();
+    story.host(Policy { source, digest });
     let decoys = vec![
         decoy(".ssh/id_ed25519", "ssh key"),
         decoy(".aws/credentials", "cloud key"),

@@ -29,11 +29,12 @@ fn spans(line: &FindingLine, first: u64, ids: usize, room: usize) -> (Vec<(Role,
     let left = vec![
         (mark.role, format!("{} {} ", mark.glyph, fit(mark.word, 8))),
         (Role::Accent, format!("{}  ", fit(&line.id, ids))),
-        (Role::Text, line.title.clone()),
+        (Role::Text, format!("{}  ", line.title)),
+        (Role::Muted, line.subject.clone()),
     ];
     let mut right = Vec::new();
     if room >= 90 {
-        right.push((Role::Muted, format!("{}  ", cut(&line.lineage, room / 3))));
+        right.push((Role::Muted, format!("{}  ", cut(&line.lineage, room / 4))));
     }
     if line.count > 1 {
         right.push((Role::Muted, format!("×{}  ", grouped(line.count))));

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::paint::Paint;
 use crate::screen::act::scopes;
-use crate::screen::keys;
+use crate::screen::keys::{self, Action, Binding};
 use crate::screen::model::Model;
 use crate::screen::text::width;
 use crate::screen::theme::Role;
@@ -18,27 +18,33 @@ pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
         paint.spans(row, &spans);
         return;
     }
-    let mut room = usize::from(row.width).saturating_sub(2);
-    for (keys, label) in entries(scopes(model)) {
+    let here = || keys::in_scopes(scopes(model)).filter(|binding| !binding.label.is_empty());
+    let leads_out = |binding: &&Binding| matches!(binding.action, Action::Help | Action::Quit);
+    let last = entries(here().filter(leads_out), usize::MAX);
+    let taken: usize = last.iter().map(|(_, text)| width(text)).sum();
+    let room = usize::from(row.width).saturating_sub(taken + 3);
+    spans.extend(entries(here().filter(|binding| !leads_out(binding)), room));
+    paint.both_ends(row, &spans, &last);
+}
+
+/// Keys with their labels; neighbours with the same label stand together.
+fn entries(bindings: impl Iterator<Item = &'static Binding>, room: usize) -> Vec<(Role, String)> {
+    let mut merged: Vec<(String, &'static str)> = Vec::new();
+    for binding in bindings {
+        let Some(key) = binding.presses.first().map(|press| press.name()) else { continue };
+        match merged.last_mut() {
+            Some((keys, label)) if *label == binding.label => keys.push_str(&key),
+            _ => merged.push((key, binding.label)),
+        }
+    }
+    let mut room = room;
+    let mut spans = Vec::new();
+    for (keys, label) in merged {
         let label = format!(" {label}  ");
         // Whole keys only: half a label says nothing.
         let Some(left) = room.checked_sub(width(&keys) + width(&label)) else { break };
         room = left;
-        spans.push((Role::Key, keys));
-        spans.push((Role::Muted, label));
+        spans.extend([(Role::Key, keys), (Role::Muted, label)]);
     }
-    paint.spans(row, &spans);
-}
-
-/// Keys with their labels; neighbours with the same label stand together.
-fn entries(scopes: &'static [keys::Scope]) -> Vec<(String, &'static str)> {
-    let mut out: Vec<(String, &'static str)> = Vec::new();
-    for binding in keys::in_scopes(scopes).filter(|binding| !binding.label.is_empty()) {
-        let Some(key) = binding.presses.first().map(|press| press.name()) else { continue };
-        match out.last_mut() {
-            Some((keys, label)) if *label == binding.label => keys.push_str(&key),
-            _ => out.push((key, binding.label)),
-        }
-    }
-    out
+    spans
 }

@@ -9,7 +9,7 @@ use super::paint::Paint;
 use crate::screen::model::{Mode, Model};
 use crate::screen::player::Motion;
 use crate::screen::rows::ended;
-use crate::screen::text::{bytes, clock, cut, grouped, safe_str, safe_text};
+use crate::screen::text::{bytes, clock, cut, grouped, safe_str, safe_text, width};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
 
@@ -19,9 +19,14 @@ pub(super) fn draw(model: &Model, paint: &mut Paint<'_>) {
     let area = model.layout.header;
     let first = Rect { height: area.height.min(1), ..area };
     let second = Rect { y: area.y + 1, ..first };
-    let narrow = area.width < 100;
-    paint.both_ends(first, &what(model), &recording(model, narrow));
-    paint.both_ends(second, &standing(model, narrow), &machine(model, narrow));
+    paint.both_ends(first, &what(model), &recording(model, area.width));
+    let full = (standing(model, false), machine(model, false));
+    let taken: usize = [&full.0, &full.1].into_iter().flatten().map(|(_, text)| width(text)).sum();
+    let (left, right) = match taken < usize::from(area.width) {
+        true => full,
+        false => (standing(model, true), machine(model, true)),
+    };
+    paint.both_ends(second, &left, &right);
 }
 
 /// `waiting: building the guest image · 12 s`
@@ -45,17 +50,17 @@ fn what(model: &Model) -> Spans {
 }
 
 /// Mode, time, rate and loss: what must never be cut stands at the right.
-fn recording(model: &Model, narrow: bool) -> Spans {
+fn recording(model: &Model, room: u16) -> Spans {
     let gap = || (Role::Text, "  ".to_owned());
-    let mut spans = state(model);
+    let mut spans = state(model, room);
     let (first, last) = model.player.range();
-    let now = clock(model.player.now().saturating_sub(first));
+    let now = clock(model.now().saturating_sub(first));
     let time = match model.setup.mode {
-        Mode::Replay => format!("{now}/{}", clock(last.saturating_sub(first))),
-        Mode::Live => now,
+        Mode::Replay if room >= 60 => format!("{now}/{}", clock(last.saturating_sub(first))),
+        _ => now,
     };
     spans.extend([gap(), (Role::Strong, time)]);
-    if !narrow {
+    if room >= 100 {
         if !model.facts.over {
             spans.extend([gap(), (Role::Muted, format!("{} ev/s", grouped(model.facts.rate)))]);
         }
@@ -71,7 +76,7 @@ fn recording(model: &Model, narrow: bool) -> Spans {
 }
 
 /// `● rec`, `❚❚ frozen, 1,204 behind`, `▶ replay 4×` …
-fn state(model: &Model) -> Spans {
+fn state(model: &Model, room: u16) -> Spans {
     let behind = model.player.len() - model.player.position();
     let mut spans: Spans = Vec::new();
     match (model.setup.mode, &model.ended) {
@@ -89,6 +94,8 @@ fn state(model: &Model) -> Spans {
     };
     let (role, text) = match (model.player.motion(), model.setup.mode) {
         (Motion::Following, _) => return spans,
+        // The timeline says it too.
+        _ if room < 60 => return spans,
         (Motion::Playing, _) => (Role::Accent, format!("▶ playing{speed}")),
         (Motion::Paused, Mode::Live) if behind > 0 => {
             (Role::Toast, format!("❚❚ {} behind", grouped(behind as u64)))

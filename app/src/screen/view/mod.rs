@@ -50,9 +50,7 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
     for (pane, rect) in &model.layout.panes {
         draw_pane(model, *pane, *rect, &mut paint);
     }
-    if let Some(failure) = &model.failure {
-        overlay::failure(model, failure, &mut paint);
-    } else if let Some(open) = &model.overlay {
+    if let Some(open) = &model.overlay {
         overlay::draw(model, open, &mut paint);
     }
     timeline::draw(model, model.layout.timeline, &mut paint);

@@ -17,8 +17,11 @@ cat >"$root/etc/gitconfig" <<END
 [http]
 	sslCAInfo = $bundle
 END
+# The guest's system is thrown away: nothing is gained by keeping pip out of it,
+# and a virtual environment takes a minute to make under emulation.
 {
-    printf '[global]\ncert = %s\ndisable-pip-version-check = true\n' "$bundle"
+    printf '[global]\ncert = %s\n' "$bundle"
+    printf 'disable-pip-version-check = true\nbreak-system-packages = true\n'
     [ -z "$PIP_INDEX" ] || printf 'index-url = %s\n' "$PIP_INDEX"
 } >"$root/etc/pip.conf"
 mkdir -p "$root/usr/local/etc"

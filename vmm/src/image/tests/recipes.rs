@@ -64,7 +64,7 @@ fn what_a_tool_would_read_otherwise_is_refused() {
 fn a_mirror_comes_after_an_empty_target() {
     let mut recipe = recipe();
     let folder = Path::new("/cache/it's here");
-    let plain = recipe.arguments(folder);
+    let plain = recipe.arguments(folder, false);
     assert_eq!(plain.last().unwrap(), "bookworm");
     assert!(
         plain.contains(
@@ -74,7 +74,7 @@ fn a_mirror_comes_after_an_empty_target() {
         "{plain:#?}"
     );
     recipe.mirror = Some("https://mirror.example/debian".to_owned());
-    let mirrored = recipe.arguments(folder);
+    let mirrored = recipe.arguments(folder, true);
     assert_eq!(
         mirrored[mirrored.len() - 3..],
         ["bookworm", "-", "https://mirror.example/debian"]

@@ -1,0 +1,152 @@
+//! Whole screens as text, and styles once a theme.
+
+use belljar_recorder::Integrity;
+use crossterm::event::KeyCode;
+use ratatui::buffer::Buffer;
+
+use super::{feed, live, model, press, replay, story, typed};
+use crate::screen::model::{Failure, Mode, Model, Msg};
+use crate::screen::render::{render, render_text};
+use crate::screen::theme::THEMES;
+use crate::screen::update::update;
+
+macro_rules! golden {
+    ($name:literal, $text:expr) => {
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!($name, $text);
+        });
+    };
+}
+
+fn both(model: &Model) -> String {
+    format!("{}\n{}", render_text(model, 80, 24), render_text(model, 120, 40))
+}
+
+#[test]
+fn booting() {
+    let mut model = model(Mode::Live, "dark");
+    update(&mut model, Msg::Stage("booting the machine".into()));
+    update(&mut model, Msg::Tick { elapsed: 3_100_000_000 });
+    golden!("booting", both(&model));
+}
+
+#[test]
+fn live_with_hostile_names() {
+    golden!("live", both(&live(story::unfinished())));
+}
+
+#[test]
+fn replay_at_the_end() {
+    golden!("replay", both(&replay()));
+}
+
+#[test]
+fn every_pane_alone() {
+    let mut model = replay();
+    let mut out = String::new();
+    for _ in 0..6 {
+        out.push_str(&render_text(&model, 80, 24));
+        press(&mut model, &[KeyCode::Tab]);
+    }
+    golden!("panes", out);
+}
+
+#[test]
+fn detail_of_every_kind() {
+    let mut model = replay();
+    update(&mut model, Msg::Resize(100, 34));
+    let mut out = String::new();
+    for down in [2, 1, 1, 0] {
+        typed(&mut model, &"j".repeat(down));
+        press(&mut model, &[KeyCode::Enter]);
+        out.push_str(&render_text(&model, 100, 34));
+        press(&mut model, &[KeyCode::Esc, KeyCode::Tab]);
+    }
+    golden!("details", out);
+}
+
+#[test]
+fn help_and_verdict() {
+    let mut model = replay();
+    typed(&mut model, "?");
+    let help = render_text(&model, 80, 24);
+    press(&mut model, &[KeyCode::Esc]);
+    typed(&mut model, "v");
+    golden!("overlays", format!("{help}\n{}", render_text(&model, 80, 24)));
+}
+
+#[test]
+fn detail_stands_beside_the_panes_where_there_is_room() {
+    let mut model = replay();
+    press(&mut model, &[KeyCode::Tab, KeyCode::Tab, KeyCode::Tab, KeyCode::Enter]);
+    golden!("beside", render_text(&model, 190, 36));
+}
+
+#[test]
+fn paused_behind_a_run_that_goes_on() {
+    let mut entries = story::unfinished();
+    let later = entries.split_off(entries.len() / 2);
+    let mut model = live(entries);
+    typed(&mut model, "p");
+    feed(&mut model, later);
+    golden!("behind", render_text(&model, 120, 30));
+}
+
+#[test]
+fn a_cut_trace_and_a_failure() {
+    let mut model = model(Mode::Replay, "dark");
+    feed(&mut model, story::unfinished());
+    update(&mut model, Msg::SourceEnded(Integrity::Cut { entries: 180, byte: 5000, why: "block 2 is cut".into() }));
+    press(&mut model, &[KeyCode::End]);
+    update(&mut model, Msg::Tick { elapsed: 10_000_000_000 });
+    let cut = render_text(&model, 120, 30);
+    let hints = vec!["run `belljar doctor`".to_owned(), "or pass --allow-degraded".to_owned()];
+    update(&mut model, Msg::Failed(Failure { what: "the guest is gone: \x1b[2J".into(), hints }));
+    golden!("failed", format!("{cut}\n{}", render_text(&model, 80, 24)));
+}
+
+#[test]
+fn small_screens() {
+    let model = replay();
+    let sizes = [(60, 16), (40, 10), (24, 6), (20, 5), (5, 1)];
+    let all: Vec<String> = sizes.iter().map(|(w, h)| render_text(&model, *w, *h)).collect();
+    golden!("small", all.join("\n"));
+}
+
+#[test]
+fn drawing_twice_is_equal() {
+    for model in [replay(), live(story::unfinished())] {
+        assert_eq!(render(&model, 120, 40), render(&model, 120, 40));
+    }
+}
+
+/// Each row as runs of equal style.
+fn styles(cells: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..cells.area.height {
+        let mut runs: Vec<(u16, String)> = Vec::new();
+        for x in 0..cells.area.width {
+            let cell = &cells[(x, y)];
+            let style = format!("{:?} {:?} {:?}", cell.fg, cell.bg, cell.modifier);
+            match runs.last_mut() {
+                Some((count, last)) if *last == style => *count += 1,
+                _ => runs.push((1, style)),
+            }
+        }
+        let runs: Vec<String> = runs.iter().map(|(count, style)| format!("{count}×{style}")).collect();
+        out.push_str(&format!("{y:2}: {}\n", runs.join(" | ")));
+    }
+    out
+}
+
+#[test]
+fn styles_of_every_theme() {
+    for (theme, _) in THEMES {
+        let mut model = model(Mode::Live, theme);
+        feed(&mut model, story::unfinished());
+        let cells = render(&model, 100, 24);
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("theme-{theme}"), styles(&cells));
+        });
+    }
+}

@@ -1,0 +1,154 @@
+//! Seeking, stepping and pace: whatever the way, the picture is that of a fold from the start.
+
+use belljar_recorder::Entry;
+use belljar_replay::rules::RuleSet;
+use belljar_replay::session::Session;
+
+use super::story;
+use crate::screen::player::{Motion, Player, SECOND};
+
+fn fold(entries: &[Entry]) -> String {
+    let mut session = Session::new(RuleSet::builtin());
+    for entry in entries {
+        session.push(entry);
+    }
+    shown(&session)
+}
+
+/// Everything that a screen reads of a session.
+fn shown(session: &Session) -> String {
+    format!(
+        "{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:?}",
+        session.overview(),
+        session.processes(),
+        session.files(),
+        session.destinations(),
+        session.names(),
+        session.findings(),
+        session.output(),
+    )
+}
+
+fn player(motion: Motion) -> Player {
+    Player::new(Session::new(RuleSet::builtin()), motion)
+}
+
+/// Many events, more than lie between two checkpoints.
+fn long() -> Vec<Entry> {
+    let mut story = story::Story::new();
+    story::boot(&mut story);
+    story::install(&mut story, 20);
+    for at in 0..9000 {
+        story.open(300, &format!("/tmp/f{}", at % 700), 0, 3);
+    }
+    story::steal(&mut story);
+    story.record(None).0
+}
+
+#[test]
+fn any_seek_equals_a_fold_from_the_start() {
+    let entries = long();
+    let mut player = player(Motion::Paused);
+    player.append(entries.clone());
+    let len = entries.len();
+    for target in [len, 0, 5000, 4999, 4096, 8192, 100, len - 1, len - 2, 6000, len] {
+        player.seek(target);
+        assert_eq!(player.position(), target);
+        assert_eq!(shown(player.session()), fold(&entries[..target]), "at {target}");
+    }
+}
+
+#[test]
+fn stepping_back_and_forth_equals_a_fold_from_the_start() {
+    let (entries, _) = story::theft();
+    let mut player = player(Motion::Paused);
+    player.append(entries.clone());
+    let every = |target: &usize| target % 9 == 0;
+    for target in (0..=entries.len()).rev().chain(0..=entries.len()) {
+        player.seek(target);
+        if every(&target) {
+            assert_eq!(shown(player.session()), fold(&entries[..target]), "at {target}");
+        }
+    }
+}
+
+#[test]
+fn playing_shows_each_event_at_its_time() {
+    let (entries, _) = story::theft();
+    let mut player = player(Motion::Playing);
+    player.append(entries.clone());
+    let first = entries[0].at();
+    for _ in 0..500 {
+        player.tick(10_000_000);
+        let due = entries.iter().filter(|entry| entry.at() <= player.now()).count();
+        assert_eq!(player.position(), due);
+    }
+    assert_eq!(player.position(), entries.len());
+    assert!(player.now() - first < 5 * SECOND);
+}
+
+#[test]
+fn idle_time_is_cut_short() {
+    let mut story = story::Story::new();
+    story::boot(&mut story);
+    story.wait(3_600_000).exit(300, 0);
+    let entries = story.record(None).0;
+    let mut player = player(Motion::Playing);
+    player.append(entries.clone());
+    let boot = entries[entries.len() - 2].at() - entries[0].at();
+    player.tick(boot);
+    assert_eq!(player.position(), entries.len() - 1);
+    player.tick(SECOND * 19 / 10);
+    assert_eq!(player.position(), entries.len() - 1, "two seconds are not over");
+    player.tick(SECOND * 2 / 10);
+    assert_eq!(player.position(), entries.len());
+}
+
+#[test]
+fn speed_has_bounds_and_scales() {
+    let (entries, _) = story::theft();
+    let at_speed = |changes: usize| {
+        let mut player = player(Motion::Playing);
+        player.append(entries.clone());
+        for _ in 0..changes {
+            player.change_speed(true);
+        }
+        player.tick(100_000_000);
+        player.now() - entries[0].at()
+    };
+    assert_eq!(at_speed(0), 100_000_000);
+    assert_eq!(at_speed(1), 200_000_000);
+    let mut player = player(Motion::Playing);
+    for _ in 0..50 {
+        player.change_speed(true);
+    }
+    assert_eq!(player.speed(), "64×");
+    for _ in 0..50 {
+        player.change_speed(false);
+    }
+    assert_eq!(player.speed(), "0.25×");
+}
+
+#[test]
+fn a_paused_view_stays_while_the_recording_goes_on() {
+    let (entries, _) = story::theft();
+    let (early, late) = entries.split_at(entries.len() / 2);
+    let mut player = player(Motion::Following);
+    player.append(early.to_vec());
+    player.set_motion(Motion::Paused);
+    player.append(late.to_vec());
+    assert_eq!((player.position(), player.len()), (early.len(), entries.len()));
+    assert_eq!(shown(player.session()), fold(early));
+    assert_eq!(shown(player.tip()), fold(&entries));
+    player.set_motion(Motion::Following);
+    assert_eq!(shown(player.session()), fold(&entries));
+}
+
+#[test]
+fn sequence_numbers_find_their_entry() {
+    let (entries, _) = story::theft();
+    let mut player = player(Motion::Paused);
+    player.append(entries.clone());
+    assert_eq!(player.index_of(7), Some(7));
+    assert_eq!(player.index_of(u64::MAX), None);
+}
