@@ -517,10 +517,11 @@ int BPF_PROG(opened, struct file *file)
 		return 0;
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct state *s = bpf_task_storage_get(&states, t, 0, 0);
-	if (!s || !s->active || s->class_ != CLASS_OPEN)
+	if (!s || !s->active || s->class_ != CLASS_OPEN || has_file(&s->record))
 		return 0;
 	struct dentry *d = file->f_path.dentry;
-	/* Overlay opens the real file under the same path: the first call said it all. */
+	/* Overlay opens the real file under the same path, and the real folder under
+	 * its own (which has_file has kept out): the first call said it all. */
 	if (file->f_inode != d->d_inode)
 		return 0;
 	put_dentry(&s->record, ROLE_FILE, (__u64)BPF_CORE_READ(file, f_path.dentry));

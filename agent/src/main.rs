@@ -8,6 +8,7 @@
 
 mod abi;
 mod boot;
+mod fault;
 mod link;
 mod net;
 mod observe;

@@ -148,9 +148,12 @@ async fn direct(
         tokio::select! {
             end = &mut phases => return end.map_err(|_| RunError::Thread)?,
             message = message(control) => match message? {
-                ToAgent::Start(launch) => launches
-                    .try_send(launch)
-                    .map_err(|_| RunError::Protocol("a phase is running already"))?,
+                ToAgent::Start(launch) => {
+                    launches
+                        .try_send(launch)
+                        .map_err(|_| RunError::Protocol("a phase is running already"))?;
+                    crate::fault::after_start();
+                }
                 ToAgent::Name { id, allowed, by: _ } => questions.answer(id, allowed),
                 ToAgent::Stop => {
                     let _ = guest.cgroup.kill();

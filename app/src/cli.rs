@@ -101,6 +101,9 @@ pub(crate) struct Run {
     /// Allow a destination: HOST, HOST:PORT, *.DOMAIN or IP:PORT (repeatable).
     #[arg(long, value_name = "DEST")]
     pub(crate) allow: Vec<String>,
+    /// Do not allow the package manager's own registries.
+    #[arg(long)]
+    pub(crate) no_registries: bool,
     /// How to print the report (headless).
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,
@@ -131,6 +134,9 @@ pub(crate) struct Run {
     /// Do not trace calls: measures what tracing costs. Never SAFE.
     #[arg(long, hide = true)]
     pub(crate) no_trace: bool,
+    /// Words for the guest kernel's command line: tests ask for faults with it.
+    #[arg(long, hide = true, default_value = "")]
+    pub(crate) guest_cmdline: String,
 }
 
 #[derive(Debug, Args)]

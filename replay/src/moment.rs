@@ -13,10 +13,12 @@ mod value;
 pub(crate) use fields::{descriptor, open_flags};
 pub(crate) use summary::{action, command, end, status};
 
+use std::cell::OnceCell;
+
 use belljar_event::{Addr, Event, Fact, Outcome, Target};
 use belljar_recorder::Entry;
 
-use crate::session::{Flow, Paths, Process, Program, Session};
+use crate::session::{FileState, Flow, Paths, Place, Process, Program, Session};
 
 /// An entry, seen from the session that has folded it (and nothing after it).
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub struct Moment<'a> {
     event: &'a Event,
     process: Option<u64>,
     paths: Paths<'a>,
+    /// The file rows of the paths, once somebody has asked.
+    rows: OnceCell<[Option<&'a FileState>; 2]>,
 }
 
 /// Something on the network that an event is about.
@@ -67,24 +71,41 @@ impl<'a> Moment<'a> {
             event,
             process,
             paths: Paths::of(event),
+            rows: OnceCell::new(),
         }
     }
 
-    /// As [`Moment::of`], with the paths that the fold has worked out.
+    /// As [`Moment::of`], with what the fold has worked out already.
     pub(crate) fn with_paths(
         session: &'a Session,
         seq: u64,
         event: &'a Event,
         process: Option<u64>,
         paths: Paths<'a>,
+        rows: Option<[Option<u32>; 2]>,
     ) -> Self {
+        let row = |id: Option<u32>| session.files.row(id?);
+        let rows = rows.map_or_else(OnceCell::new, |rows| OnceCell::from(rows.map(row)));
         Self {
             session,
             seq,
             event,
             process,
             paths,
+            rows,
         }
+    }
+
+    /// The first or second path with its row, if it has one.
+    fn files(&self) -> impl Iterator<Item = (&Place<'a>, Option<&'a FileState>)> {
+        let look = |place: &Option<Place<'a>>| self.session.files.get(&place.as_ref()?.bytes);
+        let [first, second] = *self
+            .rows
+            .get_or_init(|| [look(&self.paths.first), look(&self.paths.second)]);
+        let pairs = [(&self.paths.first, first), (&self.paths.second, second)];
+        pairs
+            .into_iter()
+            .filter_map(|(place, row)| Some((place.as_ref()?, row)))
     }
 
     /// The entry's number.

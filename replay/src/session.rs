@@ -28,7 +28,7 @@ use belljar_recorder::{Entry, Start};
 pub(crate) use destination::{Destination, Flow};
 pub(crate) use files::{FileState, Touch, Wants, slot};
 pub(crate) use network::{GUEST, is_local, is_refusal};
-pub(crate) use path::Paths;
+pub(crate) use path::{Paths, Place};
 pub(crate) use process::{Process, Program};
 pub use rows::{
     Counts, DestinationRow, DestinationState, Evidence, FileRow, Finding, NameRow, Overview,
@@ -108,11 +108,17 @@ impl Session {
         self.run.tick(seq, event.at);
         let process = self.processes.seen(event);
         let paths = Paths::of(event);
-        self.fold(seq, event, process, &paths);
-        self.judge(seq, event, process, paths);
+        let rows = self.fold(seq, event, process, &paths);
+        self.judge(seq, event, process, paths, rows);
     }
 
-    fn fold(&mut self, seq: u64, event: &Event, process: Option<u64>, paths: &Paths<'_>) {
+    fn fold(
+        &mut self,
+        seq: u64,
+        event: &Event,
+        process: Option<u64>,
+        paths: &Paths<'_>,
+    ) -> Option<[Option<u32>; 2]> {
         match &event.fact {
             Fact::Open(_) | Fact::Change(_) | Fact::Look(_) => {
                 let lineage = &|| lineage(&self.processes, process);
@@ -121,7 +127,7 @@ impl Session {
                     process,
                     lineage,
                 };
-                self.files.touched(event, paths, &by);
+                return Some(self.files.touched(event, paths, &by));
             }
             Fact::Fork(fork) => self.processes.forked(process, fork, event.at),
             Fact::Exec(exec) if event.outcome.succeeded() => {
@@ -165,6 +171,7 @@ impl Session {
             }
             _ => self.run.told(event),
         }
+        None
     }
 
     fn fold_network(&mut self, seq: u64, event: &Event, process: Option<u64>) {
@@ -185,9 +192,16 @@ impl Session {
         self.network.touched(event, seen, socket);
     }
 
-    fn judge(&mut self, seq: u64, event: &Event, process: Option<u64>, paths: Paths<'_>) {
+    fn judge(
+        &mut self,
+        seq: u64,
+        event: &Event,
+        process: Option<u64>,
+        paths: Paths<'_>,
+        rows: Option<[Option<u32>; 2]>,
+    ) {
         let (mut fired, mut open) = (Vec::new(), Vec::new());
-        let moment = Moment::with_paths(self, seq, event, process, paths);
+        let moment = Moment::with_paths(self, seq, event, process, paths, rows);
         self.rules
             .weigh(&moment, moment.event_type(), &mut |rule, truth| {
                 let list = if truth.is_yes() {

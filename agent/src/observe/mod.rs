@@ -161,6 +161,9 @@ impl Drop for Observer {
     }
 }
 
+/// Sections of programs that only watch; what refuses is attached always.
+const OBSERVERS: [&str; 3] = ["raw_tp/", "lsm/file_open", "lsm/bprm_check_security"];
+
 /// The programs, attached.
 struct Loaded<'obj> {
     skel: skel::ObserveSkel<'obj>,
@@ -198,6 +201,9 @@ impl<'obj> Loaded<'obj> {
         let mut links = Vec::new();
         for mut program in skel.object_mut().progs_mut() {
             let section = program.section().to_string_lossy().into_owned();
+            if !trace && OBSERVERS.iter().any(|observer| section.starts_with(observer)) {
+                continue;
+            }
             let link = if section.starts_with("cgroup/") || section == "sockops" {
                 program.attach_cgroup(std::os::fd::AsRawFd::as_raw_fd(&cgroup.as_fd()))
             } else {

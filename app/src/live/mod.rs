@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use belljar_event::wire::{FromAgent, Launch, Setup, StreamKind, ToAgent, Uploaded};
-use belljar_event::{Armed, Copied, End};
+use belljar_event::{Armed, Copied, End, Lost};
 use belljar_recorder::{Start, Writer};
 use belljar_replay::policy::Policy;
 use belljar_replay::session::Session;
@@ -121,6 +121,7 @@ fn spec(plan: &Plan, guest: &Guest) -> Spec {
     spec.cpus = plan.cpus;
     spec.memory_mib = plan.memory;
     spec.allow_degraded = plan.allow_degraded;
+    spec.cmdline_extra.clone_from(&plan.guest_cmdline);
     spec
 }
 
@@ -165,6 +166,10 @@ impl Run<'_> {
         core.state(ready.armed).map_err(record)?;
         core.state(prepare::policy_fact(self.policy)).map_err(record)?;
         core.state(laid.facts(&ready.home)).map_err(record)?;
+        if !self.plan.observe {
+            let place = "every call: tracing was switched off".into();
+            core.state(Lost { count: 1, place }).map_err(record)?;
+        }
         core.publish().map_err(record)?;
         if !unproved.is_empty() {
             return Ok(End::Failed(format!("the guest is not armed: not proved: {}", unproved.join("; "))));

@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) pids: u32,
     pub(crate) timeout: Duration,
     pub(crate) observe: bool,
+    pub(crate) registries: bool,
+    pub(crate) guest_cmdline: String,
     pub(crate) rules: Arc<RuleSet>,
 }
 
@@ -87,6 +89,8 @@ impl Plan {
             pids: args.pids,
             timeout: args.timeout,
             observe: !args.no_trace,
+            registries: !args.no_registries,
+            guest_cmdline: args.guest_cmdline.clone(),
             rules,
         })
     }

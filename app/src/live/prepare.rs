@@ -55,7 +55,7 @@ pub(crate) fn policy(plan: &Plan, guest: &Guest) -> Result<Policy, AppError> {
         .clients
         .endpoints()
         .into_iter()
-        .filter(|endpoint| Some(endpoint.client) == client)
+        .filter(|endpoint| plan.registries && Some(endpoint.client) == client)
         .map(|endpoint| (endpoint.client.to_owned(), endpoint.host, endpoint.port))
         .collect();
     Policy::preset("default")

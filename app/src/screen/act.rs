@@ -41,7 +41,12 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
         Action::Copy => copy(model),
         _ => {
             match action {
-                Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::Top | Action::Bottom => {
+                Action::Up
+                | Action::Down
+                | Action::PageUp
+                | Action::PageDown
+                | Action::Top
+                | Action::Bottom => {
                     scroll(model, action);
                 }
                 Action::Open => open(model),
@@ -96,7 +101,11 @@ fn copy(model: &mut Model) -> Vec<Effect> {
 fn selected_text(model: &Model) -> Option<String> {
     let index = model.list(model.focus)?.index;
     match model.focus {
-        Pane::Processes => model.rows.processes.get(index).map(|line| line.label.clone()),
+        Pane::Processes => model
+            .rows
+            .processes
+            .get(index)
+            .map(|line| line.label.clone()),
         Pane::Files => match &model.rows.files.get(index)?.key {
             RowKey::Path(path) | RowKey::Float(path) => Some(super::text::safe(path)),
             _ => None,
@@ -113,19 +122,29 @@ fn selected_text(model: &Model) -> Option<String> {
 fn scroll(model: &mut Model, action: Action) {
     if let Some(open) = &mut model.overlay {
         let rows = usize::from(inner(model.layout.overlay).height);
-        open.offset = moved(open.offset, action, rows, open.lines.len().saturating_sub(rows));
+        open.offset = moved(
+            open.offset,
+            action,
+            rows,
+            open.lines.len().saturating_sub(rows),
+        );
         return;
     }
     let rows = model.layout.rows_of(model.focus);
     if model.focus == Pane::Output {
         let last = model.rows.output.len().saturating_sub(rows);
         let offset = moved(model.output.offset, action, rows, last);
-        model.output = Scroll { offset, held: offset < last };
+        model.output = Scroll {
+            offset,
+            held: offset < last,
+        };
         return;
     }
     let pane = model.focus;
     let len = model.rows.len(pane);
-    let Some(list) = model.lists.get_mut(pane as usize) else { return };
+    let Some(list) = model.lists.get_mut(pane as usize) else {
+        return;
+    };
     list.index = moved(list.index, action, rows, len.saturating_sub(1));
     window(list, len, rows);
     list.key = model.rows.key(pane, list.index).cloned();
@@ -152,7 +171,11 @@ fn open(model: &mut Model) {
     match overlay::of_selection(model, pane) {
         Some(Kind::Detail(RowKey::Finished(_))) => {
             let index = model.list(pane).map_or(0, |list| list.index);
-            let closed = model.rows.processes.get(index).is_some_and(|line| line.fold == Fold::Closed);
+            let closed = model
+                .rows
+                .processes
+                .get(index)
+                .is_some_and(|line| line.fold == Fold::Closed);
             fold(model, closed);
         }
         Some(kind) => model.overlay = Some(Overlay::new(kind)),
@@ -162,13 +185,25 @@ fn open(model: &mut Model) {
 
 fn fold(model: &mut Model, unfold: bool) {
     let pane = model.focus;
-    let Some(list) = model.lists.get_mut(pane as usize) else { return };
+    let Some(list) = model.lists.get_mut(pane as usize) else {
+        return;
+    };
     let row = match pane {
-        Pane::Processes => model.rows.processes.get(list.index).map(|line| (&line.key, line.fold, line.depth)),
-        Pane::Files => model.rows.files.get(list.index).map(|line| (&line.key, line.fold, line.depth)),
+        Pane::Processes => model
+            .rows
+            .processes
+            .get(list.index)
+            .map(|line| (&line.key, line.fold, line.depth)),
+        Pane::Files => model
+            .rows
+            .files
+            .get(list.index)
+            .map(|line| (&line.key, line.fold, line.depth)),
         _ => None,
     };
-    let Some((key, state, depth)) = row else { return };
+    let Some((key, state, depth)) = row else {
+        return;
+    };
     if unfold || state == Fold::Open {
         list.key = Some(key.clone());
         if state != Fold::Leaf {
@@ -181,7 +216,10 @@ fn fold(model: &mut Model, unfold: bool) {
         Pane::Processes => model.rows.processes.iter().map(|line| line.depth).collect(),
         _ => model.rows.files.iter().map(|line| line.depth).collect(),
     };
-    let above = depths.iter().take(list.index).rposition(|above| *above < depth);
+    let above = depths
+        .iter()
+        .take(list.index)
+        .rposition(|above| *above < depth);
     if let Some(above) = above {
         list.index = above;
         list.key = model.rows.key(pane, above).cloned();
@@ -189,7 +227,10 @@ fn fold(model: &mut Model, unfold: bool) {
 }
 
 fn turn(model: &mut Model, by: usize) {
-    let at = Pane::ALL.iter().position(|pane| *pane == model.focus).unwrap_or(0);
+    let at = Pane::ALL
+        .iter()
+        .position(|pane| *pane == model.focus)
+        .unwrap_or(0);
     if let Some(pane) = Pane::ALL.get((at + by) % Pane::ALL.len()) {
         focus(model, *pane);
     }
@@ -197,7 +238,11 @@ fn turn(model: &mut Model, by: usize) {
 
 /// Goes to a pane, or back from it.
 fn visit(model: &mut Model, pane: Pane) {
-    let to = if model.focus == pane { model.back } else { pane };
+    let to = if model.focus == pane {
+        model.back
+    } else {
+        pane
+    };
     focus(model, to);
 }
 
@@ -221,7 +266,9 @@ fn play(model: &mut Model, action: Action, event: &KeyEvent) {
         Action::PreviousFinding => jump(model, false),
         Action::NextFinding => jump(model, true),
         Action::Tenth => {
-            let KeyCode::Char(digit) = event.code else { return };
+            let KeyCode::Char(digit) = event.code else {
+                return;
+            };
             let tenth = u64::from(digit.to_digit(10).unwrap_or(0));
             let (first, last) = model.player.range();
             leap(model, first + (last - first) / 10 * tenth);
@@ -244,8 +291,12 @@ fn play(model: &mut Model, action: Action, event: &KeyEvent) {
 
 /// To the end; where more comes, along with it.
 fn follow(model: &mut Model) {
-    model.player.set_motion(if model.is_open() { Motion::Following } else { Motion::Paused });
-    model.player.to_end();
+    model.player.set_motion(if model.is_open() {
+        Motion::Following
+    } else {
+        Motion::Paused
+    });
+    model.player.go_to_end();
 }
 
 fn play_or_pause(model: &mut Model) {
@@ -307,7 +358,11 @@ fn jump(model: &mut Model, forward: bool) {
         false => moments.iter().rev().find(|(at, _)| *at < here),
     };
     let Some(&(position, number)) = found else {
-        let text = if forward { "no finding after this moment" } else { "no finding before this moment" };
+        let text = if forward {
+            "no finding after this moment"
+        } else {
+            "no finding before this moment"
+        };
         toast(model, text);
         return;
     };
@@ -317,5 +372,8 @@ fn jump(model: &mut Model, forward: bool) {
         list.key = Some(RowKey::Finding(number));
     }
     let since = model.player.now().saturating_sub(model.player.range().0);
-    toast(model, format!("finding {number} of {} at {}", moments.len(), clock(since)));
+    toast(
+        model,
+        format!("finding {number} of {} at {}", moments.len(), clock(since)),
+    );
 }

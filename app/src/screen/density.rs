@@ -18,7 +18,11 @@ pub(super) struct Density {
 
 impl Default for Density {
     fn default() -> Self {
-        Self { start: None, length: FINEST, counts: Vec::new() }
+        Self {
+            start: None,
+            length: FINEST,
+            counts: Vec::new(),
+        }
     }
 }
 
@@ -42,12 +46,18 @@ impl Density {
 
     fn halve(&mut self) {
         self.length = self.length.saturating_mul(2);
-        self.counts = self.counts.chunks(2).map(|pair| pair.iter().sum()).collect();
+        self.counts = self
+            .counts
+            .chunks(2)
+            .map(|pair| pair.iter().sum())
+            .collect();
     }
 
     /// `cells` heights from 0 to 8 for the time from the first event to `end`.
     pub(super) fn bars(&self, end: u64, cells: usize) -> Vec<u8> {
-        let Some(start) = self.start else { return vec![0; cells] };
+        let Some(start) = self.start else {
+            return vec![0; cells];
+        };
         let total = u128::from(end.saturating_sub(start)) + 1;
         let mut sums = vec![0_u64; cells];
         for (bucket, count) in self.counts.iter().enumerate() {
@@ -67,7 +77,9 @@ fn height(count: u64, most: u64) -> u8 {
     if count == 0 {
         return 0;
     }
-    let steps = |n: u64| u64::from((n + 1).ilog2()) * 8 + ((n + 1) * 8 >> (n + 1).ilog2()) - 8;
+    let steps = |n: u64| u64::from((n + 1).ilog2()) * 8 + (((n + 1) * 8) >> (n + 1).ilog2()) - 8;
     let top = steps(most).max(1);
-    u8::try_from((steps(count) * 8).div_ceil(top)).unwrap_or(8).clamp(1, 8)
+    u8::try_from((steps(count) * 8).div_ceil(top))
+        .unwrap_or(8)
+        .clamp(1, 8)
 }

@@ -132,7 +132,13 @@ const fn key(
     label: &'static str,
     help: &'static str,
 ) -> Binding {
-    Binding { presses, scope, action, label, help }
+    Binding {
+        presses,
+        scope,
+        action,
+        label,
+        help,
+    }
 }
 
 const ENTER: Press = Press::Named(KeyCode::Enter);
@@ -203,5 +209,6 @@ pub(super) fn find(scopes: &[Scope], event: &KeyEvent) -> Option<Action> {
 
 /// The rows of the table that hold there, in the footer's order.
 pub(super) fn in_scopes(scopes: &[Scope]) -> impl Iterator<Item = &'static Binding> {
-    KEYS.iter().filter(move |binding| scopes.contains(&binding.scope))
+    KEYS.iter()
+        .filter(move |binding| scopes.contains(&binding.scope))
 }

@@ -72,12 +72,16 @@ impl Layout {
 
     /// The frame of a pane, if it is visible.
     pub(super) fn pane(&self, pane: Pane) -> Option<Rect> {
-        self.panes.iter().find(|(known, _)| *known == pane).map(|(_, rect)| *rect)
+        self.panes
+            .iter()
+            .find(|(known, _)| *known == pane)
+            .map(|(_, rect)| *rect)
     }
 
     /// The rows that a pane has for its content.
     pub(super) fn rows_of(&self, pane: Pane) -> usize {
-        self.pane(pane).map_or(0, |rect| usize::from(inner(rect).height))
+        self.pane(pane)
+            .map_or(0, |rect| usize::from(inner(rect).height))
     }
 }
 
@@ -100,13 +104,26 @@ fn wide_panes(body: Rect, shown: Pane) -> Vec<(Pane, Rect)> {
     let mut panes = vec![
         (Pane::Processes, column(0, third)),
         (Pane::Files, column(third, third)),
-        (Pane::Network, column(2 * third, body.width.saturating_sub(2 * third))),
+        (
+            Pane::Network,
+            column(2 * third, body.width.saturating_sub(2 * third)),
+        ),
     ];
     match (shown, bottom.width >= 160) {
         (_, true) => {
             let half = bottom.width / 2;
-            panes.push((Pane::Findings, Rect { width: half, ..bottom }));
-            let right = Rect { x: bottom.x + half, width: bottom.width - half, ..bottom };
+            panes.push((
+                Pane::Findings,
+                Rect {
+                    width: half,
+                    ..bottom
+                },
+            ));
+            let right = Rect {
+                x: bottom.x + half,
+                width: bottom.width - half,
+                ..bottom
+            };
             panes.push((Pane::Output, right));
         }
         (Pane::Output, false) => panes.push((Pane::Output, bottom)),
@@ -117,8 +134,18 @@ fn wide_panes(body: Rect, shown: Pane) -> Vec<(Pane, Rect)> {
 
 fn split(body: Rect, right: u16) -> (Rect, Option<Rect>) {
     let left = body.width.saturating_sub(right);
-    let beside = Rect { x: body.x + left, width: right, ..body };
-    (Rect { width: left, ..body }, Some(beside))
+    let beside = Rect {
+        x: body.x + left,
+        width: right,
+        ..body
+    };
+    (
+        Rect {
+            width: left,
+            ..body
+        },
+        Some(beside),
+    )
 }
 
 /// An overlay in the middle: most of the body, header and timeline stay readable.

@@ -17,6 +17,7 @@ mod model;
 mod output;
 mod overlay;
 mod player;
+#[cfg(test)]
 mod render;
 mod rows;
 mod run;
@@ -29,9 +30,6 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use model::{Effect, Failure, Mode, Model, Msg, Pane, Setup, Status};
-pub use render::render_text;
-pub use run::{Options, run};
-pub use theme::{Role, THEMES, Theme, ThemeError};
-pub use update::update;
-pub use view::view;
+pub(crate) use model::{Effect, Failure, Mode, Model, Msg, Setup};
+pub(crate) use run::{Options, run};
+pub(crate) use theme::Theme;

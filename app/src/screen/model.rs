@@ -20,7 +20,7 @@ use super::theme::Theme;
 
 /// Whether the entries come from a run that goes on or from a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// A run that is being recorded.
     Live,
     /// A trace.
@@ -29,20 +29,20 @@ pub enum Mode {
 
 /// What the screen is made for.
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// Live or replay.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// The trace's start record: what runs. Shown escaped.
-    pub start: Start,
+    pub(crate) start: Start,
     /// The rules that judge.
-    pub rules: Arc<RuleSet>,
+    pub(crate) rules: Arc<RuleSet>,
     /// Colours.
-    pub theme: Theme,
+    pub(crate) theme: Theme,
 }
 
 /// What happens to the screen.
 #[derive(Clone, Debug)]
-pub enum Msg {
+pub(crate) enum Msg {
     /// A key.
     Key(KeyEvent),
     /// The terminal's size: columns, rows.
@@ -54,21 +54,23 @@ pub enum Msg {
     },
     /// More was recorded, or read.
     Entries(Vec<Entry>),
-    /// How the recording and the machine do.
-    Status(Status),
     /// What is awaited, in words; shown with the time since.
     Stage(String),
     /// No more entries will come; whether the trace is whole.
     SourceEnded(Integrity),
     /// The run or the reading failed: shown as a pane, with what to do.
     Failed(Failure),
-    /// Leave now.
+    /// Leave now, whatever is open: the process was told to end.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the caller's signal handler")
+    )]
     Stop,
 }
 
 /// What the screen asks its owner to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Leave the screen.
     Quit,
     /// Stop the run; its end comes as entries and [`Msg::SourceEnded`].
@@ -77,27 +79,18 @@ pub enum Effect {
     Copy(String),
 }
 
-/// How the recording and the machine do. Nothing here is judged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Bytes written to the trace.
-    pub written: u64,
-    /// Memory that the guest uses, in MiB.
-    pub guest_mib: Option<u32>,
-}
-
 /// What went wrong, for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What happened, where.
-    pub what: String,
+    pub(crate) what: String,
     /// What to do, line by line.
-    pub hints: Vec<String>,
+    pub(crate) hints: Vec<String>,
 }
 
 /// A part of the screen that can have the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pane {
+pub(crate) enum Pane {
     /// The process tree.
     Processes,
     /// Files by folder.
@@ -166,7 +159,7 @@ pub(super) struct Toast {
 
 /// The state of the screen.
 #[derive(Clone)]
-pub struct Model {
+pub(crate) struct Model {
     pub(super) setup: Setup,
     pub(super) player: Player,
     pub(super) density: Density,
@@ -183,7 +176,6 @@ pub struct Model {
     pub(super) overlay: Option<Overlay>,
     pub(super) leaving: bool,
     pub(super) toast: Option<Toast>,
-    pub(super) status: Status,
     /// What is awaited, and for how many nanoseconds by now.
     pub(super) stage: Option<(String, u64)>,
     pub(super) ended: Option<Integrity>,
@@ -196,6 +188,8 @@ pub struct Model {
     pub(super) rows: Rows,
     /// Entries came since the rows were computed.
     pub(super) stale: bool,
+    /// Ticks since the rows were computed.
+    pub(super) skipped: u64,
     /// Grows with every change that can be seen.
     pub(super) revision: u64,
 }
@@ -203,13 +197,16 @@ pub struct Model {
 impl Model {
     /// A screen of 80 by 24 that knows nothing yet.
     #[must_use]
-    pub fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         let motion = match setup.mode {
             Mode::Live => Motion::Following,
             Mode::Replay => Motion::Playing,
         };
         Self {
-            player: Player::new(Session::new(Arc::clone(&setup.rules)).with_start(&setup.start), motion),
+            player: Player::new(
+                Session::new(Arc::clone(&setup.rules)).with_start(&setup.start),
+                motion,
+            ),
             setup,
             density: Density::default(),
             home: None,
@@ -222,7 +219,6 @@ impl Model {
             overlay: None,
             leaving: false,
             toast: None,
-            status: Status::default(),
             stage: None,
             ended: None,
             quiet: 0,
@@ -231,13 +227,14 @@ impl Model {
             facts: Facts::default(),
             rows: Rows::default(),
             stale: true,
+            skipped: 0,
             revision: 0,
         }
     }
 
     /// Changes whenever the picture does.
     #[must_use]
-    pub fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
 
@@ -252,7 +249,11 @@ impl Model {
 
     /// The time that is shown: a run goes on while nothing happens in it.
     pub(super) fn now(&self) -> u64 {
-        let quiet = if self.player.motion() == Motion::Following { self.quiet / SECOND * SECOND } else { 0 };
+        let quiet = if self.player.motion() == Motion::Following {
+            self.quiet / SECOND * SECOND
+        } else {
+            0
+        };
         self.player.now().saturating_add(quiet)
     }
 

@@ -58,7 +58,9 @@ struct Entries {
 impl Entries {
     /// Times on the timeline never go back, though the clocks of several processors may.
     fn push(&mut self, entry: Entry) {
-        let high = self.last_time().map_or(entry.at(), |last| last.max(entry.at()));
+        let high = self
+            .last_time()
+            .map_or(entry.at(), |last| last.max(entry.at()));
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push((high, entry)),
             _ => {
@@ -89,8 +91,13 @@ impl Entries {
 
     /// How many entries from the start fulfil `holds`, which must be true up to a point only.
     fn partition(&self, holds: impl Fn(&(u64, Entry)) -> bool) -> usize {
-        let whole = self.chunks.partition_point(|chunk| chunk.last().is_some_and(&holds));
-        let rest = self.chunks.get(whole).map_or(0, |chunk| chunk.partition_point(&holds));
+        let whole = self
+            .chunks
+            .partition_point(|chunk| chunk.last().is_some_and(&holds));
+        let rest = self
+            .chunks
+            .get(whole)
+            .map_or(0, |chunk| chunk.partition_point(&holds));
         whole * CHUNK + rest
     }
 }
@@ -154,7 +161,7 @@ impl Player {
             self.clock = self.entries.time(0).unwrap_or(0);
         }
         if self.motion == Motion::Following {
-            self.to_end();
+            self.go_to_end();
         }
     }
 
@@ -163,7 +170,8 @@ impl Player {
         if self.checkpoints.len() > CHECKPOINTS {
             self.spacing *= 2;
             let spacing = self.spacing;
-            self.checkpoints.retain(|(at, _)| at.is_multiple_of(spacing));
+            self.checkpoints
+                .retain(|(at, _)| at.is_multiple_of(spacing));
         }
     }
 
@@ -215,14 +223,19 @@ impl Player {
     /// Where the entry with this sequence number stands.
     pub(super) fn index_of(&self, seq: u64) -> Option<usize> {
         let index = self.entries.partition(|(_, entry)| entry.seq() < seq);
-        self.entry(index).filter(|entry| entry.seq() == seq).map(|_| index)
+        self.entry(index)
+            .filter(|entry| entry.seq() == seq)
+            .map(|_| index)
     }
 
     /// Moves the playhead so that `target` entries stand before it.
     pub(super) fn seek(&mut self, target: usize) {
         let target = target.min(self.entries.len);
         self.fold_to(target);
-        if let Some(last) = target.checked_sub(1).and_then(|last| self.entries.time(last)) {
+        if let Some(last) = target
+            .checked_sub(1)
+            .and_then(|last| self.entries.time(last))
+        {
             self.clock = last;
         } else {
             self.clock = self.range().0;
@@ -237,7 +250,7 @@ impl Player {
         self.clock = time;
     }
 
-    pub(super) fn to_end(&mut self) {
+    pub(super) fn go_to_end(&mut self) {
         self.position = self.entries.len;
         self.shown = None;
         self.clock = self.range().1;
@@ -246,12 +259,16 @@ impl Player {
     pub(super) fn set_motion(&mut self, motion: Motion) {
         self.motion = motion;
         if motion == Motion::Following {
-            self.to_end();
+            self.go_to_end();
         }
     }
 
     pub(super) fn change_speed(&mut self, faster: bool) {
-        let next = if faster { self.speed + 1 } else { self.speed.saturating_sub(1) };
+        let next = if faster {
+            self.speed + 1
+        } else {
+            self.speed.saturating_sub(1)
+        };
         self.speed = next.min(SPEEDS.len() - 1);
     }
 
@@ -262,11 +279,18 @@ impl Player {
         }
         let (times, over, _) = SPEEDS.get(self.speed).copied().unwrap_or((1, 1, ""));
         let before = (self.position, self.clock);
-        self.clock = self.clock.saturating_add(nanos.saturating_mul(times) / over);
+        self.clock = self
+            .clock
+            .saturating_add(nanos.saturating_mul(times) / over);
         let mut target = self.position;
         while target - self.position < PER_TICK {
-            let Some(next) = self.entries.time(target) else { break };
-            let last = target.checked_sub(1).and_then(|at| self.entries.time(at)).unwrap_or(next);
+            let Some(next) = self.entries.time(target) else {
+                break;
+            };
+            let last = target
+                .checked_sub(1)
+                .and_then(|at| self.entries.time(at))
+                .unwrap_or(next);
             let due = next.min(last.saturating_add(IDLE));
             if due > self.clock {
                 break;
@@ -277,7 +301,11 @@ impl Player {
         }
         let clock = self.clock;
         self.fold_to(target);
-        self.clock = if target == self.entries.len { clock.min(self.range().1) } else { clock };
+        self.clock = if target == self.entries.len {
+            clock.min(self.range().1)
+        } else {
+            clock
+        };
         before != (self.position, self.clock)
     }
 
@@ -293,7 +321,9 @@ impl Player {
             if at + NEAR == target {
                 self.near = Some((at, session.clone()));
             }
-            let Some((_, entry)) = self.entries.at(at) else { break };
+            let Some((_, entry)) = self.entries.at(at) else {
+                break;
+            };
             session.push(entry);
             at += 1;
         }
@@ -309,7 +339,9 @@ impl Player {
         let best = [kept, near].into_iter().flatten().max_by_key(|(at, _)| *at);
         let reach = best.map_or(0, |(at, _)| *at);
         match self.shown.take() {
-            Some(shown) if self.position <= target && self.position >= reach => (self.position, shown),
+            Some(shown) if self.position <= target && self.position >= reach => {
+                (self.position, shown)
+            }
             _ => best.cloned().unwrap_or_else(|| (0, self.empty.clone())),
         }
     }

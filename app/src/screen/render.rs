@@ -1,4 +1,5 @@
-//! The screen without a terminal: for pictures in documents, and for tests.
+//! The screen without a terminal: for tests, and for pictures in documents
+//! (the snapshots beside the tests are such pictures).
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -10,14 +11,16 @@ use super::view::view;
 
 /// The screen as text, `columns` by `rows`, without spaces at line ends.
 #[must_use]
-pub fn render_text(model: &Model, columns: u16, rows: u16) -> String {
+pub(crate) fn render_text(model: &Model, columns: u16, rows: u16) -> String {
     let cells = render(model, columns, rows);
     let mut out = String::new();
     for y in 0..cells.area.height {
         let mut line = String::new();
         let mut skip = 0;
         for x in 0..cells.area.width {
-            let Some(cell) = cells.cell((x, y)) else { continue };
+            let Some(cell) = cells.cell((x, y)) else {
+                continue;
+            };
             if skip > 0 {
                 skip -= 1;
                 continue;

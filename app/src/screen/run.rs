@@ -25,17 +25,20 @@ use super::view::view;
 
 /// How the driver runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Time between two ticks; a frame is drawn at most as often.
-    pub tick: Duration,
+    pub(crate) tick: Duration,
     /// Messages taken from the source between two frames at most, so that a
     /// flood of events cannot lock the keys out.
-    pub batch: usize,
+    pub(crate) batch: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tick: Duration::from_millis(60), batch: 16 }
+        Self {
+            tick: Duration::from_millis(60),
+            batch: 16,
+        }
     }
 }
 
@@ -46,7 +49,7 @@ impl Default for Options {
 ///
 /// # Errors
 /// If the terminal cannot be set up, read or drawn to. It is given back in any case.
-pub fn run(
+pub(crate) fn run(
     mut model: Model,
     source: &Receiver<Msg>,
     mut effects: impl FnMut(&Effect),
@@ -131,7 +134,11 @@ fn base64(bytes: &[u8]) -> String {
         for at in 0..4 {
             let digit = (group >> (18 - 6 * at) & 63) as usize;
             let digit = DIGITS.get(digit).copied().unwrap_or(b'=');
-            out.push(if at > chunk.len() { '=' } else { char::from(digit) });
+            out.push(if at > chunk.len() {
+                '='
+            } else {
+                char::from(digit)
+            });
         }
     }
     out

@@ -137,7 +137,11 @@ pub(super) fn short(number: u64) -> String {
 
 /// `912 B`, `1.2 MB`.
 pub(super) fn bytes(number: u64) -> String {
-    scaled(number, 1000, &[" B", " kB", " MB", " GB", " TB", " PB", " EB"])
+    scaled(
+        number,
+        1000,
+        &[" B", " kB", " MB", " GB", " TB", " PB", " EB"],
+    )
 }
 
 fn scaled(number: u64, step: u64, units: &[&str]) -> String {
@@ -148,7 +152,11 @@ fn scaled(number: u64, step: u64, units: &[&str]) -> String {
         at += 1;
     }
     let unit = units.get(at).copied().unwrap_or("");
-    if at > 0 && whole < 10 { format!("{whole}.{tenth}{unit}") } else { format!("{whole}{unit}") }
+    if at > 0 && whole < 10 {
+        format!("{whole}.{tenth}{unit}")
+    } else {
+        format!("{whole}{unit}")
+    }
 }
 
 /// `0:07.4`: a moment of the run.

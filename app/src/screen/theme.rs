@@ -11,11 +11,11 @@ macro_rules! roles {
     ($($role:ident $name:literal $meaning:literal,)*) => {
         /// What a piece of the screen means; a theme says how that looks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Role { $(#[doc = $meaning] $role,)* }
+        pub(crate) enum Role { $(#[doc = $meaning] $role,)* }
 
         impl Role {
             /// Every role with its name in theme files.
-            pub const ALL: &'static [(Role, &'static str)] = &[$((Role::$role, $name),)*];
+            pub(crate) const ALL: &'static [(Role, &'static str)] = &[$((Role::$role, $name),)*];
         }
     };
 }
@@ -47,14 +47,14 @@ roles! {
 
 /// Styles by role.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Theme {
+pub(crate) struct Theme {
     name: String,
     styles: Vec<Style>,
 }
 
 /// A theme file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ThemeError {
+pub(crate) enum ThemeError {
     /// Not TOML, or not of this shape.
     #[error("theme {name} cannot be read: {why}")]
     Shape {
@@ -84,7 +84,7 @@ pub enum ThemeError {
 }
 
 /// The themes that are built in: name and file.
-pub const THEMES: &[(&str, &str)] = &[
+pub(crate) const THEMES: &[(&str, &str)] = &[
     ("dark", include_str!("../../../themes/dark.toml")),
     ("light", include_str!("../../../themes/light.toml")),
     ("mono", include_str!("../../../themes/mono.toml")),
@@ -115,14 +115,14 @@ struct Look {
 impl Theme {
     /// A built-in theme.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let (name, text) = THEMES.iter().find(|(known, _)| *known == name)?;
         Self::parse(name, text).ok()
     }
 
     /// No colours at all: what `NO_COLOR` asks for.
     #[must_use]
-    pub fn mono() -> Self {
+    pub(crate) fn mono() -> Self {
         Self::named("mono").unwrap_or_else(|| Self::plain("mono"))
     }
 
@@ -130,9 +130,11 @@ impl Theme {
     ///
     /// # Errors
     /// If it is no TOML of this shape, or names a role or colour that does not exist.
-    pub fn parse(name: &str, text: &str) -> Result<Self, ThemeError> {
-        let file: File = toml::from_str(text)
-            .map_err(|e| ThemeError::Shape { name: name.into(), why: e.to_string() })?;
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, ThemeError> {
+        let file: File = toml::from_str(text).map_err(|e| ThemeError::Shape {
+            name: name.into(),
+            why: e.to_string(),
+        })?;
         let mut theme = match file.base.as_deref() {
             // A base of its own name would never end.
             Some(base) if base != name => Self::named(base).ok_or_else(|| ThemeError::Shape {
@@ -147,25 +149,33 @@ impl Theme {
             let slot = Role::ALL.iter().position(|(_, known)| known == role);
             match slot.and_then(|at| theme.styles.get_mut(at)) {
                 Some(slot) => *slot = style,
-                None => return Err(ThemeError::Role { name: name.into(), role: role.clone() }),
+                None => {
+                    return Err(ThemeError::Role {
+                        name: name.into(),
+                        role: role.clone(),
+                    });
+                }
             }
         }
         Ok(theme)
     }
 
     fn plain(name: &str) -> Self {
-        Self { name: name.to_owned(), styles: vec![Style::new(); Role::ALL.len()] }
+        Self {
+            name: name.to_owned(),
+            styles: vec![Style::new(); Role::ALL.len()],
+        }
     }
 
     /// Its name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// How a role looks.
     #[must_use]
-    pub fn style(&self, role: Role) -> Style {
+    pub(crate) fn style(&self, role: Role) -> Style {
         self.styles.get(role as usize).copied().unwrap_or_default()
     }
 }
@@ -174,13 +184,20 @@ impl Look {
     fn style(&self, theme: &str, role: &str) -> Result<Style, ThemeError> {
         let colour = |text: &Option<String>| match text {
             None => Ok(None),
-            Some(text) => text.parse::<Color>().map(Some).map_err(|_| ThemeError::Colour {
-                name: theme.into(),
-                role: role.into(),
-                colour: text.clone(),
-            }),
+            Some(text) => text
+                .parse::<Color>()
+                .map(Some)
+                .map_err(|_| ThemeError::Colour {
+                    name: theme.into(),
+                    role: role.into(),
+                    colour: text.clone(),
+                }),
         };
-        let mut style = Style { fg: colour(&self.fg)?, bg: colour(&self.bg)?, ..Style::new() };
+        let mut style = Style {
+            fg: colour(&self.fg)?,
+            bg: colour(&self.bg)?,
+            ..Style::new()
+        };
         for (on, modifier) in [
             (self.bold, Modifier::BOLD),
             (self.dim, Modifier::DIM),

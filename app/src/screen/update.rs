@@ -14,8 +14,11 @@ use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
 use super::rows::{Facts, Moment, RowKey, Rows};
 
+/// With so many files more, the rows are computed one tick later.
+const FILES_PER_TICK: u64 = 20_000;
+
 /// Applies a message; returns what the owner of the screen has to do.
-pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(event) => {
             let effects = act::key(model, &event);
@@ -28,12 +31,6 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Tick { elapsed } => tick(model, elapsed),
         Msg::Entries(entries) => take(model, entries),
-        Msg::Status(status) => {
-            if model.status != status {
-                model.status = status;
-                model.revision += 1;
-            }
-        }
         Msg::Stage(text) => {
             model.stage = (!text.is_empty()).then_some((text, 0));
             model.revision += 1;
@@ -85,7 +82,10 @@ fn home_of<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
             *homes.entry(home).or_default() += 1;
         }
     }
-    homes.into_iter().max_by_key(|(_, count)| *count).map(|(home, _)| home.to_vec())
+    homes
+        .into_iter()
+        .max_by_key(|(_, count)| *count)
+        .map(|(home, _)| home.to_vec())
 }
 
 fn tick(model: &mut Model, elapsed: u64) {
@@ -116,7 +116,10 @@ fn tick(model: &mut Model, elapsed: u64) {
             changed = true;
         }
     }
-    if changed || model.stale {
+    // Large tables take their time to be laid out; every few ticks is often enough.
+    model.skipped += 1;
+    model.stale |= changed;
+    if model.stale && model.skipped > model.facts.counts.files / FILES_PER_TICK {
         refresh(model);
     }
 }
@@ -137,13 +140,20 @@ fn ended(model: &mut Model, end: Integrity) {
 
 /// Shows a message for a few seconds.
 pub(super) fn toast(model: &mut Model, text: impl Into<String>) {
-    model.toast = Some(Toast { text: text.into(), left: 4 * SECOND });
+    model.toast = Some(Toast {
+        text: text.into(),
+        left: 4 * SECOND,
+    });
     model.revision += 1;
 }
 
 /// Places everything anew, after a resize or when focus or overlay changed.
 pub(super) fn relayout(model: &mut Model, columns: u16, rows: u16) {
-    let shown = if model.focus == Pane::Timeline { model.back } else { model.focus };
+    let shown = if model.focus == Pane::Timeline {
+        model.back
+    } else {
+        model.focus
+    };
     model.layout = Layout::new(columns, rows, shown, model.overlay.is_some());
 }
 
@@ -152,9 +162,17 @@ pub(super) fn refresh(model: &mut Model) {
     let area = model.layout.area;
     relayout(model, area.width, area.height);
     model.facts = Facts::of(&model.player, model.ended.as_ref());
-    let moment =
-        Moment { now: model.now(), over: model.facts.over, keep: selected_process(model) };
-    model.rows = Rows::of(model.player.session(), moment, model.home.as_deref(), &model.folds);
+    let moment = Moment {
+        now: model.now(),
+        over: model.facts.over,
+        keep: selected_process(model),
+    };
+    model.rows = Rows::of(
+        model.player.session(),
+        moment,
+        model.home.as_deref(),
+        &model.folds,
+    );
     settle(model);
     if let Some(mut open) = model.overlay.take() {
         (open.title, open.lines) = overlay::content(model, &open.kind);
@@ -163,6 +181,7 @@ pub(super) fn refresh(model: &mut Model) {
         model.overlay = Some(open);
     }
     model.stale = false;
+    model.skipped = 0;
     model.revision += 1;
 }
 
@@ -205,5 +224,8 @@ pub(super) fn window(list: &mut List, len: usize, rows: usize) {
     list.index = list.index.min(len.saturating_sub(1));
     let last = len.saturating_sub(rows.max(1));
     let lowest = (list.index + 1).saturating_sub(rows.max(1));
-    list.offset = list.offset.clamp(lowest, list.index.max(lowest)).min(last.max(lowest));
+    list.offset = list
+        .offset
+        .clamp(lowest, list.index.max(lowest))
+        .min(last.max(lowest));
 }

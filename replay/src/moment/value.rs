@@ -6,12 +6,12 @@
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use belljar_event::{Addr, Call, Descriptor, Fact, Outcome, Target};
+use belljar_event::{Addr, Call, Decoy, Descriptor, Fact, Outcome, Target};
 
 use super::{Moment, Peer, fields, summary};
 use crate::cond::{Field, Subject, Value};
 use crate::session::path::{base_name, folder};
-use crate::session::{Program, Wants};
+use crate::session::{FileState, Program, Wants, credential};
 
 impl Subject for Moment<'_> {
     fn value(&self, field: Field) -> Value<'_> {
@@ -277,29 +277,35 @@ impl Moment<'_> {
             Field::FsPathName if has_second => self.place(1),
             Field::FsPathSource if has_first && has_second => self.place(0),
             Field::FsPathTarget if has_second => self.place(1),
-            Field::PathDecoy => self.any_path(|path| self.session.files.decoy(path).is_some()),
+            Field::PathDecoy => self.any_file(|path, row| self.decoy(path, row).is_some()),
             Field::PathDecoyKind => {
-                let mut places = [&self.paths.first, &self.paths.second]
-                    .into_iter()
-                    .flatten();
-                let decoy = places.find_map(|place| self.session.files.decoy(&place.bytes));
+                let decoy = self
+                    .files()
+                    .find_map(|(place, row)| self.decoy(&place.bytes, row));
                 decoy.map(|decoy| decoy.kind.as_str()).into()
             }
-            Field::PathCredential => self.any_path(|path| match self.session.files.get(path) {
+            Field::PathCredential => self.any_file(|path, row| match row {
                 Some(row) => row.credential.is_some(),
-                None => crate::session::credential::kind(path).is_some(),
+                None => credential::kind(path).is_some(),
             }),
             _ => Value::Absent,
         }
     }
 
-    fn any_path(&self, is: impl Fn(&[u8]) -> bool) -> Value<'_> {
-        let places = [&self.paths.first, &self.paths.second];
-        if places.into_iter().flatten().any(|place| is(&place.bytes)) {
+    fn decoy<'v>(&'v self, path: &[u8], row: Option<&'v FileState>) -> Option<&'v Decoy> {
+        match row {
+            Some(row) => row.decoy.as_deref(),
+            None => self.session.files.decoy(path),
+        }
+    }
+
+    fn any_file(&self, is: impl Fn(&[u8], Option<&FileState>) -> bool) -> Value<'_> {
+        if self.files().any(|(place, row)| is(&place.bytes, row)) {
             return true.into();
         }
-        let cut = places.into_iter().flatten().any(|place| !place.whole);
-        if cut || places.into_iter().all(Option::is_none) {
+        // No path at all: it could not be read.
+        let mut known = self.files().peekable();
+        if known.peek().is_none() || known.any(|(place, _)| !place.whole) {
             Value::Unknown
         } else {
             false.into()

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use belljar_event::{NameAnswer, Text};
+use belljar_event::Text;
 use belljar_recorder::Integrity;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::escape;
 use crate::moment;
-use crate::session::{Destination, FileState, Finding, PhaseState, Session, Touch, slot};
+use crate::session::{Destination, FileState, Finding, NameRow, PhaseState, Session, Touch, slot};
 use crate::verdict::{self, Reason};
 
 /// Rows of a list; what is beyond is counted.
@@ -51,17 +51,14 @@ impl Report {
             sensitive: sensitive
                 .iter()
                 .take(MAX_ROWS)
-                .map(|row| sensitive_path(session, row))
+                .map(|row| sensitive_path(row))
                 .collect(),
             refused: refused(session),
             allowed: allowed(session),
             undecided: undecided(session),
             names: Names {
                 asked: session.network.asked_names,
-                refused: refused_names()
-                    .take(MAX_ROWS)
-                    .map(|row| refused_name(session, row))
-                    .collect(),
+                refused: refused_names().take(MAX_ROWS).map(refused_name).collect(),
                 refused_beyond: beyond(refused_names().count()),
             },
             processes: processes(session),
@@ -204,7 +201,7 @@ fn touches(counts: &[u32; 6]) -> Touches {
     }
 }
 
-fn sensitive_path(session: &Session, row: &FileState) -> SensitivePath {
+fn sensitive_path(row: &FileState) -> SensitivePath {
     let by = row
         .who
         .iter()
@@ -295,8 +292,7 @@ fn undecided(session: &Session) -> Vec<String> {
     open.map(destination).collect()
 }
 
-fn refused_name(session: &Session, row: &crate::session::NameRow) -> RefusedName {
-    debug_assert!(row.refused > 0 || row.answer == NameAnswer::Refused);
+fn refused_name(row: &NameRow) -> RefusedName {
     RefusedName {
         name: escape::text(&row.name),
         count: row.refused,

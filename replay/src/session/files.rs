@@ -268,17 +268,23 @@ impl Files {
         }
     }
 
-    /// Folds a file event.
-    pub(crate) fn touched(&mut self, event: &Event, paths: &Paths<'_>, by: &By<'_>) {
+    /// Folds a file event. Gives the rows of its two paths, so that nobody need look them up again.
+    pub(crate) fn touched(
+        &mut self,
+        event: &Event,
+        paths: &Paths<'_>,
+        by: &By<'_>,
+    ) -> [Option<u32>; 2] {
         let (first, second) = touches(event);
-        for (place, touch) in [(&paths.first, first), (&paths.second, second)] {
-            if let (Some(place), Some(touch)) = (place, touch) {
-                self.touch(place, touch, by);
-            }
-        }
+        [(&paths.first, first), (&paths.second, second)]
+            .map(|(place, touch)| self.touch(place.as_ref()?, touch?, by))
     }
 
-    fn touch(&mut self, place: &Place<'_>, touch: Touch, by: &By<'_>) {
+    pub(crate) fn row(&self, id: u32) -> Option<&FileState> {
+        self.rows.get(id as usize)
+    }
+
+    fn touch(&mut self, place: &Place<'_>, touch: Touch, by: &By<'_>) -> Option<u32> {
         match touch {
             Touch::Read => self.reads = self.reads.saturating_add(1),
             Touch::Write | Touch::Create | Touch::Delete => {
@@ -292,7 +298,7 @@ impl Files {
                 .others
                 .get_or_insert_with(|| Arc::new(FileState::new(OTHERS.into())));
             Arc::make_mut(others).touched(touch, by);
-            return;
+            return None;
         };
         if let Some(row) = self.rows.get_mut(id as usize) {
             row.touched(touch, by);
@@ -301,6 +307,7 @@ impl Files {
                 self.decoys_read = self.decoys_read.saturating_add(1);
             }
         }
+        Some(id)
     }
 
     fn id(&mut self, path: &[u8]) -> Option<u32> {

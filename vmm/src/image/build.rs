@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::manifest::{Clients, FILES, Facts, KERNEL, MODULES, Manifest, is_name};
 use super::recipe::{ROOTS, Recipe, url_problem};
-use super::tools::{Run, TOOLS, USER_TOOLS, require, search_path};
+use super::tools::{ROOT_TOOLS, Run, TOOLS, USER_TOOLS, require, search_path};
 use super::{ImageError, Progress, Stage, modules, subids};
 
 const TEMPORARY: &str = "tmp";
@@ -19,7 +19,7 @@ const MAX_ANSWERS: u64 = 1 << 20;
 pub(super) fn preflight() -> Result<(), ImageError> {
     let path = search_path();
     if is_root() {
-        return require(TOOLS, &path);
+        return require(&[TOOLS, ROOT_TOOLS].concat(), &path);
     }
     require(&[TOOLS, USER_TOOLS].concat(), &path)?;
     subids::check()

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,6 +23,33 @@ pub(crate) struct Tool {
     pub(crate) package: &'static str,
 }
 
+/// Gives a tool mounts and processes of its own, which end with this process
+/// even if that is killed: the tool's tree has the host's own folders mounted.
+const CONTAINED: &[&str] = &[
+    "setpriv",
+    "--pdeathsig=KILL",
+    "unshare",
+    "--mount",
+    "--propagation=private",
+    "--pid",
+    "--fork",
+    "--mount-proc",
+    "--kill-child=KILL",
+];
+/// The same for an ordinary user, who has no such means.
+const GUARD: &str = include_str!("guard.sh");
+
+/// What a build by root needs besides.
+pub(crate) const ROOT_TOOLS: &[Tool] = &[
+    Tool {
+        program: "setpriv",
+        package: "util-linux",
+    },
+    Tool {
+        program: "unshare",
+        package: "util-linux",
+    },
+];
 /// What every build needs.
 pub(crate) const TOOLS: &[Tool] = &[
     Tool {
@@ -166,44 +194,27 @@ impl Run<'_> {
         let mut child = {
             let mut command = self.command(path)?;
             command
-                .stdin(Stdio::null())
+                .stdin(Stdio::piped())
                 .stdout(writer.try_clone()?)
                 .stderr(writer);
             // The command holds the pipe's other end; dropped here, so that the
             // reader sees the end when the tool is done.
             command.spawn()?
         };
+        // Held until the tool is done: its end tells the guard to stop it.
+        let _alive = child.stdin.take();
         let read = lines(reader, line);
         let status = child.wait()?;
         read.map(|()| status)
     }
 
     fn command(&self, path: &[PathBuf]) -> io::Result<Command> {
-        // setpriv and unshare are in every Debian's util-linux. Without them the
-        // build works as well, it only does not die with a killed parent.
-        let guard = |words: &[&str]| -> Vec<String> {
-            let there = words
-                .first()
-                .is_some_and(|program| find(program, path).is_some());
-            words
-                .iter()
-                .filter(|_| there)
-                .map(|word| (*word).to_owned())
-                .collect()
+        let guard: &[&str] = if self.contained {
+            CONTAINED
+        } else {
+            &["sh", "-c", GUARD, "sh"]
         };
-        let signal = if self.contained { "KILL" } else { "TERM" };
-        let mut words = guard(&["setpriv", "--pdeathsig", signal]);
-        if self.contained {
-            words.extend(guard(&[
-                "unshare",
-                "--mount",
-                "--propagation=private",
-                "--pid",
-                "--fork",
-                "--mount-proc",
-                "--kill-child=KILL",
-            ]));
-        }
+        let mut words: Vec<String> = guard.iter().map(|word| (*word).to_owned()).collect();
         words.push(self.program.to_owned());
         words.extend(self.arguments.iter().cloned());
         let mut words = words.into_iter();

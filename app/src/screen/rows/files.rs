@@ -86,11 +86,14 @@ pub(in crate::screen) fn short_path(path: &[u8], home: Option<&[u8]>) -> String 
 }
 
 fn below(path: &[u8], folder: &[u8]) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/"))
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 fn writes(row: &FileRow) -> u64 {
-    row.writes.saturating_add(row.creates).saturating_add(row.deletes)
+    row.writes
+        .saturating_add(row.creates)
+        .saturating_add(row.deletes)
 }
 
 fn mark(row: &FileRow) -> FileMark {
@@ -127,8 +130,14 @@ impl Tree<'_> {
                 Some(rest) => (1, rest),
                 None => (0, rest),
             };
-            let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-            let name = row.path.get(..prefix.len() + start + length).unwrap_or(&row.path);
+            let length = rest
+                .iter()
+                .position(|byte| *byte == b'/')
+                .unwrap_or(rest.len());
+            let name = row
+                .path
+                .get(..prefix.len() + start + length)
+                .unwrap_or(&row.path);
             let group = groups.entry(name).or_default();
             match rest.len() == length {
                 true => group.itself = Some(row),
@@ -141,7 +150,11 @@ impl Tree<'_> {
             }
             let name = path.get(prefix.len()..).unwrap_or_default();
             // At the root the slash is part of the name; below it the tree shows it.
-            let name = if depth == 0 { name } else { name.strip_prefix(b"/").unwrap_or(name) };
+            let name = if depth == 0 {
+                name
+            } else {
+                name.strip_prefix(b"/").unwrap_or(name)
+            };
             if group.inside.is_empty() {
                 if let Some(row) = group.itself {
                     self.file(row, safe(name), depth);
@@ -170,9 +183,17 @@ impl Tree<'_> {
         let key = RowKey::Path(path.clone());
         let usual = self.open_by_default(&path);
         let open = self.folds.get(&key).copied().unwrap_or(usual) && depth < MAX_DEPTH;
-        let count = |of: fn(&FileRow) -> u64| inside.iter().fold(0, |sum: u64, row| sum.saturating_add(of(row)));
+        let count = |of: fn(&FileRow) -> u64| {
+            inside
+                .iter()
+                .fold(0, |sum: u64, row| sum.saturating_add(of(row)))
+        };
         // A folder says itself what is unusual in it only while it is folded.
-        let worst = inside.iter().map(|row| mark(row)).max().filter(|mark| !open && mark.floats());
+        let worst = inside
+            .iter()
+            .map(|row| mark(row))
+            .max()
+            .filter(|mark| !open && mark.floats());
         self.out.push(FileLine {
             key,
             depth,
@@ -188,7 +209,12 @@ impl Tree<'_> {
     }
 
     /// Joins folders that hold nothing but one folder: `usr/lib/node_modules`.
-    fn chain(&self, inside: &[&FileRow], mut path: Vec<u8>, mut label: String) -> (Vec<u8>, String) {
+    fn chain(
+        &self,
+        inside: &[&FileRow],
+        mut path: Vec<u8>,
+        mut label: String,
+    ) -> (Vec<u8>, String) {
         if self.home == Some(path.as_slice()) {
             return (path, label);
         }
@@ -204,7 +230,9 @@ impl Tree<'_> {
 
     /// The home and what a person would look at in it; everything else starts folded.
     fn open_by_default(&self, path: &[u8]) -> bool {
-        let Some(rest) = self.home.and_then(|home| path.strip_prefix(home)) else { return false };
+        let Some(rest) = self.home.and_then(|home| path.strip_prefix(home)) else {
+            return false;
+        };
         match rest.strip_prefix(b"/") {
             None => rest.is_empty(),
             Some(name) => !name.contains(&b'/') && !name.starts_with(b"."),

@@ -131,7 +131,12 @@ impl Facts {
 }
 
 impl Rows {
-    pub(super) fn of(session: &Session, moment: Moment, home: Option<&[u8]>, folds: &Folds) -> Self {
+    pub(super) fn of(
+        session: &Session,
+        moment: Moment,
+        home: Option<&[u8]>,
+        folds: &Folds,
+    ) -> Self {
         Self {
             processes: processes::lines(&session.processes(), moment, folds),
             files: files::lines(&session.files(), home, folds),
@@ -155,7 +160,11 @@ impl Rows {
     /// The folder that a row went into when folders came to stand apart or folded.
     pub(super) fn above(&self, pane: Pane, key: &RowKey) -> Option<usize> {
         let RowKey::Path(path) = key else { return None };
-        let lines = self.files.iter().enumerate().filter(|_| pane == Pane::Files);
+        let lines = self
+            .files
+            .iter()
+            .enumerate()
+            .filter(|_| pane == Pane::Files);
         lines
             .filter_map(|(at, line)| match &line.key {
                 RowKey::Path(folder) if path.starts_with(folder) => Some((folder.len(), at)),
@@ -179,8 +188,12 @@ impl Rows {
 
 /// The worst first; equals in order of appearance.
 fn findings(session: &Session, home: Option<&[u8]>) -> Vec<FindingLine> {
-    let mut out: Vec<FindingLine> =
-        session.findings().iter().take(MAX_LINES).map(|one| finding(one, home)).collect();
+    let mut out: Vec<FindingLine> = session
+        .findings()
+        .iter()
+        .take(MAX_LINES)
+        .map(|one| finding(one, home))
+        .collect();
     out.sort_by_key(|line| std::cmp::Reverse(line.severity));
     out
 }

@@ -67,7 +67,11 @@ fn destination(row: &DestinationRow) -> NetworkLine {
     NetworkLine {
         key: RowKey::Destination(row.name.to_string(), row.port),
         state: NetworkState::Flow(row.state),
-        label: if row.port == 443 && !row.direct { safe_str(&row.name) } else { host(&row.name, row.port) },
+        label: if row.port == 443 && !row.direct {
+            safe_str(&row.name)
+        } else {
+            host(&row.name, row.port)
+        },
         programs: programs.join(" "),
         sent: row.sent,
         received: row.received,
@@ -79,14 +83,22 @@ fn destination(row: &DestinationRow) -> NetworkLine {
 /// `host:port`, with brackets where the host has colons itself.
 pub(in crate::screen) fn host(name: &str, port: u16) -> String {
     let name = safe_str(name);
-    if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") }
+    if name.contains(':') {
+        format!("[{name}]:{port}")
+    } else {
+        format!("{name}:{port}")
+    }
 }
 
 fn name(row: &NameRow) -> NetworkLine {
     let refused = matches!(row.answer, NameAnswer::Refused) || row.refused > 0;
     NetworkLine {
         key: RowKey::Name(row.name.bytes().to_vec()),
-        state: if refused { NetworkState::NameRefused } else { NetworkState::NameOnly },
+        state: if refused {
+            NetworkState::NameRefused
+        } else {
+            NetworkState::NameOnly
+        },
         label: safe_text(&row.name),
         programs: String::new(),
         sent: 0,

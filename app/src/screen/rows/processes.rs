@@ -65,11 +65,15 @@ pub(super) fn lines(rows: &[ProcessRow], moment: Moment, folds: &Folds) -> Vec<P
         }
         let depth = usize::from(row.depth);
         let mut hidden = false;
-        if shape.quiet && depth > 0
+        if shape.quiet
+            && depth > 0
             && let Some((parent, _, _, quiet)) = open.last_mut()
         {
             *quiet += 1;
-            hidden = !folds.get(&RowKey::Finished(*parent)).copied().unwrap_or(false);
+            hidden = !folds
+                .get(&RowKey::Finished(*parent))
+                .copied()
+                .unwrap_or(false);
         }
         if hidden {
             at = shape.end.max(at + 1);
@@ -174,14 +178,18 @@ fn shapes(rows: &[ProcessRow], moment: Moment) -> Vec<Shape> {
         while starts.pop_if(|(depth, _)| *depth > row.depth).is_some() {}
         let end = starts.last().map_or(rows.len(), |(_, start)| *start);
         starts.push((row.depth, at));
-        let inside = below.remove(&row.depth.saturating_add(1)).unwrap_or_default();
+        let inside = below
+            .remove(&row.depth.saturating_add(1))
+            .unwrap_or_default();
         let siblings = below.entry(row.depth).or_default();
         let worst = row.worst.max(inside.worst);
         let kept = row.ended.is_none() || worst.is_some() || moment.keep == Some(row.key);
         let mut quiet = !kept && !inside.loud;
         if quiet {
             siblings.quiet += 1;
-            let since = row.ended.map_or(0, |(end, _)| moment.now.saturating_sub(end));
+            let since = row
+                .ended
+                .map_or(0, |(end, _)| moment.now.saturating_sub(end));
             quiet = moment.over || since >= LINGER || siblings.quiet > NEWEST;
         }
         siblings.loud |= !quiet;

@@ -19,14 +19,23 @@ macro_rules! golden {
 }
 
 fn both(model: &Model) -> String {
-    format!("{}\n{}", render_text(model, 80, 24), render_text(model, 120, 40))
+    format!(
+        "{}\n{}",
+        render_text(model, 80, 24),
+        render_text(model, 120, 40)
+    )
 }
 
 #[test]
 fn booting() {
     let mut model = model(Mode::Live, "dark");
     update(&mut model, Msg::Stage("booting the machine".into()));
-    update(&mut model, Msg::Tick { elapsed: 3_100_000_000 });
+    update(
+        &mut model,
+        Msg::Tick {
+            elapsed: 3_100_000_000,
+        },
+    );
     golden!("booting", both(&model));
 }
 
@@ -72,13 +81,19 @@ fn help_and_verdict() {
     let help = render_text(&model, 80, 24);
     press(&mut model, &[KeyCode::Esc]);
     typed(&mut model, "v");
-    golden!("overlays", format!("{help}\n{}", render_text(&model, 80, 24)));
+    golden!(
+        "overlays",
+        format!("{help}\n{}", render_text(&model, 80, 24))
+    );
 }
 
 #[test]
 fn detail_stands_beside_the_panes_where_there_is_room() {
     let mut model = replay();
-    press(&mut model, &[KeyCode::Tab, KeyCode::Tab, KeyCode::Tab, KeyCode::Enter]);
+    press(
+        &mut model,
+        &[KeyCode::Tab, KeyCode::Tab, KeyCode::Tab, KeyCode::Enter],
+    );
     golden!("beside", render_text(&model, 190, 36));
 }
 
@@ -96,12 +111,33 @@ fn paused_behind_a_run_that_goes_on() {
 fn a_cut_trace_and_a_failure() {
     let mut model = model(Mode::Replay, "dark");
     feed(&mut model, story::unfinished());
-    update(&mut model, Msg::SourceEnded(Integrity::Cut { entries: 180, byte: 5000, why: "block 2 is cut".into() }));
+    update(
+        &mut model,
+        Msg::SourceEnded(Integrity::Cut {
+            entries: 180,
+            byte: 5000,
+            why: "block 2 is cut".into(),
+        }),
+    );
     press(&mut model, &[KeyCode::End]);
-    update(&mut model, Msg::Tick { elapsed: 10_000_000_000 });
+    update(
+        &mut model,
+        Msg::Tick {
+            elapsed: 10_000_000_000,
+        },
+    );
     let cut = render_text(&model, 120, 30);
-    let hints = vec!["run `belljar doctor`".to_owned(), "or pass --allow-degraded".to_owned()];
-    update(&mut model, Msg::Failed(Failure { what: "the guest is gone: \x1b[2J".into(), hints }));
+    let hints = vec![
+        "run `belljar doctor`".to_owned(),
+        "or pass --allow-degraded".to_owned(),
+    ];
+    update(
+        &mut model,
+        Msg::Failed(Failure {
+            what: "the guest is gone: \x1b[2J".into(),
+            hints,
+        }),
+    );
     golden!("failed", format!("{cut}\n{}", render_text(&model, 80, 24)));
 }
 
@@ -109,7 +145,10 @@ fn a_cut_trace_and_a_failure() {
 fn small_screens() {
     let model = replay();
     let sizes = [(60, 16), (40, 10), (24, 6), (20, 5), (5, 1)];
-    let all: Vec<String> = sizes.iter().map(|(w, h)| render_text(&model, *w, *h)).collect();
+    let all: Vec<String> = sizes
+        .iter()
+        .map(|(w, h)| render_text(&model, *w, *h))
+        .collect();
     golden!("small", all.join("\n"));
 }
 
@@ -133,7 +172,10 @@ fn styles(cells: &Buffer) -> String {
                 _ => runs.push((1, style)),
             }
         }
-        let runs: Vec<String> = runs.iter().map(|(count, style)| format!("{count}×{style}")).collect();
+        let runs: Vec<String> = runs
+            .iter()
+            .map(|(count, style)| format!("{count}×{style}"))
+            .collect();
         out.push_str(&format!("{y:2}: {}\n", runs.join(" | ")));
     }
     out

@@ -2,11 +2,17 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::screen::keys::{Action, KEYS, LEAVE, OVERLAY, Press, Scope, find, in_scopes, pane_scopes};
+use crate::screen::keys::{
+    Action, KEYS, LEAVE, OVERLAY, Press, Scope, find, in_scopes, pane_scopes,
+};
 use crate::screen::model::Pane;
 
 fn stacks() -> Vec<&'static [Scope]> {
-    Pane::ALL.iter().map(|pane| pane_scopes(*pane)).chain([OVERLAY, LEAVE]).collect()
+    Pane::ALL
+        .iter()
+        .map(|pane| pane_scopes(*pane))
+        .chain([OVERLAY, LEAVE])
+        .collect()
 }
 
 /// Every event that a press stands for.
@@ -39,7 +45,11 @@ fn every_action_is_reachable_by_every_key_of_its_row() {
     for stack in stacks() {
         for binding in in_scopes(stack) {
             for event in binding.presses.iter().flat_map(|press| events(*press)) {
-                assert_eq!(find(stack, &event), Some(binding.action), "{event:?} in {stack:?}");
+                assert_eq!(
+                    find(stack, &event),
+                    Some(binding.action),
+                    "{event:?} in {stack:?}"
+                );
                 reached.push(binding.action);
             }
         }
@@ -52,7 +62,10 @@ fn every_action_is_reachable_by_every_key_of_its_row() {
 #[test]
 fn every_row_has_a_key_and_a_help_text() {
     for binding in KEYS {
-        assert!(!binding.presses.is_empty() && !binding.help.is_empty(), "{binding:?}");
+        assert!(
+            !binding.presses.is_empty() && !binding.help.is_empty(),
+            "{binding:?}"
+        );
     }
 }
 

@@ -38,7 +38,12 @@ pub(super) fn replay() -> Model {
     let (entries, done) = story::theft();
     let mut model = model(Mode::Replay, "dark");
     feed(&mut model, entries);
-    update(&mut model, Msg::SourceEnded(Integrity::Complete { receipt: done.receipt }));
+    update(
+        &mut model,
+        Msg::SourceEnded(Integrity::Complete {
+            receipt: done.receipt,
+        }),
+    );
     press(&mut model, &[KeyCode::End]);
     model
 }
@@ -50,14 +55,22 @@ pub(super) fn feed(model: &mut Model, entries: Vec<Entry>) {
 
 pub(super) fn press(model: &mut Model, codes: &[KeyCode]) -> Vec<Effect> {
     let key = |code: &KeyCode| Msg::Key(KeyEvent::new(*code, KeyModifiers::NONE));
-    codes.iter().flat_map(|code| update(model, key(code))).collect()
+    codes
+        .iter()
+        .flat_map(|code| update(model, key(code)))
+        .collect()
 }
 
 /// Characters as they are typed.
 pub(super) fn typed(model: &mut Model, text: &str) -> Vec<Effect> {
-    text.chars().flat_map(|c| press(model, &[KeyCode::Char(c)])).collect()
+    text.chars()
+        .flat_map(|c| press(model, &[KeyCode::Char(c)]))
+        .collect()
 }
 
 pub(super) fn ctrl(model: &mut Model, c: char) -> Vec<Effect> {
-    update(model, Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)))
+    update(
+        model,
+        Msg::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)),
+    )
 }

@@ -51,10 +51,26 @@ fn any_seek_equals_a_fold_from_the_start() {
     let mut player = player(Motion::Paused);
     player.append(entries.clone());
     let len = entries.len();
-    for target in [len, 0, 5000, 4999, 4096, 8192, 100, len - 1, len - 2, 6000, len] {
+    for target in [
+        len,
+        0,
+        5000,
+        4999,
+        4096,
+        8192,
+        100,
+        len - 1,
+        len - 2,
+        6000,
+        len,
+    ] {
         player.seek(target);
         assert_eq!(player.position(), target);
-        assert_eq!(shown(player.session()), fold(&entries[..target]), "at {target}");
+        assert_eq!(
+            shown(player.session()),
+            fold(&entries[..target]),
+            "at {target}"
+        );
     }
 }
 
@@ -63,11 +79,14 @@ fn stepping_back_and_forth_equals_a_fold_from_the_start() {
     let (entries, _) = story::theft();
     let mut player = player(Motion::Paused);
     player.append(entries.clone());
-    let every = |target: &usize| target % 9 == 0;
     for target in (0..=entries.len()).rev().chain(0..=entries.len()) {
         player.seek(target);
-        if every(&target) {
-            assert_eq!(shown(player.session()), fold(&entries[..target]), "at {target}");
+        if target.is_multiple_of(9) {
+            assert_eq!(
+                shown(player.session()),
+                fold(&entries[..target]),
+                "at {target}"
+            );
         }
     }
 }
@@ -80,7 +99,10 @@ fn playing_shows_each_event_at_its_time() {
     let first = entries[0].at();
     for _ in 0..500 {
         player.tick(10_000_000);
-        let due = entries.iter().filter(|entry| entry.at() <= player.now()).count();
+        let due = entries
+            .iter()
+            .filter(|entry| entry.at() <= player.now())
+            .count();
         assert_eq!(player.position(), due);
     }
     assert_eq!(player.position(), entries.len());
@@ -99,7 +121,11 @@ fn idle_time_is_cut_short() {
     player.tick(boot);
     assert_eq!(player.position(), entries.len() - 1);
     player.tick(SECOND * 19 / 10);
-    assert_eq!(player.position(), entries.len() - 1, "two seconds are not over");
+    assert_eq!(
+        player.position(),
+        entries.len() - 1,
+        "two seconds are not over"
+    );
     player.tick(SECOND * 2 / 10);
     assert_eq!(player.position(), entries.len());
 }
@@ -137,7 +163,10 @@ fn a_paused_view_stays_while_the_recording_goes_on() {
     player.append(early.to_vec());
     player.set_motion(Motion::Paused);
     player.append(late.to_vec());
-    assert_eq!((player.position(), player.len()), (early.len(), entries.len()));
+    assert_eq!(
+        (player.position(), player.len()),
+        (early.len(), entries.len())
+    );
     assert_eq!(shown(player.session()), fold(early));
     assert_eq!(shown(player.tip()), fold(&entries));
     player.set_motion(Motion::Following);

@@ -50,7 +50,11 @@ fn play(model: &mut Model, moves: Vec<Move>) {
     for one in moves {
         let msg = match one {
             Move::Key(code, ctrl) => {
-                let modifiers = if ctrl { KeyModifiers::CONTROL } else { KeyModifiers::NONE };
+                let modifiers = if ctrl {
+                    KeyModifiers::CONTROL
+                } else {
+                    KeyModifiers::NONE
+                };
                 Msg::Key(KeyEvent::new(code, modifiers))
             }
             Move::Resize(columns, rows) => Msg::Resize(columns, rows),
@@ -58,18 +62,32 @@ fn play(model: &mut Model, moves: Vec<Move>) {
             Move::Feed(count) => Msg::Entries(entries.drain(..count.min(entries.len())).collect()),
             Move::End(whole) => {
                 let receipt = story::theft().1.receipt;
-                let cut = Integrity::Cut { entries: 1, byte: 2, why: "cut".into() };
-                Msg::SourceEnded(if whole { Integrity::Complete { receipt } } else { cut })
+                let cut = Integrity::Cut {
+                    entries: 1,
+                    byte: 2,
+                    why: "cut".into(),
+                };
+                Msg::SourceEnded(if whole {
+                    Integrity::Complete { receipt }
+                } else {
+                    cut
+                })
             }
         };
         for effect in update(model, msg) {
             if let Effect::Copy(text) = effect {
-                assert!(text.chars().all(|c| c == '\n' || c == '\\' || is_plain(c)), "{text:?}");
+                assert!(
+                    text.chars().all(|c| c == '\n' || c == '\\' || is_plain(c)),
+                    "{text:?}"
+                );
             }
         }
         let area = model.layout.area;
         let backend = ratatui::backend::TestBackend::new(area.width, area.height);
-        ratatui::Terminal::new(backend).unwrap().draw(|frame| view(model, frame)).unwrap();
+        ratatui::Terminal::new(backend)
+            .unwrap()
+            .draw(|frame| view(model, frame))
+            .unwrap();
     }
 }
 

@@ -21,10 +21,23 @@ fn cuts_at_cells_not_at_characters() {
 #[test]
 fn numbers_are_short() {
     assert_eq!(grouped(1_234_567), "1,234,567");
-    assert_eq!([short(999), short(1_250), short(34_000), short(u64::MAX)], ["999", "1.2k", "34k", "18E"]);
+    assert_eq!(
+        [short(999), short(1_250), short(34_000), short(u64::MAX)],
+        ["999", "1.2k", "34k", "18E"]
+    );
     assert_eq!(bytes(489_000), "489 kB");
-    assert_eq!([clock(7_450_000_000), clock(3_725_000_000_000)], ["0:07.4", "1:02:05.0"]);
-    assert_eq!([span(412_000_000), span(7_450_000_000), span(200_000_000_000)], ["412 ms", "7.4 s", "3 m"]);
+    assert_eq!(
+        [clock(7_450_000_000), clock(3_725_000_000_000)],
+        ["0:07.4", "1:02:05.0"]
+    );
+    assert_eq!(
+        [
+            span(412_000_000),
+            span(7_450_000_000),
+            span(200_000_000_000)
+        ],
+        ["412 ms", "7.4 s", "3 m"]
+    );
 }
 
 #[test]
@@ -32,7 +45,10 @@ fn output_is_shown_as_a_terminal_would_and_obeyed_by_nobody() {
     let lines = |text: &str| output::lines(text.as_bytes());
     assert_eq!(lines("\x1b[1mbold\x1b[0m\r\nnext"), ["bold", "next"]);
     assert_eq!(lines("10%\r20%\r30%\n"), ["30%"]);
-    assert_eq!(lines("a\x1b]52;c;ZXZpbA==\x07b\x1b]0;title\x1b\\c"), ["abc"]);
+    assert_eq!(
+        lines("a\x1b]52;c;ZXZpbA==\x07b\x1b]0;title\x1b\\c"),
+        ["abc"]
+    );
     assert_eq!(lines("abd\x08c\n\u{202e}x"), ["abc", "\\u{202e}x"]);
     // A command that never ends must not hide what follows.
     assert_eq!(lines("\x1b]0;open\nrest"), ["rest"]);
@@ -47,7 +63,10 @@ fn density_keeps_every_count_in_bounded_memory() {
     }
     let bars = density.bars(5_000 + 9_999 * 100_000_000, 50);
     assert_eq!(bars.len(), 50);
-    assert!(bars.iter().all(|height| *height >= 7), "an even run is even: {bars:?}");
+    assert!(
+        bars.iter().all(|height| *height >= 7),
+        "an even run is even: {bars:?}"
+    );
     assert_eq!(Density::default().bars(9, 3), [0, 0, 0]);
     density.add(u64::MAX);
     density.add(0);

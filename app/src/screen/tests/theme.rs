@@ -20,7 +20,10 @@ fn coloured_themes_speak_of_every_role() {
         let theme = Theme::named(name).unwrap();
         for (role, role_name) in Role::ALL {
             let style = theme.style(*role);
-            assert!(style.fg.is_some() || style.bg.is_some(), "{name} leaves out {role_name}");
+            assert!(
+                style.fg.is_some() || style.bg.is_some(),
+                "{name} leaves out {role_name}"
+            );
         }
     }
 }
@@ -39,17 +42,28 @@ fn a_partial_file_stands_on_its_base() {
     let text = "base = \"dark\"\n[role]\ndanger = { fg = \"#ff0000\", underline = true }\n";
     let theme = Theme::parse("mine", text).unwrap();
     assert_eq!(theme.style(Role::Danger).fg, Some(Color::Rgb(255, 0, 0)));
-    assert_eq!(theme.style(Role::Good), Theme::named("dark").unwrap().style(Role::Good));
+    assert_eq!(
+        theme.style(Role::Good),
+        Theme::named("dark").unwrap().style(Role::Good)
+    );
 }
 
 #[test]
 fn what_does_not_exist_is_said() {
     let parse = |text| Theme::parse("mine", text).unwrap_err();
-    assert!(matches!(parse("[role]\ndangr = {}\n"), ThemeError::Role { role, .. } if role == "dangr"));
+    assert!(
+        matches!(parse("[role]\ndangr = {}\n"), ThemeError::Role { role, .. } if role == "dangr")
+    );
     let colour = parse("[role]\ndanger = { fg = \"rot\" }\n");
     assert!(matches!(colour, ThemeError::Colour { colour, .. } if colour == "rot"));
-    assert!(matches!(parse("base = \"dusk\"\n"), ThemeError::Shape { .. }));
-    assert!(matches!(parse("[role]\ndanger = { bld = true }\n"), ThemeError::Shape { .. }));
+    assert!(matches!(
+        parse("base = \"dusk\"\n"),
+        ThemeError::Shape { .. }
+    ));
+    assert!(matches!(
+        parse("[role]\ndanger = { bld = true }\n"),
+        ThemeError::Shape { .. }
+    ));
     assert!(matches!(parse("nonsense"), ThemeError::Shape { .. }));
 }
 
@@ -63,9 +77,13 @@ fn only_the_theme_names_colours() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|ext| ext == "rs") && !path.starts_with(root.join("tests")) {
+            } else if path.extension().is_some_and(|ext| ext == "rs")
+                && !path.starts_with(root.join("tests"))
+            {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let named = ["Color::", "Modifier::", "Stylize"].iter().any(|word| text.contains(word));
+                let named = ["Color::", "Modifier::", "Stylize"]
+                    .iter()
+                    .any(|word| text.contains(word));
                 assert_eq!(named, path.ends_with("theme.rs"), "{}", path.display());
                 looked += 1;
             }

@@ -80,7 +80,10 @@ fn paused_in_the_past_the_newest_verdict_is_still_shown() {
     typed(&mut model, "p");
     feed(&mut model, later);
     let text = render_text(&model, 120, 40);
-    assert!(text.contains("NOTHING FOUND SO FAR") && text.contains("now ✗ MALICIOUS"), "{text}");
+    assert!(
+        text.contains("NOTHING FOUND SO FAR") && text.contains("now ✗ MALICIOUS"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -88,17 +91,28 @@ fn a_live_run_can_be_stepped_and_followed_again() {
     let mut model = live(story::unfinished());
     let len = model.player.len();
     typed(&mut model, ",,");
-    assert_eq!((model.player.position(), model.player.motion()), (len - 2, Motion::Paused));
+    assert_eq!(
+        (model.player.position(), model.player.motion()),
+        (len - 2, Motion::Paused)
+    );
     typed(&mut model, ".");
     assert_eq!(model.player.position(), len - 1);
     press(&mut model, &[KeyCode::End]);
-    assert_eq!((model.player.position(), model.player.motion()), (len, Motion::Following));
+    assert_eq!(
+        (model.player.position(), model.player.motion()),
+        (len, Motion::Following)
+    );
     // From the past it plays on until it has caught up.
     press(&mut model, &[KeyCode::Left]);
     typed(&mut model, " ");
     assert_eq!(model.player.motion(), Motion::Playing);
     for _ in 0..200 {
-        update(&mut model, Msg::Tick { elapsed: SECOND / 10 });
+        update(
+            &mut model,
+            Msg::Tick {
+                elapsed: SECOND / 10,
+            },
+        );
     }
     assert_eq!(model.player.motion(), Motion::Following);
 }
@@ -108,16 +122,32 @@ fn a_replay_plays_from_the_start_and_stops_at_the_end() {
     let (entries, done) = story::theft();
     let mut model = model(Mode::Replay, "dark");
     feed(&mut model, entries);
-    update(&mut model, Msg::SourceEnded(Integrity::Complete { receipt: done.receipt }));
+    update(
+        &mut model,
+        Msg::SourceEnded(Integrity::Complete {
+            receipt: done.receipt,
+        }),
+    );
     assert!(model.player.position() < 3);
     for _ in 0..400 {
-        update(&mut model, Msg::Tick { elapsed: SECOND / 20 });
+        update(
+            &mut model,
+            Msg::Tick {
+                elapsed: SECOND / 20,
+            },
+        );
     }
-    assert_eq!((model.player.position(), model.player.motion()), (model.player.len(), Motion::Paused));
+    assert_eq!(
+        (model.player.position(), model.player.motion()),
+        (model.player.len(), Motion::Paused)
+    );
     assert!(render_text(&model, 120, 40).contains("✗ MALICIOUS"));
     // And once more.
     typed(&mut model, " ");
-    assert_eq!((model.player.position(), model.player.motion()), (0, Motion::Playing));
+    assert_eq!(
+        (model.player.position(), model.player.motion()),
+        (0, Motion::Playing)
+    );
 }
 
 #[test]
@@ -129,7 +159,11 @@ fn tenths_and_arrows_go_by_time() {
     typed(&mut model, "0");
     assert_eq!(model.player.now(), first);
     press(&mut model, &[KeyCode::Right]);
-    assert_eq!(model.player.now(), last, "five seconds are more than there is");
+    assert_eq!(
+        model.player.now(),
+        last,
+        "five seconds are more than there is"
+    );
     typed(&mut model, "t");
     assert_eq!(model.focus, Pane::Timeline);
     typed(&mut model, "g");
@@ -143,16 +177,33 @@ fn findings_are_marks_to_jump_between() {
     let mut model = replay();
     typed(&mut model, "0]");
     let at = model.player.position();
-    assert_eq!(model.player.session().findings().len(), 1, "it stands right behind the first");
-    assert_eq!(model.lists[Pane::Findings as usize].key, Some(RowKey::Finding(1)));
+    assert_eq!(
+        model.player.session().findings().len(),
+        1,
+        "it stands right behind the first"
+    );
+    assert_eq!(
+        model.lists[Pane::Findings as usize].key,
+        Some(RowKey::Finding(1))
+    );
     typed(&mut model, "]");
     assert!(model.player.position() > at);
     typed(&mut model, "[");
     assert_eq!(model.player.position(), at);
     typed(&mut model, "[");
     assert_eq!(model.player.position(), at);
-    assert!(model.toast.as_ref().is_some_and(|toast| toast.text.contains("no finding before")));
-    update(&mut model, Msg::Tick { elapsed: 5 * SECOND });
+    assert!(
+        model
+            .toast
+            .as_ref()
+            .is_some_and(|toast| toast.text.contains("no finding before"))
+    );
+    update(
+        &mut model,
+        Msg::Tick {
+            elapsed: 5 * SECOND,
+        },
+    );
     assert_eq!(model.toast, None);
 }
 
@@ -182,14 +233,22 @@ fn the_view_does_not_jump_when_rows_come_above() {
     let before = row(&model);
     let index = model.lists[Pane::Files as usize].index;
     feed(&mut model, later);
-    assert!(model.lists[Pane::Files as usize].index > index, "decoys float above");
+    assert!(
+        model.lists[Pane::Files as usize].index > index,
+        "decoys float above"
+    );
     assert_eq!(row(&model), before);
 }
 
 #[test]
 fn what_is_finished_folds_and_unfolds() {
     let mut model = replay();
-    let at = model.rows.processes.iter().position(|line| line.label == "12 finished").unwrap();
+    let at = model
+        .rows
+        .processes
+        .iter()
+        .position(|line| line.label == "12 finished")
+        .unwrap();
     let rows = model.rows.processes.len();
     typed(&mut model, &"j".repeat(at));
     press(&mut model, &[KeyCode::Enter]);
@@ -204,25 +263,50 @@ fn folders_fold_and_count() {
     let mut model = replay();
     press(&mut model, &[KeyCode::Tab]);
     let line = |model: &Model, name: &str| {
-        model.rows.files.iter().position(|line| line.label == name).unwrap()
+        model
+            .rows
+            .files
+            .iter()
+            .position(|line| line.label == name)
+            .unwrap()
     };
     let at = line(&model, "node_modules");
-    assert_eq!((model.rows.files[at].fold, model.rows.files[at].writes), (Fold::Closed, 36));
+    assert_eq!(
+        (model.rows.files[at].fold, model.rows.files[at].writes),
+        (Fold::Closed, 36)
+    );
     typed(&mut model, &"j".repeat(at));
     typed(&mut model, "l");
-    assert_eq!(model.rows.files[line(&model, "node_modules")].fold, Fold::Open);
+    assert_eq!(
+        model.rows.files[line(&model, "node_modules")].fold,
+        Fold::Open
+    );
     assert!(model.rows.files.iter().any(|line| line.label == "dep0"));
     typed(&mut model, "jh");
-    assert_eq!(model.lists[Pane::Files as usize].index, at, "folding a folded one leads to its parent");
+    assert_eq!(
+        model.lists[Pane::Files as usize].index,
+        at,
+        "folding a folded one leads to its parent"
+    );
 }
 
 #[test]
 fn detail_goes_from_finding_to_events() {
     let mut model = replay();
-    press(&mut model, &[KeyCode::Tab, KeyCode::Tab, KeyCode::Tab, KeyCode::Enter]);
+    press(
+        &mut model,
+        &[KeyCode::Tab, KeyCode::Tab, KeyCode::Tab, KeyCode::Enter],
+    );
     assert!(matches!(&model.overlay, Some(open) if open.kind == Kind::Detail(RowKey::Finding(1))));
     let text = model.overlay.as_ref().unwrap().text();
-    for part in ["L4-HONEY-001", "Why", "What to do", "The events", ".ssh/id_ed25519", "node postinstall.js ← "] {
+    for part in [
+        "L4-HONEY-001",
+        "Why",
+        "What to do",
+        "The events",
+        ".ssh/id_ed25519",
+        "node postinstall.js ← ",
+    ] {
         assert!(text.contains(part), "{part} in {text}");
     }
     press(&mut model, &[KeyCode::Esc]);
@@ -232,11 +316,21 @@ fn detail_goes_from_finding_to_events() {
 #[test]
 fn copied_text_is_escaped() {
     let mut model = live(story::unfinished());
-    let at = model.rows.processes.iter().position(|line| line.label.contains("evil")).unwrap();
+    let at = model
+        .rows
+        .processes
+        .iter()
+        .position(|line| line.label.contains("evil"))
+        .unwrap();
     typed(&mut model, &"j".repeat(at));
     let effects = typed(&mut model, "y");
-    let [Effect::Copy(text)] = effects.as_slice() else { panic!("{effects:?}") };
-    assert!(text.contains("\\u{202e}evil") && !text.contains('\u{1b}'), "{text}");
+    let [Effect::Copy(text)] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert!(
+        text.contains("\\u{202e}evil") && !text.contains('\u{1b}'),
+        "{text}"
+    );
 }
 
 #[test]
@@ -260,13 +354,31 @@ fn output_follows_until_someone_scrolls() {
 }
 
 #[test]
+fn told_to_end_it_ends() {
+    assert_eq!(
+        update(&mut live(story::unfinished()), Msg::Stop),
+        [Effect::Quit]
+    );
+}
+
+#[test]
 fn a_quiet_run_still_shows_its_time() {
     let mut model = live(story::unfinished());
     let before = model.revision();
-    update(&mut model, Msg::Tick { elapsed: SECOND / 100 });
+    update(
+        &mut model,
+        Msg::Tick {
+            elapsed: SECOND / 100,
+        },
+    );
     assert_eq!(model.revision(), before, "nothing to draw");
     let text = render_text(&model, 120, 40);
-    update(&mut model, Msg::Tick { elapsed: 90 * SECOND });
+    update(
+        &mut model,
+        Msg::Tick {
+            elapsed: 90 * SECOND,
+        },
+    );
     assert_ne!(model.revision(), before);
     assert_ne!(render_text(&model, 120, 40), text);
 }

@@ -11,7 +11,9 @@ use crate::screen::theme::Role;
 use crate::screen::verdict;
 
 pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
-    let Some(list) = model.list(Pane::Files) else { return };
+    let Some(list) = model.list(Pane::Files) else {
+        return;
+    };
     let lines = model.rows.files.iter().enumerate().skip(list.offset);
     for ((at, line), row) in lines.zip(rows_in(rect)) {
         let right = right(line, rect.width >= 56);
@@ -33,7 +35,11 @@ fn left(line: &FileLine, width: u16, room: usize) -> Vec<(Role, String)> {
     };
     // The end of a whole path says more than its start.
     let whole = matches!(line.key, RowKey::Float(_));
-    let label = if whole { cut_start(&line.label, room.saturating_sub(4)).into_owned() } else { line.label.clone() };
+    let label = if whole {
+        cut_start(&line.label, room.saturating_sub(4)).into_owned()
+    } else {
+        line.label.clone()
+    };
     vec![
         (mark.role, format!("{} ", mark.glyph)),
         (Role::Faint, indent(line.depth, width)),

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::paint::{Paint, rows_in};
+use super::paint::{Paint, Spans, rows_in};
 use crate::screen::model::{Model, Pane};
 use crate::screen::rows::FindingLine;
 use crate::screen::text::{clock, cut, fit, grouped, width};
@@ -10,9 +10,17 @@ use crate::screen::theme::Role;
 use crate::screen::verdict;
 
 pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
-    let Some(list) = model.list(Pane::Findings) else { return };
+    let Some(list) = model.list(Pane::Findings) else {
+        return;
+    };
     let first = model.player.range().0;
-    let ids = model.rows.findings.iter().map(|line| width(&line.id)).max().unwrap_or(0);
+    let ids = model
+        .rows
+        .findings
+        .iter()
+        .map(|line| width(&line.id))
+        .max()
+        .unwrap_or(0);
     let ids = ids.min(if rect.width >= 90 { 28 } else { 14 });
     let lines = model.rows.findings.iter().enumerate().skip(list.offset);
     for ((at, line), row) in lines.zip(rows_in(rect)) {
@@ -24,7 +32,7 @@ pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
     }
 }
 
-fn spans(line: &FindingLine, first: u64, ids: usize, room: usize) -> (Vec<(Role, String)>, Vec<(Role, String)>) {
+fn spans(line: &FindingLine, first: u64, ids: usize, room: usize) -> (Spans, Spans) {
     let mark = verdict::severity(line.severity);
     let left = vec![
         (mark.role, format!("{} {} ", mark.glyph, fit(mark.word, 8))),
@@ -39,6 +47,9 @@ fn spans(line: &FindingLine, first: u64, ids: usize, room: usize) -> (Vec<(Role,
     if line.count > 1 {
         right.push((Role::Muted, format!("×{}  ", grouped(line.count))));
     }
-    right.push((Role::Text, format!("{:>7} ", clock(line.at.saturating_sub(first)))));
+    right.push((
+        Role::Text,
+        format!("{:>7} ", clock(line.at.saturating_sub(first))),
+    ));
     (left, right)
 }

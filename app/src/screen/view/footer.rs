@@ -31,7 +31,9 @@ pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
 fn entries(bindings: impl Iterator<Item = &'static Binding>, room: usize) -> Vec<(Role, String)> {
     let mut merged: Vec<(String, &'static str)> = Vec::new();
     for binding in bindings {
-        let Some(key) = binding.presses.first().map(|press| press.name()) else { continue };
+        let Some(key) = binding.presses.first().map(|press| press.name()) else {
+            continue;
+        };
         match merged.last_mut() {
             Some((keys, label)) if *label == binding.label => keys.push_str(&key),
             _ => merged.push((key, binding.label)),
@@ -42,7 +44,9 @@ fn entries(bindings: impl Iterator<Item = &'static Binding>, room: usize) -> Vec
     for (keys, label) in merged {
         let label = format!(" {label}  ");
         // Whole keys only: half a label says nothing.
-        let Some(left) = room.checked_sub(width(&keys) + width(&label)) else { break };
+        let Some(left) = room.checked_sub(width(&keys) + width(&label)) else {
+            break;
+        };
         room = left;
         spans.extend([(Role::Key, keys), (Role::Muted, label)]);
     }

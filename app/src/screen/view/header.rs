@@ -5,23 +5,31 @@ use belljar_event::End;
 use belljar_recorder::Integrity;
 use ratatui::layout::Rect;
 
-use super::paint::Paint;
+use super::paint::{Paint, Spans};
 use crate::screen::model::{Mode, Model};
 use crate::screen::player::Motion;
 use crate::screen::rows::ended;
-use crate::screen::text::{bytes, clock, cut, grouped, safe_str, safe_text, width};
+use crate::screen::text::{clock, cut, grouped, safe_str, safe_text, width};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
 
-type Spans = Vec<(Role, String)>;
-
 pub(super) fn draw(model: &Model, paint: &mut Paint<'_>) {
     let area = model.layout.header;
-    let first = Rect { height: area.height.min(1), ..area };
-    let second = Rect { y: area.y + 1, ..first };
+    let first = Rect {
+        height: area.height.min(1),
+        ..area
+    };
+    let second = Rect {
+        y: area.y + 1,
+        ..first
+    };
     paint.both_ends(first, &what(model), &recording(model, area.width));
     let full = (standing(model, false), machine(model, false));
-    let taken: usize = [&full.0, &full.1].into_iter().flatten().map(|(_, text)| width(text)).sum();
+    let taken: usize = [&full.0, &full.1]
+        .into_iter()
+        .flatten()
+        .map(|(_, text)| width(text))
+        .sum();
     let (left, right) = match taken < usize::from(area.width) {
         true => full,
         false => (standing(model, true), machine(model, true)),
@@ -32,7 +40,11 @@ pub(super) fn draw(model: &Model, paint: &mut Paint<'_>) {
 /// `waiting: building the guest image · 12 s`
 pub(super) fn stage(text: &str, waited: u64) -> String {
     let seconds = waited / 1_000_000_000;
-    if seconds == 0 { safe_str(text) } else { format!("{} · {seconds} s", safe_str(text)) }
+    if seconds == 0 {
+        safe_str(text)
+    } else {
+        format!("{} · {seconds} s", safe_str(text))
+    }
 }
 
 fn what(model: &Model) -> Spans {
@@ -60,13 +72,11 @@ fn recording(model: &Model, room: u16) -> Spans {
         _ => now,
     };
     spans.extend([gap(), (Role::Strong, time)]);
-    if room >= 100 {
-        if !model.facts.over {
-            spans.extend([gap(), (Role::Muted, format!("{} ev/s", grouped(model.facts.rate)))]);
-        }
-        if model.status.written > 0 {
-            spans.extend([gap(), (Role::Muted, bytes(model.status.written))]);
-        }
+    if room >= 100 && !model.facts.over {
+        spans.extend([
+            gap(),
+            (Role::Muted, format!("{} ev/s", grouped(model.facts.rate))),
+        ]);
     }
     let lost = model.facts.lost;
     let role = if lost == 0 { Role::Muted } else { Role::Danger };
@@ -81,10 +91,16 @@ fn state(model: &Model, room: u16) -> Spans {
     let mut spans: Spans = Vec::new();
     match (model.setup.mode, &model.ended) {
         (_, _) if model.failure.is_some() => spans.push((Role::Danger, "✗ failed".into())),
-        (Mode::Live, None) if model.player.len() == 0 => spans.push((Role::Muted, "○ not recording yet".into())),
+        (Mode::Live, None) if model.player.len() == 0 => {
+            spans.push((Role::Muted, "○ not recording yet".into()))
+        }
         (Mode::Live, None) => spans.push((Role::Recording, "● rec".into())),
-        (Mode::Live, Some(Integrity::Complete { .. })) => spans.push((Role::Good, "✓ recorded".into())),
-        (Mode::Replay, Some(Integrity::Complete { .. })) => spans.push((Role::Good, "✓ verified".into())),
+        (Mode::Live, Some(Integrity::Complete { .. })) => {
+            spans.push((Role::Good, "✓ recorded".into()))
+        }
+        (Mode::Replay, Some(Integrity::Complete { .. })) => {
+            spans.push((Role::Good, "✓ verified".into()))
+        }
         (Mode::Replay, None) => spans.push((Role::Muted, "reading …".into())),
         (_, Some(Integrity::Cut { .. })) => spans.push((Role::Danger, "✗ cut".into())),
     }
@@ -119,7 +135,10 @@ fn standing(model: &Model, narrow: bool) -> Spans {
         && model.is_live()
     {
         let mark = verdict::standing(Some(newest), model.ended.is_some());
-        spans.extend([gap(), (mark.role, format!("now {} {}", mark.glyph, mark.word))]);
+        spans.extend([
+            gap(),
+            (mark.role, format!("now {} {}", mark.glyph, mark.word)),
+        ]);
     }
     let found = facts.counts.findings;
     if found > 0 {
@@ -135,7 +154,11 @@ fn standing(model: &Model, narrow: bool) -> Spans {
     } else if let Some(Integrity::Cut { why, .. }) = &model.ended {
         spans.extend([gap(), (Role::Danger, format!("no end: {}", safe_str(why)))]);
     } else if let Some(phase) = &facts.phase {
-        spans.extend([gap(), (Role::Muted, "phase ".to_owned()), (Role::Text, phase.clone())]);
+        spans.extend([
+            gap(),
+            (Role::Muted, "phase ".to_owned()),
+            (Role::Text, phase.clone()),
+        ]);
     }
     spans
 }
@@ -164,17 +187,28 @@ fn ending(how: &End) -> (Role, String) {
 
 fn machine(model: &Model, narrow: bool) -> Spans {
     let mut spans: Spans = Vec::new();
-    let Some(machine) = &model.facts.machine else { return spans };
+    let Some(machine) = &model.facts.machine else {
+        return spans;
+    };
     if !narrow {
-        let text = format!("{} · {}", safe_str(&machine.hypervisor), safe_str(&machine.accelerator));
+        let text = format!(
+            "{} · {}",
+            safe_str(&machine.hypervisor),
+            safe_str(&machine.accelerator)
+        );
         spans.push((Role::Muted, text));
-        if let Some(mib) = model.status.guest_mib {
-            spans.push((Role::Muted, format!(" · guest {mib} MiB")));
-        }
     }
     if machine.degraded {
         spans.push((Role::Text, "  ".into()));
-        spans.push((Role::Degraded, if narrow { "! DEGRADED" } else { "! DEGRADED: no security boundary" }.into()));
+        spans.push((
+            Role::Degraded,
+            if narrow {
+                "! DEGRADED"
+            } else {
+                "! DEGRADED: no security boundary"
+            }
+            .into(),
+        ));
     }
     spans.push((Role::Text, " ".into()));
     spans

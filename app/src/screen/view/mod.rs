@@ -36,7 +36,7 @@ use super::verdict;
 use paint::Paint;
 
 /// Draws the whole screen.
-pub fn view(model: &Model, frame: &mut Frame<'_>) {
+pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
     let mut paint = Paint::new(frame.buffer_mut(), &model.setup.theme);
     paint.ground();
     if model.layout.tiny {
@@ -59,8 +59,14 @@ pub fn view(model: &Model, frame: &mut Frame<'_>) {
 
 fn too_small(model: &Model, paint: &mut Paint<'_>) {
     let standing = verdict::standing(model.facts.verdict, model.facts.over);
-    let row = Rect { height: model.layout.area.height.min(1), ..model.layout.area };
-    let text = format!("{} {} · enlarge the terminal", standing.glyph, standing.word);
+    let row = Rect {
+        height: model.layout.area.height.min(1),
+        ..model.layout.area
+    };
+    let text = format!(
+        "{} {} · enlarge the terminal",
+        standing.glyph, standing.word
+    );
     paint.spans(row, &[(standing.role, text)]);
 }
 
@@ -89,11 +95,15 @@ fn draw_pane(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
 fn count(model: &Model, pane: Pane) -> Option<String> {
     let counts = &model.facts.counts;
     match pane {
-        Pane::Processes if counts.processes > 0 => {
-            Some(format!("{} · {} running", grouped(counts.processes), grouped(counts.running)))
-        }
+        Pane::Processes if counts.processes > 0 => Some(format!(
+            "{} · {} running",
+            grouped(counts.processes),
+            grouped(counts.running)
+        )),
         Pane::Files if counts.files > 0 => Some(grouped(counts.files)),
-        Pane::Network if !model.rows.network.is_empty() => Some(grouped(model.rows.network.len() as u64)),
+        Pane::Network if !model.rows.network.is_empty() => {
+            Some(grouped(model.rows.network.len() as u64))
+        }
         Pane::Findings if counts.findings > 0 => Some(grouped(counts.findings)),
         _ => None,
     }
@@ -109,7 +119,13 @@ fn empty(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
         (None, Pane::Findings) => "no finding".to_owned(),
         (None, Pane::Output | Pane::Timeline) => "nothing written yet".to_owned(),
     };
-    paint.spans(Rect { height: rect.height.min(1), ..rect }, &[(Role::Muted, format!(" {text}"))]);
+    paint.spans(
+        Rect {
+            height: rect.height.min(1),
+            ..rect
+        },
+        &[(Role::Muted, format!(" {text}"))],
+    );
 }
 
 /// One row that names all panes, where only one of them is visible.
@@ -120,14 +136,22 @@ fn tabs(model: &Model, row: Rect, paint: &mut Paint<'_>) {
     for pane in Pane::ALL {
         let here = Some(pane) == visible && model.focus != Pane::Timeline || pane == model.focus;
         let role = if here { Role::TitleFocus } else { Role::Title };
-        let name = if compact { pane.title().get(..4).unwrap_or(pane.title()) } else { pane.title() };
+        let name = if compact {
+            pane.title().get(..4).unwrap_or(pane.title())
+        } else {
+            pane.title()
+        };
         let count = match pane {
             Pane::Findings if model.facts.counts.findings > 0 => {
                 format!(" {}", grouped(model.facts.counts.findings))
             }
             _ => String::new(),
         };
-        let text = if here { format!("[{name}{count}]") } else { format!(" {name}{count} ") };
+        let text = if here {
+            format!("[{name}{count}]")
+        } else {
+            format!(" {name}{count} ")
+        };
         spans.push((role, text));
         spans.push((Role::Muted, " ".to_owned()));
     }

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::paint::{Paint, rows_in};
+use super::paint::{Paint, Spans, rows_in};
 use crate::screen::model::{Model, Pane};
 use crate::screen::rows::NetworkLine;
 use crate::screen::text::{bytes, cut, fit, short};
@@ -10,7 +10,9 @@ use crate::screen::theme::Role;
 use crate::screen::verdict;
 
 pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
-    let Some(list) = model.list(Pane::Network) else { return };
+    let Some(list) = model.list(Pane::Network) else {
+        return;
+    };
     let lines = model.rows.network.iter().enumerate().skip(list.offset);
     for ((at, line), row) in lines.zip(rows_in(rect)) {
         let (left, right) = spans(line, usize::from(rect.width));
@@ -21,10 +23,17 @@ pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
     }
 }
 
-fn spans(line: &NetworkLine, room: usize) -> (Vec<(Role, String)>, Vec<(Role, String)>) {
+fn spans(line: &NetworkLine, room: usize) -> (Spans, Spans) {
     let mark = verdict::network(line.state);
-    let name = if line.state.is_bad() { mark.role } else { Role::Text };
-    let left = vec![(mark.role, format!("{} ", mark.glyph)), (name, line.label.clone())];
+    let name = if line.state.is_bad() {
+        mark.role
+    } else {
+        Role::Text
+    };
+    let left = vec![
+        (mark.role, format!("{} ", mark.glyph)),
+        (name, line.label.clone()),
+    ];
     let mut right = Vec::new();
     if room >= 36 && !line.programs.is_empty() {
         right.push((Role::Muted, format!("{} ", cut(&line.programs, room / 5))));
@@ -36,7 +45,11 @@ fn spans(line: &NetworkLine, room: usize) -> (Vec<(Role, String)>, Vec<(Role, St
     } else {
         right.push((mark.role, format!("{:>7}", mark.word)));
     }
-    let times = if times > 1 { format!(" ×{}", short(times)) } else { String::new() };
+    let times = if times > 1 {
+        format!(" ×{}", short(times))
+    } else {
+        String::new()
+    };
     right.push((Role::Muted, fit(&times, 5)));
     (left, right)
 }

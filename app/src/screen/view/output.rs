@@ -9,6 +9,9 @@ use crate::screen::theme::Role;
 pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
     let lines = model.rows.output.iter().skip(model.output.offset);
     for (line, row) in lines.zip(rows_in(rect)) {
-        paint.spans(row, &[(Role::Text, " ".to_owned()), (Role::Text, line.clone())]);
+        paint.spans(
+            row,
+            &[(Role::Text, " ".to_owned()), (Role::Text, line.clone())],
+        );
     }
 }

@@ -14,13 +14,27 @@ pub(super) fn draw(model: &Model, open: &Overlay, paint: &mut Paint<'_>) {
     let title = match more {
         true => {
             let last = (open.offset + rows).min(open.lines.len());
-            format!("{}  {}-{last} of {}", open.title, open.offset + 1, open.lines.len())
+            format!(
+                "{}  {}-{last} of {}",
+                open.title,
+                open.offset + 1,
+                open.lines.len()
+            )
         }
         false => open.title.clone(),
     };
     paint.frame(rect, &title, true);
-    for (line, row) in open.lines.iter().skip(open.offset).zip(rows_in(inner(rect))) {
-        let row = Rect { x: row.x.saturating_add(1), width: row.width.saturating_sub(2), ..row };
+    for (line, row) in open
+        .lines
+        .iter()
+        .skip(open.offset)
+        .zip(rows_in(inner(rect)))
+    {
+        let row = Rect {
+            x: row.x.saturating_add(1),
+            width: row.width.saturating_sub(2),
+            ..row
+        };
         paint.spans(row, line);
     }
 }

@@ -10,6 +10,9 @@ use ratatui::widgets::{Block, BorderType, Clear, Widget};
 use crate::screen::text::{cut, width};
 use crate::screen::theme::{Role, Theme};
 
+/// Pieces of a row.
+pub(super) type Spans = Vec<(Role, String)>;
+
 /// The cells of a frame with a theme.
 pub(super) struct Paint<'a> {
     cells: &'a mut Buffer,
@@ -42,7 +45,9 @@ impl<'a> Paint<'a> {
             }
             let fitting = cut(text, usize::from(room));
             let style = self.theme.style(Role::Text).patch(self.theme.style(*role));
-            let (next, _) = self.cells.set_stringn(x, row.y, &fitting, usize::from(room), style);
+            let (next, _) = self
+                .cells
+                .set_stringn(x, row.y, &fitting, usize::from(room), style);
             x = next;
             if fitting.len() != text.len() {
                 break;
@@ -52,12 +57,30 @@ impl<'a> Paint<'a> {
     }
 
     /// Pieces at the right end of a row, and others in what is left of it.
-    pub(super) fn both_ends(&mut self, row: Rect, left: &[(Role, String)], right: &[(Role, String)]) {
+    pub(super) fn both_ends(
+        &mut self,
+        row: Rect,
+        left: &[(Role, String)],
+        right: &[(Role, String)],
+    ) {
         let wanted: usize = right.iter().map(|(_, text)| width(text)).sum();
         let wanted = u16::try_from(wanted).unwrap_or(u16::MAX).min(row.width);
         let room = row.width - wanted;
-        self.spans(Rect { width: room.saturating_sub(1), ..row }, left);
-        self.spans(Rect { x: row.x + room, width: wanted, ..row }, right);
+        self.spans(
+            Rect {
+                width: room.saturating_sub(1),
+                ..row
+            },
+            left,
+        );
+        self.spans(
+            Rect {
+                x: row.x + room,
+                width: wanted,
+                ..row
+            },
+            right,
+        );
     }
 
     /// A frame with a title in its upper edge; what was there is cleared.
@@ -74,7 +97,12 @@ impl<'a> Paint<'a> {
             .border_style(self.theme.style(border))
             .render(rect, self.cells);
         if rect.width > 6 {
-            let row = Rect { x: rect.x + 1, width: rect.width - 2, height: 1.min(rect.height), ..rect };
+            let row = Rect {
+                x: rect.x + 1,
+                width: rect.width - 2,
+                height: 1.min(rect.height),
+                ..rect
+            };
             self.spans(row, &[(name, format!(" {title} "))]);
         }
     }
@@ -94,7 +122,11 @@ impl<'a> Paint<'a> {
 
 /// The visible rows of a list: each line with its place, and whether it is selected.
 pub(super) fn rows_in(rect: Rect) -> impl Iterator<Item = Rect> {
-    (rect.y..rect.bottom()).map(move |y| Rect { y, height: 1, ..rect })
+    (rect.y..rect.bottom()).map(move |y| Rect {
+        y,
+        height: 1,
+        ..rect
+    })
 }
 
 /// As many spaces as a depth takes; deep trees must leave room for text.

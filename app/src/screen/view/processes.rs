@@ -2,14 +2,16 @@
 
 use ratatui::layout::Rect;
 
-use super::paint::{Paint, indent, rows_in};
+use super::paint::{Paint, Spans, indent, rows_in};
 use crate::screen::model::{Model, Pane};
 use crate::screen::rows::{Fold, ProcessLine};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
 
 pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
-    let Some(list) = model.list(Pane::Processes) else { return };
+    let Some(list) = model.list(Pane::Processes) else {
+        return;
+    };
     let lines = model.rows.processes.iter().enumerate().skip(list.offset);
     for ((at, line), row) in lines.zip(rows_in(rect)) {
         let (left, right) = spans(line, rect.width);
@@ -20,7 +22,7 @@ pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
     }
 }
 
-fn spans(line: &ProcessLine, room: u16) -> (Vec<(Role, String)>, Vec<(Role, String)>) {
+fn spans(line: &ProcessLine, room: u16) -> (Spans, Spans) {
     let mark = line.worst.map(verdict::severity);
     let role = match (line.running, mark) {
         (_, Some(mark)) => mark.role,
@@ -33,8 +35,16 @@ fn spans(line: &ProcessLine, room: u16) -> (Vec<(Role, String)>, Vec<(Role, Stri
         (Role::Muted, fold(line.fold).to_owned()),
         (role, line.label.clone()),
     ];
-    let note = if line.note.is_empty() { String::new() } else { format!(" {} ", line.note) };
-    let tone = if line.note.starts_with("exit") || line.note.starts_with("signal") { Role::Notice } else { Role::Muted };
+    let note = if line.note.is_empty() {
+        String::new()
+    } else {
+        format!(" {} ", line.note)
+    };
+    let tone = if line.note.starts_with("exit") || line.note.starts_with("signal") {
+        Role::Notice
+    } else {
+        Role::Muted
+    };
     (left, vec![(tone, note)])
 }
 

@@ -14,14 +14,20 @@ const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "
 pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
     let (first, last) = model.player.range();
     let focused = model.focus == Pane::Timeline;
-    let role = if focused { Role::TitleFocus } else { Role::Muted };
+    let role = if focused {
+        Role::TitleFocus
+    } else {
+        Role::Muted
+    };
     let head = format!(" {}0:00 ", if focused { "▸ " } else { "" });
     let tail = format!(" {}  {} ", clock(last - first), motion(model));
     let used = width(&head) + width(&tail);
     let cells = usize::from(row.width).saturating_sub(used);
     paint.spans(row, &[(role, head.clone())]);
     let strip = Rect {
-        x: row.x.saturating_add(u16::try_from(width(&head)).unwrap_or(u16::MAX)),
+        x: row
+            .x
+            .saturating_add(u16::try_from(width(&head)).unwrap_or(u16::MAX)),
         width: u16::try_from(cells).unwrap_or(0),
         ..row
     };
@@ -57,7 +63,15 @@ fn bars(model: &Model, strip: Rect, paint: &mut Paint<'_>) {
         .density
         .bars(last, cells)
         .into_iter()
-        .map(|height| (Role::Density, BARS.get(usize::from(height)).copied().unwrap_or(" ").to_owned()))
+        .map(|height| {
+            (
+                Role::Density,
+                BARS.get(usize::from(height))
+                    .copied()
+                    .unwrap_or(" ")
+                    .to_owned(),
+            )
+        })
         .collect();
     let mut worst = vec![None; cells];
     for finding in model.player.tip().findings() {

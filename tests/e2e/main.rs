@@ -1,0 +1,25 @@
+//! The real tool from end to end: real machines, a real guest, real packages.
+//!
+//! Each test runs the built binary as a user would. What a test needs and this
+//! machine lacks makes it *ignored with the reason*, never passed.
+//! `BELLJAR_E2E=off` skips all of them (for a quick `cargo test`).
+
+mod fail;
+mod hostile;
+mod run;
+mod screen;
+mod support;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // One machine at a time: two cores make two emulated guests slower than one after the other.
+    arguments.test_threads = Some(1);
+    let mut tests: Vec<Trial> = Vec::new();
+    tests.extend(run::tests());
+    tests.extend(fail::tests());
+    tests.extend(hostile::tests());
+    tests.extend(screen::tests());
+    libtest_mimic::run(&arguments, tests).exit();
+}

@@ -1,0 +1,145 @@
+//! The screen on a pseudo-terminal, seen through a terminal emulator.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use crate::support::*;
+
+pub fn tests() -> Vec<Trial> {
+    vec![
+        test("screen::replay_seek_resize_quit", &[], replay),
+        test("screen::replay_restores_the_terminal_on_sigterm", &[], sigterm),
+        test("screen::live_run_shows_the_verdict", &[Need::Guest], live),
+    ]
+}
+
+fn size(cells: u16) -> NonZeroU16 {
+    NonZeroU16::new(cells).unwrap_or(NonZeroU16::MIN)
+}
+
+/// A program on a terminal.
+struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    parser: Arc<Mutex<vt100::Parser>>,
+}
+
+impl Terminal {
+    fn start(args: &[&str], path: &Path) -> Result<Self> {
+        let window = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
+        let pty = native_pty_system().openpty(window)?;
+        let mut command = CommandBuilder::new(BELLJAR);
+        command.args(args);
+        command.arg(path);
+        command.env("TERM", "xterm-256color");
+        command.env("BELLJAR_ALLOW_DEGRADED", "1");
+        let child = pty.slave.spawn_command(command)?;
+        drop(pty.slave);
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(size(40), size(120), 0)));
+        let mut reader = pty.master.try_clone_reader()?;
+        let feed = Arc::clone(&parser);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if let (Ok(mut parser), Some(bytes)) = (feed.lock(), buffer.get(..count)) {
+                    parser.process(bytes);
+                }
+            }
+        });
+        let keys = pty.master.take_writer()?;
+        Ok(Self { child, master: pty.master, keys, parser })
+    }
+
+    fn contents(&self) -> String {
+        self.parser.lock().map(|parser| parser.screen().contents()).unwrap_or_default()
+    }
+
+    fn shows(&self, text: &str, limit: Duration) -> Result {
+        wait_until(&format!("{text:?} on the screen"), limit, || self.contents().contains(text))
+            .map_err(|e| format!("{}\n{}", e.message().unwrap_or_default(), self.contents()).into())
+    }
+
+    fn press(&mut self, keys: &str) -> Result {
+        self.keys.write_all(keys.as_bytes())?;
+        self.keys.flush()?;
+        Ok(())
+    }
+
+    fn resize(&self, rows: u16, cols: u16) -> Result {
+        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })?;
+        if let Ok(mut parser) = self.parser.lock() {
+            parser.screen_mut().set_size(size(rows), size(cols));
+        }
+        Ok(())
+    }
+
+    /// Waits for the end; true if the terminal is as it was.
+    fn end(&mut self, limit: Duration) -> Result<(u32, bool)> {
+        let mut status = None;
+        wait_until("the program's end", limit, || {
+            status = self.child.try_wait().ok().flatten();
+            status.is_some()
+        })
+        .map_err(|e| format!("{}\n{}", e.message().unwrap_or_default(), self.contents()))?;
+        std::thread::sleep(Duration::from_millis(200));
+        let restored = self.parser.lock().is_ok_and(|parser| !parser.screen().alternate_screen() && !parser.screen().hide_cursor());
+        Ok((status.map_or(0, |status| status.exit_code()), restored))
+    }
+}
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn replay() -> Result {
+    let trace = repo("fixtures/traces/npm-credential-thief.bjt");
+    let mut terminal = Terminal::start(&["replay"], &trace)?;
+    terminal.shows("processes", SOON)?;
+    terminal.press("\x1b[F")?; // End
+    terminal.shows("MALICIOUS", SOON)?;
+    terminal.shows("198.51.100.7:443", SOON)?;
+    terminal.press("0")?;
+    wait_until("the start", SOON, || !terminal.contents().contains("MALICIOUS"))?;
+    terminal.press("]")?;
+    terminal.shows("L4-HONEY-001", SOON)?;
+    for (rows, cols) in [(24, 80), (5, 20), (3, 10), (60, 200), (40, 120)] {
+        terminal.resize(rows, cols)?;
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    terminal.press("?")?;
+    terminal.shows("help", SOON)?;
+    terminal.press("\x1b")?;
+    std::thread::sleep(Duration::from_millis(300));
+    terminal.press("q")?;
+    let (code, restored) = terminal.end(SOON)?;
+    check(code == 0 && restored, || format!("exit {code}, restored {restored}"))
+}
+
+fn sigterm() -> Result {
+    let trace = repo("fixtures/traces/npm-credential-thief.bjt");
+    let mut terminal = Terminal::start(&["replay"], &trace)?;
+    terminal.shows("processes", SOON)?;
+    let pid = terminal.child.process_id().unwrap_or_default();
+    signal(pid, "TERM");
+    let (_, restored) = terminal.end(SOON)?;
+    check(restored, || "the terminal was left in raw mode or on the other screen".into())
+}
+
+fn live() -> Result {
+    let project = repo("fixtures/packages/npm-credential-thief");
+    let dir = tempfile::tempdir()?;
+    let trace = dir.path().join("t.bjt").to_string_lossy().into_owned();
+    let mut terminal = Terminal::start(&["run", "-o", &trace], &project)?;
+    terminal.shows("MALICIOUS", LONG)?;
+    terminal.shows("finished", LONG)?;
+    terminal.shows("postinstall.js", SOON)?;
+    terminal.press("q")?;
+    let (code, restored) = terminal.end(SOON)?;
+    check(code == 1 && restored, || format!("exit {code}, restored {restored}"))?;
+    check(terminal.contents().contains("MALICIOUS"), || terminal.contents())
+}

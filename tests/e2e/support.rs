@@ -1,0 +1,219 @@
+//! What the tests share: starting belljar, reading its reports, looking at processes.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Completion, Failed, Trial};
+use serde_json::Value;
+
+pub type Result<T = ()> = std::result::Result<T, Failed>;
+
+/// A guest may take this long on a loaded machine without KVM.
+pub const LONG: Duration = Duration::from_secs(600);
+
+/// Something that a test needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// A guest can be booted.
+    Guest,
+    /// The npm registry answers.
+    Registry,
+    /// Network namespaces can be made.
+    Namespaces,
+}
+
+/// A test that is ignored, with the reason, where something is missing.
+pub fn test(name: &str, needs: &'static [Need], run: fn() -> Result) -> Trial {
+    Trial::ignorable_test(name, move || {
+        if let Some(reason) = needs.iter().find_map(|need| missing(*need)) {
+            return Ok(Completion::ignored_with(reason));
+        }
+        run().map(|()| Completion::Completed)
+    })
+}
+
+fn missing(need: Need) -> Option<String> {
+    static GUEST: LazyLock<Option<String>> = LazyLock::new(guest_missing);
+    match need {
+        Need::Guest => GUEST.clone(),
+        Need::Registry => registry_missing(),
+        Need::Namespaces => {
+            let made = Command::new("unshare").args(["-n", "ip", "link"]).output();
+            (!made.is_ok_and(|out| out.status.success()))
+                .then(|| "network namespaces need root and iproute2".into())
+        }
+    }
+}
+
+fn guest_missing() -> Option<String> {
+    if std::env::var_os("BELLJAR_E2E").is_some_and(|value| value == "off") {
+        return Some("BELLJAR_E2E=off".into());
+    }
+    let doctor = Command::new(BELLJAR).args(["doctor", "--format", "json"]).output().ok()?;
+    let parts: Value = serde_json::from_slice(&doctor.stdout).ok()?;
+    let lacks = parts.as_array()?.iter().find(|part| part["state"] == "missing")?;
+    Some(format!("{}: {}", lacks["part"].as_str()?, lacks["found"].as_str()?))
+}
+
+/// Asked of the client that is configured here; no host is named.
+fn registry_missing() -> Option<String> {
+    let answer = Command::new("npm").args(["ping"]).output();
+    match answer {
+        Ok(output) if output.status.success() => None,
+        Ok(_) => Some("the npm registry does not answer".into()),
+        // Without npm on the host the guest must find out by itself.
+        Err(_) => None,
+    }
+}
+
+pub const BELLJAR: &str = env!("CARGO_BIN_EXE_belljar");
+
+/// A file or folder of the repository.
+pub fn repo(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// The tool, with a home of its own for what it writes, and the user's cache.
+pub fn belljar<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Command {
+    let mut command = Command::new(BELLJAR);
+    command.args(args).stdin(Stdio::null()).env("NO_COLOR", "1").env("BELLJAR_ALLOW_DEGRADED", "1");
+    command
+}
+
+/// Runs a project headless; the trace goes to `trace`.
+pub fn run(project: &Path, trace: &Path, rest: &[&str]) -> Command {
+    let mut command = belljar(["run", "--headless", "--format", "json", "-o"]);
+    command.arg(trace);
+    let (options, argv) = match rest.iter().position(|word| *word == "--") {
+        Some(at) => rest.split_at(at),
+        None => (rest, [].as_slice()),
+    };
+    command.args(options).arg(project).args(argv);
+    command
+}
+
+/// Waits for the end, not for ever.
+pub fn output(command: &mut Command) -> Result<Output> {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    finish(child)
+}
+
+pub fn finish(child: Child) -> Result<Output> {
+    let pid = child.id();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(child.wait_with_output())));
+    match receiver.recv_timeout(LONG) {
+        Ok(output) => Ok(output?),
+        Err(_) => {
+            signal(pid, "KILL");
+            Err(format!("belljar (pid {pid}) did not end within {LONG:?}").into())
+        }
+    }
+}
+
+pub fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub fn json(output: &Output) -> Result<Value> {
+    serde_json::from_slice(&output.stdout).map_err(|e| {
+        format!("no report ({e}); exit {}, stderr:\n{}", code(output), text(&output.stderr)).into()
+    })
+}
+
+/// Every event of a trace, as JSON objects.
+pub fn events(trace: &Path) -> Result<Vec<Value>> {
+    let listed = output(belljar(["report", "--format", "jsonl"]).arg(trace))?;
+    let lines = text(&listed.stdout);
+    let mut events: Vec<Value> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    events.pop(); // the report
+    Ok(events)
+}
+
+/// What the payload wrote to its terminal.
+pub fn terminal(events: &[Value]) -> String {
+    let parts = events.iter().filter(|event| event["kind"] == "output");
+    parts.filter_map(|event| event["fact"].as_str()).collect()
+}
+
+#[track_caller]
+pub fn check(condition: bool, what: impl FnOnce() -> String) -> Result {
+    if condition { Ok(()) } else { Err(what().into()) }
+}
+
+pub fn signal(pid: u32, name: &str) {
+    let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+}
+
+/// Processes whose parent is `pid` (by name), from /proc.
+pub fn children(pid: u32) -> Vec<(u32, String)> {
+    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
+    all.flatten()
+        .filter_map(|entry| {
+            let child: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            let (head, tail) = stat.rsplit_once(')')?;
+            let parent: u32 = tail.split_whitespace().nth(1)?.parse().ok()?;
+            let name = head.split_once('(')?.1.to_owned();
+            (parent == pid).then_some((child, name))
+        })
+        .collect()
+}
+
+pub fn alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // A zombie is dead and waits for its parent.
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+/// The hypervisor that belljar started.
+pub fn hypervisor(belljar: u32) -> Option<u32> {
+    children(belljar).into_iter().find(|(_, name)| name.starts_with("qemu")).map(|(pid, _)| pid)
+}
+
+pub fn wait_until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) -> Result {
+    let start = Instant::now();
+    while !done() {
+        if start.elapsed() > limit {
+            return Err(format!("{what}: not after {limit:?}").into());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// A run whose payload has started: the child, and its hypervisor's pid.
+pub struct Started {
+    pub child: Child,
+    pub hypervisor: u32,
+}
+
+/// Starts a payload that goes on until it is stopped, and waits until the
+/// trace has grown past the start of the payload.
+pub fn start_endless(project: &Path, trace: &Path, options: &[&str]) -> Result<Started> {
+    let script = "while :; do ls / > /dev/null; sleep 0.2; done";
+    let mut rest = options.to_vec();
+    rest.extend(["--", "sh", "-c", script]);
+    let mut child = run(project, trace, &rest).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let pid = child.id();
+    let began = wait_until("the payload's start", LONG, || {
+        child.try_wait().ok().flatten().is_some()
+            || events(trace).is_ok_and(|events| events.iter().any(|event| event["kind"] == "exec"))
+    });
+    let found = hypervisor(pid);
+    match (began, found) {
+        (Ok(()), Some(hypervisor)) => Ok(Started { child, hypervisor }),
+        (began, _) => {
+            signal(pid, "KILL");
+            let output = finish(child)?;
+            Err(format!("no running guest ({began:?}), stderr:\n{}", text(&output.stderr)).into())
+        }
+    }
+}

@@ -1,0 +1,26 @@
+# Runs "$@" as long as the caller lives. Standard input is a pipe that only the
+# caller holds: its end means that the caller is gone, however it died. This
+# shell leads a process group of its own, so everything below can be told.
+trap : TERM
+exec 3<&0
+"$@" </dev/null 3<&- &
+child=$!
+(
+    trap : TERM
+    cat <&3
+    # mmdebstrap tidies up after itself when told, and gets the time for it.
+    kill -TERM -- "-$$"
+    sleep 60
+    kill -KILL -- "-$$"
+) >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+wait "$child"
+code=$?
+# A signal ends the wait, not the child.
+while kill -0 "$child" 2>/dev/null; do
+    wait "$child"
+    code=$?
+done
+kill -KILL "$watcher" 2>/dev/null
+exit "$code"
