@@ -57,7 +57,7 @@ fn belljar_killed() -> Result {
 fn lost_guest(output: &std::process::Output, trace: &Path) -> Result {
     check(code(output) == 3, || format!("exit {}; {}", code(output), text(&output.stderr)))?;
     let report = json(output)?;
-    check(report["verdict"] != "safe", || format!("{}", report["verdict"]))?;
+    check(report["verdict"] != "SAFE", || format!("{}", report["verdict"]))?;
     let said = format!("{} {}", report["reasons"], report["ran"]);
     check(said.contains("guest") || said.contains("lost"), || said)?;
     let verified = self::output(belljar(["verify"]).arg(trace))?;
@@ -93,7 +93,7 @@ fn interrupted() -> Result {
     signal(started.child.id(), "INT");
     let output = finish(started.child)?;
     check(code(&output) == 130, || format!("exit {}; {}", code(&output), text(&output.stderr)))?;
-    check(json(&output)?["verdict"] != "safe", || "an interrupted run is SAFE".into())?;
+    check(json(&output)?["verdict"] != "SAFE", || "an interrupted run is SAFE".into())?;
     gone(&pids)
 }
 
@@ -103,7 +103,7 @@ fn time_limit() -> Result {
     let mut command = run(&empty(&dir)?, &trace, &["--timeout", "45s", "--", "sleep", "1000"]);
     let output = output(&mut command)?;
     let report = json(&output)?;
-    check(report["verdict"] == "warning" && code(&output) == 1, || format!("exit {} {}", code(&output), report["reasons"]))?;
+    check(report["verdict"] == "WARNING" && code(&output) == 1, || format!("exit {} {}", code(&output), report["reasons"]))?;
     check(report["reasons"].to_string().contains("time"), || report["reasons"].to_string())
 }
 

@@ -65,7 +65,7 @@ fn escape() -> Result {
     for name in REFUSED {
         check(answer(name).is_some_and(|a| a != "OK"), || format!("{name} answered {:?}; all:\n{printed}", answer(name)))?;
     }
-    check(report["verdict"] == "malicious", || format!("{}", report["reasons"]))?;
+    check(report["verdict"] == "MALICIOUS", || format!("{}", report["reasons"]))?;
     check(report["lost"]["events"] == 0, || format!("{}", report["lost"]))?;
     recorded(&events)?;
     // Nothing that a terminal obeys leaves through the report.
@@ -109,7 +109,7 @@ for name in (f"{label}.exfil.example", f"{label[:20]}.{label[20:40]}.x.invalid")
     check(printed.matches("refused").count() == 2 && !printed.contains("resolved"), || printed.clone())?;
     let names = report["names"].to_string();
     check(names.contains(&"a1b2c3d4e5f6".repeat(4)) && names.contains("x.invalid"), || names.clone())?;
-    check(report["network"]["flows"] == 0 && report["verdict"] != "safe", || format!("{} {}", report["verdict"], report["network"]))
+    check(report["network"]["flows"] == 0 && report["verdict"] != "SAFE", || format!("{} {}", report["verdict"], report["network"]))
 }
 
 /// More processes and more output than anyone wants.
@@ -124,6 +124,6 @@ fn bomb() -> Result {
     check(code(&verified) == 0, || text(&verified.stdout))?;
     // Whatever was lost is told and keeps the run from being SAFE.
     let lost = report["lost"]["events"].as_u64().unwrap_or(0);
-    check(lost == 0 || report["verdict"] != "safe", || format!("lost {lost} and {}", report["verdict"]))?;
+    check(lost == 0 || report["verdict"] != "SAFE", || format!("lost {lost} and {}", report["verdict"]))?;
     check(report["processes"]["started"].as_u64().is_some_and(|n| n > 50), || format!("{}", report["processes"]))
 }

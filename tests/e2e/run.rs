@@ -34,7 +34,7 @@ fn thief() -> Result {
     let live = output(&mut run(&repo("fixtures/packages/npm-credential-thief"), &trace, &[]))?;
     let report = json(&live)?;
     check(code(&live) == 1, || format!("exit {}", code(&live)))?;
-    check(report["verdict"] == "malicious", || format!("verdict {}", report["verdict"]))?;
+    check(report["verdict"] == "MALICIOUS", || format!("verdict {}", report["verdict"]))?;
     let findings = report["findings"].to_string();
     for expected in [".ssh/id_ed25519", ".aws/credentials", "198.51.100.7:443", "telemetry.left-padded.example", "postinstall.js", "npm"] {
         check(findings.contains(expected), || format!("findings do not name {expected}: {findings}"))?;
@@ -48,7 +48,7 @@ fn benign() -> Result {
     let trace = dir.path().join("t.bjt");
     let live = output(&mut run(&repo("fixtures/packages/npm-benign"), &trace, &[]))?;
     let report = json(&live)?;
-    check(report["verdict"] == "safe" && code(&live) == 0, || format!("{}", report["reasons"]))?;
+    check(report["verdict"] == "SAFE" && code(&live) == 0, || format!("{}", report["reasons"]))?;
     check(terminal(&events(&trace)?).contains("added") || !report["phases"].is_null(), || "nothing ran".into())?;
     same_when_replayed(&live, &trace)
 }
@@ -59,7 +59,7 @@ fn express() -> Result {
     std::fs::create_dir(&project)?;
     let live = output(&mut run(&project, &trace, &["--", "npm", "install", "express"]))?;
     let report = json(&live)?;
-    check(report["verdict"] == "safe" && code(&live) == 0, || format!("{} {}", report["verdict"], report["reasons"]))?;
+    check(report["verdict"] == "SAFE" && code(&live) == 0, || format!("{} {}", report["verdict"], report["reasons"]))?;
     let printed = terminal(&events(&trace)?);
     let added = printed.split("added ").nth(1).and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse::<u32>().ok());
     check(added.is_some_and(|count| count >= 60), || format!("npm said: {printed}"))?;
@@ -74,9 +74,7 @@ fn express() -> Result {
 fn allowed_upload() -> Result {
     const SCRIPT: &str = r#"set -e
 ip link set lo up
-ip link add up0 type dummy
-ip addr add 198.51.100.7/32 dev up0
-ip link set up0 up
+ip addr add 198.51.100.7/32 dev lo
 python3 - "$1" <<'PY' &
 import socket, sys
 server = socket.socket(); server.bind(("198.51.100.7", 443)); server.listen(4)
@@ -103,7 +101,7 @@ exit $status"#;
     outer.env("NO_COLOR", "1").env("BELLJAR_ALLOW_DEGRADED", "1").stdin(std::process::Stdio::null());
     let live = output(&mut outer)?;
     let report = json(&live)?;
-    check(report["verdict"] == "malicious", || format!("{}", report["verdict"]))?;
+    check(report["verdict"] == "MALICIOUS", || format!("{}", report["verdict"]))?;
     let loot = std::fs::read(dir.path().join("loot")).unwrap_or_default();
     let rows = report["allowed"].as_array().cloned().unwrap_or_default();
     let row = rows.iter().find(|row| row["destination"] == "198.51.100.7:443");
@@ -124,5 +122,5 @@ fn left_out() -> Result {
     check(printed.contains("kept") && !printed.contains(".env") && !printed.contains("a.tmp"), || printed.clone())?;
     let copied = report["copied"].to_string();
     check([".env", "x.pem", "a.tmp"].iter().all(|name| copied.contains(name)), || copied.clone())?;
-    check(report["verdict"] == "safe", || format!("{}", report["reasons"]))
+    check(report["verdict"] == "SAFE", || format!("{}", report["reasons"]))
 }

@@ -60,12 +60,6 @@ pub(crate) enum Msg {
     SourceEnded(Integrity),
     /// The run or the reading failed: shown as a pane, with what to do.
     Failed(Failure),
-    /// Leave now, whatever is open: the process was told to end.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the caller's signal handler")
-    )]
-    Stop,
 }
 
 /// What the screen asks its owner to do.

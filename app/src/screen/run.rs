@@ -10,6 +10,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,7 @@ pub(crate) fn run(
     options: Options,
 ) -> io::Result<Model> {
     let _guard = Guard::new()?;
+    let told = told_to_end()?;
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
     let (columns, rows) = terminal::size()?;
     update(&mut model, Msg::Resize(columns, rows));
@@ -69,6 +71,9 @@ pub(crate) fn run(
             last = Instant::now();
             let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
             asked.extend(update(&mut model, Msg::Tick { elapsed }));
+        }
+        if told.load(Ordering::Relaxed) {
+            asked.push(Effect::Quit);
         }
         for effect in &asked {
             if let Effect::Copy(text) = effect {
@@ -84,6 +89,17 @@ pub(crate) fn run(
             drawn = Some(model.revision());
         }
     }
+}
+
+/// Turns true when the process is told to end: its default would leave the
+/// terminal in raw mode. Who else listens to these signals hears them too.
+fn told_to_end() -> io::Result<Arc<AtomicBool>> {
+    let told = Arc::new(AtomicBool::new(false));
+    #[cfg(unix)]
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&told))?;
+    }
+    Ok(told)
 }
 
 /// Waits for a key, then takes all there are.
@@ -161,6 +177,7 @@ impl Guard {
             inner(info);
         }));
         let guard = Self { before };
+        OURS.store(true, Ordering::SeqCst);
         terminal::enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
         Ok(guard)
@@ -178,8 +195,15 @@ impl Drop for Guard {
     }
 }
 
+/// Whether the terminal is ours. Leaving it twice would move the cursor back over
+/// what a panic has printed.
+static OURS: AtomicBool = AtomicBool::new(false);
+
 /// Best effort: there is nobody left to tell.
 fn give_back() {
+    if !OURS.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let _ = execute!(io::stdout(), cursor::Show, LeaveAlternateScreen);
     let _ = terminal::disable_raw_mode();
 }

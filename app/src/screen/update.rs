@@ -49,7 +49,6 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             }
             refresh(model);
         }
-        Msg::Stop => return vec![Effect::Quit],
     }
     Vec::new()
 }

@@ -1,7 +1,8 @@
 # Runs "$@" as long as the caller lives. Standard input is a pipe that only the
 # caller holds: its end means that the caller is gone, however it died. This
 # shell leads a process group of its own, so everything below can be told.
-trap : TERM
+told=
+trap 'told=yes' TERM
 exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!
@@ -9,9 +10,9 @@ child=$!
     trap : TERM
     cat <&3
     # mmdebstrap tidies up after itself when told, and gets the time for it.
-    kill -TERM -- "-$$"
+    kill -s TERM -- "-$$"
     sleep 60
-    kill -KILL -- "-$$"
+    kill -s KILL -- "-$$"
 ) >/dev/null 2>&1 &
 watcher=$!
 exec 3<&-
@@ -22,5 +23,7 @@ while kill -0 "$child" 2>/dev/null; do
     wait "$child"
     code=$?
 done
-kill -KILL "$watcher" 2>/dev/null
+# Whoever is told leaves nothing behind, not even this group.
+[ -z "$told" ] || kill -s KILL -- "-$$"
+kill -s KILL "$watcher" 2>/dev/null
 exit "$code"

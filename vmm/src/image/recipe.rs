@@ -213,10 +213,12 @@ impl Recipe {
             hook(format!("sh \"$1/belljar/{name}.sh\" \"$1\""));
         }
         for name in PRODUCTS {
-            hook(format!(
-                "download /belljar/{name} {}",
-                outside(folder, name)
-            ));
+            let target = outside(folder, name);
+            hook(if within {
+                format!("mv \"$1/belljar/{name}\" {target}")
+            } else {
+                format!("download /belljar/{name} {target}")
+            });
         }
         out.push(self.suite.clone());
         if let Some(mirror) = &self.mirror {

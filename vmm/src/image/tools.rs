@@ -223,6 +223,8 @@ impl Run<'_> {
         let mut command = Command::new(program);
         command
             .args(words)
+            // A group of its own, so that the guard can tell it as a whole.
+            .process_group(0)
             .env_clear()
             .env("LANG", "C.UTF-8")
             .current_dir("/");

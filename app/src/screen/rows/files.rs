@@ -50,7 +50,7 @@ impl FileMark {
 pub(super) fn lines(rows: &[FileRow], home: Option<&[u8]>, folds: &Folds) -> Vec<FileLine> {
     let mut out: Vec<FileLine> = rows
         .iter()
-        .filter(|row| mark(row).floats())
+        .filter(|row| mark(row).floats() && !is_machinery(row))
         .take(MAX_LINES / 4)
         .map(|row| FileLine {
             key: RowKey::Float(row.path.to_vec()),
@@ -83,6 +83,12 @@ pub(in crate::screen) fn short_path(path: &[u8], home: Option<&[u8]>) -> String 
         Some(rest) if rest.is_empty() || rest.starts_with(b"/") => format!("~{}", safe(rest)),
         _ => safe(path),
     }
+}
+
+/// What every runtime asks the kernel for in vain says nothing; it stays in the tree.
+fn is_machinery(row: &FileRow) -> bool {
+    let places: [&[u8]; 3] = [b"/proc/", b"/sys/", b"/dev/"];
+    row.decoy.is_none() && places.iter().any(|place| row.path.starts_with(place))
 }
 
 fn below(path: &[u8], folder: &[u8]) -> bool {

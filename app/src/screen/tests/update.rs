@@ -354,14 +354,6 @@ fn output_follows_until_someone_scrolls() {
 }
 
 #[test]
-fn told_to_end_it_ends() {
-    assert_eq!(
-        update(&mut live(story::unfinished()), Msg::Stop),
-        [Effect::Quit]
-    );
-}
-
-#[test]
 fn a_quiet_run_still_shows_its_time() {
     let mut model = live(story::unfinished());
     let before = model.revision();

@@ -111,13 +111,14 @@ fn count(model: &Model, pane: Pane) -> Option<String> {
 
 /// No dead ends: an empty pane says what it waits for.
 fn empty(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
+    let yet = if model.facts.over { "" } else { " yet" };
     let text = match (&model.stage, pane) {
         (Some((stage, waited)), _) => header::stage(stage, *waited),
-        (None, Pane::Processes) => "no process yet".to_owned(),
-        (None, Pane::Files) => "no file touched yet".to_owned(),
-        (None, Pane::Network) => "nothing wanted out yet".to_owned(),
-        (None, Pane::Findings) => "no finding".to_owned(),
-        (None, Pane::Output | Pane::Timeline) => "nothing written yet".to_owned(),
+        (None, Pane::Processes) => format!("no process{yet}"),
+        (None, Pane::Files) => format!("no file touched{yet}"),
+        (None, Pane::Network) => format!("nothing wanted out{yet}"),
+        (None, Pane::Findings) => format!("no finding{yet}"),
+        (None, Pane::Output | Pane::Timeline) => format!("nothing written{yet}"),
     };
     paint.spans(
         Rect {

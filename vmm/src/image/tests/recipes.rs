@@ -79,6 +79,13 @@ fn a_mirror_comes_after_an_empty_target() {
         mirrored[mirrored.len() - 3..],
         ["bookworm", "-", "https://mirror.example/debian"]
     );
+    assert!(
+        mirrored.contains(
+            &r#"--customize-hook=mv "$1/belljar/root.erofs" '/cache/it'\''s here/root.erofs'"#
+                .to_owned()
+        ),
+        "{mirrored:#?}"
+    );
 }
 
 #[test]

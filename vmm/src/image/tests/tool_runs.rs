@@ -143,6 +143,13 @@ fn a_tool_ends_with_the_process_that_started_it() {
     assert_eq!(&ready, b"ready\n");
     assert!(guard.try_wait().unwrap().is_none());
     drop(guard.stdin.take());
-    assert_eq!(guard.wait().unwrap().code(), Some(1));
+    assert!(!guard.wait().unwrap().success());
     assert_eq!(fs::read_to_string(mark).unwrap(), "told\n");
+    // Nobody is left in its process group.
+    let group = rustix::process::Pid::from_raw(i32::try_from(guard.id()).unwrap()).unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while rustix::process::test_kill_process_group(group).is_ok() {
+        assert!(std::time::Instant::now() < deadline, "its group lives on");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
