@@ -287,12 +287,17 @@ static __always_inline void retake(struct record *r, __u32 nr, __u16 role)
 		put_addr(r, arg(r, c->addr), arg(r, c->addr + 1));
 }
 
-static __always_inline int has_file(struct record *r)
+static __always_inline int has(struct record *r, __u16 role)
 {
 	for (int i = 0; i < SEGMENTS; i++)
-		if (i < r->segments && r->segment[i].role == ROLE_FILE)
+		if (i < r->segments && r->segment[i].role == role)
 			return 1;
 	return 0;
+}
+
+static __always_inline int has_file(struct record *r)
+{
+	return has(r, ROLE_FILE);
 }
 
 static __always_inline __s32 folder(struct record *r, __u8 dir)
@@ -370,7 +375,10 @@ SEC("raw_tp/sys_enter")
 int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 nr = ctx->args[1];
-	if (nr >= 512 || !calls[nr & 511].class_ || !traced())
+	if (nr >= 512)
+		return 0;
+	__u8 class_ = calls[nr & 511].class_;
+	if (!class_ || class_ == CLASS_GUARD_REFUSED || !traced())
 		return 0;
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct state *s = bpf_task_storage_get(&states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -381,7 +389,7 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	begin(&s->record, t, KIND_CALL, nr);
 	take_args(&s->record, (struct pt_regs *)ctx->args[0]);
 	take_strings(&s->record, nr);
-	s->class_ = calls[nr & 511].class_;
+	s->class_ = class_;
 	s->active = 1;
 	return 0;
 }
@@ -423,7 +431,7 @@ static __always_inline int finish(struct record *r, struct task_struct *t, __u32
 	}
 	if (c->path && class_ != CLASS_EXEC && class_ != CLASS_GUARD && r->data[0] != '/' && !has_file(r))
 		put_base(r, ROLE_BASE, folder(r, c->dir));
-	if (c->other)
+	if (c->other && !has(r, ROLE_OTHER_FILE))
 		put_base(r, ROLE_OTHER_BASE, folder(r, c->other_dir));
 	return 1;
 }
@@ -441,7 +449,12 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
 		__u64 nr = BPF_CORE_READ(regs, orig_ax);
 		__s64 ret = ctx->args[1];
-		if (nr >= 512 || !calls[nr & 511].class_ || ret >= 0)
+		if (nr & X32_BIT)
+			nr = X32_CALL;
+		if (nr >= 512 || ret >= 0)
+			return 0;
+		__u8 class_ = calls[nr & 511].class_;
+		if (!class_ || (class_ == CLASS_GUARD_REFUSED && ret != -EPERM))
 			return 0;
 		s = bpf_task_storage_get(&states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		if (!s) {
@@ -542,6 +555,64 @@ int BPF_PROG(executed, struct linux_binprm *bprm)
 		   (__u64)BPF_CORE_READ(bprm, file, f_path.dentry));
 	if (bprm->file->f_inode->i_nlink == 0)
 		s->record.flags |= REC_UNLINKED;
+	return 0;
+}
+
+/* The record of the change that this thread is making, if nothing was resolved
+ * for it yet: overlay calls each hook again for the file below. */
+static __always_inline struct record *changing(void)
+{
+	if (!traced())
+		return 0;
+	struct state *s = bpf_task_storage_get(&states, bpf_get_current_task_btf(), 0, 0);
+	if (!s || !s->active || s->class_ != CLASS_CHANGE || has_file(&s->record) ||
+	    has(&s->record, ROLE_OTHER_FILE))
+		return 0;
+	return &s->record;
+}
+
+/* A hook's argument as a plain number: as it stands it is a typed pointer, which
+ * no function that is verified by itself takes. */
+static __always_inline __u64 number(unsigned long long *ctx, int index)
+{
+	__u64 value = 0;
+	void *typed = (void *)ctx[index];
+	bpf_probe_read_kernel(&value, sizeof(value), &typed);
+	return value;
+}
+
+static __always_inline int changes_one(unsigned long long *ctx, int index)
+{
+	struct record *r = changing();
+	if (r)
+		put_dentry(r, ROLE_FILE, number(ctx, index));
+	return 0;
+}
+
+static __always_inline int changes_two(unsigned long long *ctx, int from, int to)
+{
+	struct record *r = changing();
+	if (r) {
+		put_dentry(r, ROLE_FILE, number(ctx, from));
+		put_dentry(r, ROLE_OTHER_FILE, number(ctx, to));
+	}
+	return 0;
+}
+
+SEC("lsm/inode_unlink") int unlinked(unsigned long long *ctx) { return changes_one(ctx, 1); }
+SEC("lsm/inode_rmdir") int folder_removed(unsigned long long *ctx) { return changes_one(ctx, 1); }
+SEC("lsm/inode_mkdir") int folder_made(unsigned long long *ctx) { return changes_one(ctx, 1); }
+SEC("lsm/inode_mknod") int node_made(unsigned long long *ctx) { return changes_one(ctx, 1); }
+SEC("lsm/inode_setattr") int attributes_set(unsigned long long *ctx) { return changes_one(ctx, 0); }
+SEC("lsm/inode_rename") int renamed(unsigned long long *ctx) { return changes_two(ctx, 1, 3); }
+SEC("lsm/inode_link") int linked(unsigned long long *ctx) { return changes_two(ctx, 0, 2); }
+
+SEC("lsm/inode_symlink")
+int symlinked(unsigned long long *ctx)
+{
+	struct record *r = changing();
+	if (r)
+		put_dentry(r, ROLE_OTHER_FILE, number(ctx, 1));
 	return 0;
 }
 

@@ -16,6 +16,9 @@
 
 enum kind { KIND_CALL = 1, KIND_FORK = 2, KIND_EXIT = 3 };
 
+#define X32_BIT 0x40000000
+#define X32_CALL 511 /* no call of the table: stands for any x32 call */
+
 enum class_ {
 	CLASS_NONE = 0,
 	CLASS_EXEC,
@@ -30,6 +33,7 @@ enum class_ {
 	CLASS_SEND,
 	CLASS_DUP,
 	CLASS_GUARD,
+	CLASS_GUARD_REFUSED, /* recorded only where seccomp refused it */
 };
 
 enum role {
@@ -42,6 +46,7 @@ enum role {
 	ROLE_INTERPRETER, /* likewise */
 	ROLE_ARGV,        /* words, NUL after each */
 	ROLE_CWD,         /* components */
+	ROLE_OTHER_FILE,  /* likewise */
 };
 
 #define SEG_CUT 1

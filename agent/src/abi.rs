@@ -46,11 +46,12 @@ pub(crate) enum Role {
     Interpreter,
     Argv,
     Cwd,
+    OtherFile,
 }
 
 impl Role {
     fn from(number: u16) -> Option<Self> {
-        const ROLES: [Role; 9] = [
+        const ROLES: [Role; 10] = [
             Role::Path,
             Role::Other,
             Role::Addr,
@@ -60,6 +61,7 @@ impl Role {
             Role::Interpreter,
             Role::Argv,
             Role::Cwd,
+            Role::OtherFile,
         ];
         ROLES.get(usize::from(number).checked_sub(1)?).copied()
     }

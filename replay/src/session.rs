@@ -127,7 +127,14 @@ impl Session {
                     process,
                     lineage,
                 };
-                return Some(self.files.touched(event, paths, &by));
+                let rows = self.files.touched(event, paths, &by);
+                if let Some((from, to)) = paths.renamed(event) {
+                    self.files.moved(from, to);
+                    if path::exchanges(event) {
+                        self.files.moved(to, from);
+                    }
+                }
+                return Some(rows);
             }
             Fact::Fork(fork) => self.processes.forked(process, fork, event.at),
             Fact::Exec(exec) if event.outcome.succeeded() => {

@@ -237,6 +237,9 @@ fn gaps(session: &Session, integrity: Option<&Integrity>) -> Vec<String> {
     gap(overflow > 0, &|| {
         format!("{overflow} processes were too many to follow")
     });
+    gap(session.files.decoys_lost, &|| {
+        "decoys were renamed too often to be followed".to_owned()
+    });
     for open in session
         .findings
         .open

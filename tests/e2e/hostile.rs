@@ -40,6 +40,8 @@ const ANSWERS: &[(&str, &str)] = &[
     ("chdir", "OK"),
     ("relative_decoy", "OK"),
     ("linked_decoy", "OK"),
+    ("moved_folder", "OK"),
+    ("moved_decoy", "OK"),
     ("memfd_exec", "OK"),
 ];
 
@@ -66,6 +68,10 @@ fn escape() -> Result {
         check(answer(name).is_some_and(|a| a != "OK"), || format!("{name} answered {:?}; all:\n{printed}", answer(name)))?;
     }
     check(report["verdict"] == "MALICIOUS", || format!("{}", report["reasons"]))?;
+    let found = report["findings"].to_string();
+    for decoy in [".ssh/id_rsa", ".aws/credentials", "nothing-to-see/config"] {
+        check(found.contains(decoy), || format!("no finding names {decoy}: {found}"))?;
+    }
     check(report["lost"]["events"] == 0, || format!("{}", report["lost"]))?;
     recorded(&events)?;
     // Nothing that a terminal obeys leaves through the report.
@@ -77,7 +83,7 @@ fn escape() -> Result {
 /// The attempts are in the trace, with the names the kernel resolved.
 fn recorded(events: &[Value]) -> Result {
     let has = |what: &str, test: &dyn Fn(&Value) -> bool| check(events.iter().any(test), || format!("not recorded: {what}"));
-    for call in ["io_uring_setup", "unshare", "mount", "ptrace", "bpf", "userfaultfd", "memfd_create"] {
+    for call in ["x32_syscall", "io_uring_setup", "unshare", "chroot", "keyctl", "open_by_handle_at", "mount", "ptrace", "bpf", "userfaultfd", "memfd_create"] {
         has(call, &|event| event["type"] == call)?;
     }
     let file = |event: &Value| event["fact"]["file"].as_str().unwrap_or_default().to_owned();

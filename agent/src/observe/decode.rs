@@ -137,6 +137,8 @@ impl Reader<'_> {
                 other: self.text(Role::Other),
                 other_base: self.other_base(),
                 value: self.change_value(call),
+                file: self.path(Role::File),
+                other_file: self.path(Role::OtherFile),
             }
             .into(),
             Class::Look => Look { call, path: given(), base: self.path(Role::Base) }.into(),
@@ -167,7 +169,7 @@ impl Reader<'_> {
                 what: descriptor(self.record.stdio[0]),
             }
             .into(),
-            Class::Guard => Guard {
+            Class::Guard | Class::GuardRefused => Guard {
                 call,
                 path: self.text(Role::Path),
                 args: [self.arg(0), self.arg(1), self.arg(2), self.arg(3)],

@@ -162,7 +162,7 @@ impl Drop for Observer {
 }
 
 /// Sections of programs that only watch; what refuses is attached always.
-const OBSERVERS: [&str; 3] = ["raw_tp/", "lsm/file_open", "lsm/bprm_check_security"];
+const OBSERVERS: [&str; 4] = ["raw_tp/", "lsm/file_open", "lsm/bprm_check_security", "lsm/inode_"];
 
 /// The programs, attached.
 struct Loaded<'obj> {
@@ -261,6 +261,7 @@ fn class(class: Class) -> u8 {
         Class::Send => 10,
         Class::Dup => 11,
         Class::Guard => 12,
+        Class::GuardRefused => 13,
     }
 }
 

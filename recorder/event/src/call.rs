@@ -2,7 +2,8 @@
 //!
 //! Owns: number, name, argument roles and class of each call. The agent fills
 //! its kernel table from it, the rules take `evt.type` from it.
-//! Source of the numbers: Linux `arch/x86/entry/syscalls/syscall_64.tbl`.
+//! Source of the numbers: Linux `arch/x86/entry/syscalls/syscall_64.tbl`; 511
+//! is no call there and stands for all of the x32 table, which the filter refuses.
 
 use bincode::{Decode, Encode};
 
@@ -51,6 +52,9 @@ pub enum Class {
     Dup,
     /// A call that installs have no business making, recorded with raw arguments.
     Guard,
+    /// An ordinary call that is recorded only where the payload's filter refused
+    /// it: clone, when it asks for a namespace.
+    GuardRefused,
 }
 
 /// The role of an argument that needs more than its number.
@@ -117,6 +121,7 @@ pub const CALLS: &[CallInfo] = &[
     row(44, "sendto", Class::Send, [-1, -1, -1, -1, 4]),
     row(49, "bind", Class::Bind, A1),
     row(50, "listen", Class::Listen, NO),
+    row(56, "clone", Class::GuardRefused, NO),
     row(59, "execve", Class::Exec, P0),
     row(76, "truncate", Class::Change, P0),
     row(82, "rename", Class::Change, P01),
@@ -134,11 +139,21 @@ pub const CALLS: &[CallInfo] = &[
     row(105, "setuid", Class::Guard, NO),
     row(117, "setresuid", Class::Guard, NO),
     row(133, "mknod", Class::Change, P0),
+    row(153, "vhangup", Class::Guard, NO),
     row(155, "pivot_root", Class::Guard, P01),
     row(161, "chroot", Class::Guard, P0),
+    row(163, "acct", Class::Guard, P0),
     row(165, "mount", Class::Guard, P01),
     row(166, "umount2", Class::Guard, P0),
+    row(167, "swapon", Class::Guard, P0),
+    row(168, "swapoff", Class::Guard, P0),
+    row(169, "reboot", Class::Guard, NO),
+    row(172, "iopl", Class::Guard, NO),
+    row(173, "ioperm", Class::Guard, NO),
     row(175, "init_module", Class::Guard, NO),
+    row(176, "delete_module", Class::Guard, P0),
+    row(179, "quotactl", Class::Guard, NO),
+    row(212, "lookup_dcookie", Class::Guard, NO),
     row(246, "kexec_load", Class::Guard, NO),
     row(248, "add_key", Class::Guard, NO),
     row(249, "request_key", Class::Guard, NO),
@@ -162,6 +177,7 @@ pub const CALLS: &[CallInfo] = &[
     row(308, "setns", Class::Guard, NO),
     row(310, "process_vm_readv", Class::Guard, NO),
     row(311, "process_vm_writev", Class::Guard, NO),
+    row(312, "kcmp", Class::Guard, NO),
     row(313, "finit_module", Class::Guard, NO),
     row(316, "renameat2", Class::Change, P13AT),
     row(319, "memfd_create", Class::Guard, P0),
@@ -175,8 +191,12 @@ pub const CALLS: &[CallInfo] = &[
     row(428, "open_tree", Class::Guard, NO),
     row(429, "move_mount", Class::Guard, NO),
     row(430, "fsopen", Class::Guard, NO),
+    row(431, "fsconfig", Class::Guard, NO),
     row(432, "fsmount", Class::Guard, NO),
+    row(433, "fspick", Class::Guard, NO),
     row(437, "openat2", Class::Open, P1AT),
     row(438, "pidfd_getfd", Class::Guard, NO),
+    row(440, "process_madvise", Class::Guard, NO),
     row(442, "mount_setattr", Class::Guard, NO),
+    row(511, "x32_syscall", Class::Guard, NO),
 ];

@@ -319,6 +319,10 @@ pub struct Change {
     pub other_base: Option<Text>,
     /// Mode, flags or length: the call's first plain argument after the paths.
     pub value: u64,
+    /// The kernel-resolved name that the first path led to, before the change.
+    pub file: Option<Text>,
+    /// The kernel-resolved name that the second path led to.
+    pub other_file: Option<Text>,
 }
 
 /// A path was looked at without opening it.

@@ -119,6 +119,8 @@ fn processes_and_files() -> Vec<Fact> {
         other: Some(t("b")),
         other_base: Some(t("/")),
         value: u64::MAX,
+        file: Some(t("/x/a")),
+        other_file: None,
     };
     vec![
         exec.into(),

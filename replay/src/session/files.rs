@@ -209,6 +209,10 @@ pub(crate) struct Files {
     pub(crate) reads: u64,
     pub(crate) writes: u64,
     pub(crate) decoys_read: u64,
+    /// How many decoys were laid; `decoys` also holds their later names.
+    laid: usize,
+    /// A later name found no room.
+    pub(crate) decoys_lost: bool,
 }
 
 impl Files {
@@ -217,7 +221,7 @@ impl Files {
     }
 
     pub(crate) fn decoys(&self) -> usize {
-        self.decoys.len()
+        self.laid
     }
 
     pub(crate) fn get(&self, path: &[u8]) -> Option<&FileState> {
@@ -252,19 +256,42 @@ impl Files {
 
     pub(crate) fn laid(&mut self, decoys: &Decoys) {
         for decoy in decoys.decoys.iter().take(MAX_DECOYS) {
-            if self.decoys.len() >= MAX_DECOYS {
-                break;
+            if self.mark(decoy.path.bytes().into(), Arc::new(decoy.clone())) {
+                self.laid += 1;
             }
-            let path: Arc<[u8]> = decoy.path.bytes().into();
-            let decoy = Arc::new(decoy.clone());
-            if let Some(row) = self
-                .ids
-                .get(&path)
-                .and_then(|id| self.rows.get_mut(*id as usize))
-            {
-                row.decoy = Some(Arc::clone(&decoy));
+        }
+    }
+
+    /// From now on this path is a decoy's. False where there is no room.
+    fn mark(&mut self, path: Arc<[u8]>, decoy: Arc<Decoy>) -> bool {
+        if self.decoys.len() >= MAX_DECOYS {
+            self.decoys_lost = true;
+            return false;
+        }
+        let row = self.ids.get(&path).and_then(|id| self.rows.get_mut(*id as usize));
+        if let Some(row) = row {
+            row.decoy = Some(Arc::clone(&decoy));
+        }
+        self.decoys.insert(path, decoy);
+        true
+    }
+
+    /// A folder or file got another name: decoys in it are decoys there too. The
+    /// old names stay decoys; whoever asks for one still gives himself away.
+    pub(crate) fn moved(&mut self, from: &[u8], to: &[u8]) {
+        let inside: Vec<_> = self
+            .decoys
+            .iter()
+            .filter_map(|(path, decoy)| {
+                let rest = path.strip_prefix(from)?;
+                let below = rest.is_empty() || rest.starts_with(b"/") || from == b"/";
+                below.then(|| ([to, rest].concat(), Arc::clone(decoy)))
+            })
+            .collect();
+        for (path, decoy) in inside {
+            if !self.mark(path.into(), decoy) {
+                return;
             }
-            self.decoys.insert(path, decoy);
         }
     }
 

@@ -30,6 +30,17 @@ pub(crate) struct Place<'a> {
     pub(crate) whole: bool,
 }
 
+/// `renameat2` that swaps two names.
+const RENAME_EXCHANGE: u64 = 2;
+
+/// True if both names go on to exist, each with the other's file.
+pub(crate) fn exchanges(event: &Event) -> bool {
+    let Fact::Change(change) = &event.fact else {
+        return false;
+    };
+    change.call.name() == "renameat2" && change.value & RENAME_EXCHANGE != 0
+}
+
 impl<'a> Paths<'a> {
     /// The paths of this event. Unreadable ones are `None`.
     pub(crate) fn of(event: &'a Event) -> Self {
@@ -38,14 +49,19 @@ impl<'a> Paths<'a> {
             Fact::Exec(exec) => Self::one(exec.file.as_ref(), &exec.path, exec.cwd.as_ref()),
             Fact::Look(look) => Self::one(None, &look.path, look.base.as_ref()),
             Fact::Change(change) => {
-                let second = change
-                    .other
-                    .as_ref()
-                    .and_then(|other| place(other, change.other_base.as_ref()));
+                let resolved = |file: &'a Option<Text>| {
+                    let known = file.as_ref().filter(|file| !file.bytes().is_empty());
+                    known.and_then(|file| place(file, None))
+                };
+                let second = resolved(&change.other_file).or_else(|| {
+                    let other = change.other.as_ref()?;
+                    place(other, change.other_base.as_ref())
+                });
                 // A symlink's first argument is only the text that the link will hold.
                 let first = match change.call.0 {
                     88 | 266 => None,
-                    _ => place(&change.path, change.base.as_ref()),
+                    _ => resolved(&change.file)
+                        .or_else(|| place(&change.path, change.base.as_ref())),
                 };
                 Self { first, second }
             }
@@ -55,6 +71,18 @@ impl<'a> Paths<'a> {
             },
             _ => Self::default(),
         }
+    }
+
+    /// Old and new name, of a rename that succeeded or a new name for a file.
+    pub(crate) fn renamed(&self, event: &Event) -> Option<(&[u8], &[u8])> {
+        let Fact::Change(change) = &event.fact else {
+            return None;
+        };
+        let call = change.call.name();
+        let renames = call.starts_with("rename") || call.starts_with("link");
+        let done = renames && event.outcome.succeeded();
+        let (from, to) = done.then_some((self.first.as_ref()?, self.second.as_ref()?))?;
+        (from.whole && to.whole).then_some((&*from.bytes, &*to.bytes))
     }
 
     fn one(file: Option<&'a Text>, path: &'a Text, base: Option<&'a Text>) -> Self {

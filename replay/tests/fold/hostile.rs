@@ -129,8 +129,8 @@ fn files() -> BoxedStrategy<Fact> {
                 .into()
             }
         ),
-        (call(), text(), maybe(), maybe(), maybe(), any::<u64>()).prop_map(
-            |(call, path, base, other, other_base, value)| {
+        (call(), text(), maybe(), maybe(), maybe(), any::<u64>(), maybe(), maybe()).prop_map(
+            |(call, path, base, other, other_base, value, file, other_file)| {
                 Change {
                     call,
                     path,
@@ -138,6 +138,8 @@ fn files() -> BoxedStrategy<Fact> {
                     other,
                     other_base,
                     value,
+                    file,
+                    other_file,
                 }
                 .into()
             }

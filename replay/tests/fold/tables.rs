@@ -139,6 +139,8 @@ fn touches_are_counted_by_how_they_ended() {
         other: other.map(Into::into),
         other_base: None,
         value: 0,
+        file: None,
+        other_file: None,
     };
     let mut tape = Tape::default();
     tape.read(5, "/a")

@@ -137,6 +137,12 @@ pub(crate) struct Change {
     path: String,
     #[serde(default)]
     other: Option<String>,
+    /// What the kernel resolved the first path to.
+    #[serde(default)]
+    file: Option<String>,
+    /// What it resolved the second path to.
+    #[serde(default)]
+    other_file: Option<String>,
     #[serde(default)]
     result: Ending,
 }
@@ -425,6 +431,8 @@ impl Change {
             other: self.other.as_deref().map(text),
             other_base: None,
             value: 0,
+            file: self.file.as_deref().map(text),
+            other_file: self.other_file.as_deref().map(text),
         }
     }
 }
