@@ -1,6 +1,8 @@
 //! Builds the guest agent for its own static target and hands its path to
 //! `src/guest.rs`, which embeds it. `BELLJAR_AGENT` names a ready-made one.
 
+#![expect(clippy::panic, reason = "a build script fails by ending")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -11,7 +13,12 @@ fn main() {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let root = manifest.parent().map(Path::to_path_buf).unwrap_or_default();
     println!("cargo::rerun-if-env-changed=BELLJAR_AGENT");
-    for watched in ["agent/src", "agent/Cargo.toml", "recorder/event/src", "Cargo.lock"] {
+    for watched in [
+        "agent/src",
+        "agent/Cargo.toml",
+        "recorder/event/src",
+        "Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -32,20 +39,42 @@ fn main() {
 fn build(root: &Path) -> Vec<u8> {
     let target = root.join("target").join("agent");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for inherited in ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET", "CARGO_MANIFEST_DIR", "CARGO_TARGET_DIR"] {
+    for inherited in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_TARGET",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_TARGET_DIR",
+    ] {
         cargo.env_remove(inherited);
     }
     let status = cargo
         .current_dir(root)
-        .args(["build", "--locked", "-p", "belljar-agent", "--profile", "agent", "--target", TARGET, "--target-dir"])
+        .args([
+            "build",
+            "--locked",
+            "-p",
+            "belljar-agent",
+            "--profile",
+            "agent",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
         .arg(&target)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         // Where Debian keeps libelf.a and libz.a, which libbpf's build asks for by folder.
-        .env("LIBBPF_SYS_LIBRARY_PATH", env::var_os("LIBBPF_SYS_LIBRARY_PATH").unwrap_or_else(|| "/usr/lib/x86_64-linux-gnu".into()))
+        .env(
+            "LIBBPF_SYS_LIBRARY_PATH",
+            env::var_os("LIBBPF_SYS_LIBRARY_PATH")
+                .unwrap_or_else(|| "/usr/lib/x86_64-linux-gnu".into()),
+        )
         .status();
     match status {
         Ok(status) if status.success() => {}
-        Ok(status) => panic!("the guest agent did not build ({status}); it needs a C compiler, libelf-dev and zlib1g-dev (./dev installs them)"),
+        Ok(status) => panic!(
+            "the guest agent did not build ({status}); it needs a C compiler, libelf-dev and zlib1g-dev (./dev installs them)"
+        ),
         Err(e) => panic!("cannot run cargo for the guest agent: {e}"),
     }
     let binary = target.join(TARGET).join("agent").join("belljar-agent");

@@ -109,7 +109,10 @@ struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(Malformed("too short"))?;
+        let (head, rest) = self
+            .0
+            .split_first_chunk::<N>()
+            .ok_or(Malformed("too short"))?;
         self.0 = rest;
         Ok(*head)
     }
@@ -151,7 +154,9 @@ impl<'a> Record<'a> {
             let (role, marks) = (c.u16()?, c.u16()?);
             let (len, full, device) = (c.u32()? as usize, c.u32()?, c.u32()?);
             let role = Role::from(role).ok_or(Malformed("unknown segment"))?;
-            let end = start.checked_add(len).ok_or(Malformed("segment too long"))?;
+            let end = start
+                .checked_add(len)
+                .ok_or(Malformed("segment too long"))?;
             let part = data.get(start..end).ok_or(Malformed("segment too long"))?;
             // Strings are followed by the NUL that the kernel wrote.
             start = match role {
@@ -167,13 +172,29 @@ impl<'a> Record<'a> {
                 bytes: part,
             });
         }
-        Ok(Self { at, kind, call, pid, tid, parent, uid, result, args, flags, stdio, segments })
+        Ok(Self {
+            at,
+            kind,
+            call,
+            pid,
+            tid,
+            parent,
+            uid,
+            result,
+            args,
+            flags,
+            stdio,
+            segments,
+        })
     }
 
     /// The last readable segment with this role: what faulted at entry was read again at exit.
     pub(crate) fn segment(&self, role: Role) -> Option<Segment<'a>> {
         let with = || self.segments.iter().rev().filter(|s| s.role == role);
-        with().find(|s| !s.unreadable).or_else(|| with().next()).copied()
+        with()
+            .find(|s| !s.unreadable)
+            .or_else(|| with().next())
+            .copied()
     }
 }
 

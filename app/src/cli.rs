@@ -8,7 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A terminal observatory for code nobody trusts yet.
 #[derive(Debug, Parser)]
-#[command(name = "belljar", version, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "belljar",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 #[command(after_help = "\
 Examples:
   belljar run ./some-project              install it in a microVM and watch
@@ -140,7 +146,9 @@ pub(crate) struct Run {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all.")]
+#[command(
+    after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all."
+)]
 pub(crate) struct Replay {
     /// The trace.
     pub(crate) trace: PathBuf,
@@ -150,7 +158,9 @@ pub(crate) struct Replay {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  belljar report run.bjt\n  belljar report run.bjt --format json\n  belljar report run.bjt --format jsonl | jq .type")]
+#[command(
+    after_help = "Examples:\n  belljar report run.bjt\n  belljar report run.bjt --format json\n  belljar report run.bjt --format jsonl | jq .type"
+)]
 pub(crate) struct Report {
     /// The trace.
     pub(crate) trace: PathBuf,
@@ -163,7 +173,9 @@ pub(crate) struct Report {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  belljar verify run.bjt\n  belljar verify --threads 8 traces/*.bjt")]
+#[command(
+    after_help = "Examples:\n  belljar verify run.bjt\n  belljar verify --threads 8 traces/*.bjt"
+)]
 pub(crate) struct Verify {
     /// The traces.
     #[arg(required = true)]

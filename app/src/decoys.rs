@@ -105,13 +105,18 @@ impl Laid {
             kind: kind.kind.into(),
             canary: canary.clone(),
         };
-        Decoys { decoys: KINDS.iter().zip(&self.canaries).map(decoy).collect() }
+        Decoys {
+            decoys: KINDS.iter().zip(&self.canaries).map(decoy).collect(),
+        }
     }
 }
 
 /// Makes every decoy, with its canary, out of random bytes.
 pub(crate) fn make(mut random: impl FnMut() -> u8) -> Laid {
-    let mut laid = Laid { files: Vec::new(), canaries: Vec::new() };
+    let mut laid = Laid {
+        files: Vec::new(),
+        canaries: Vec::new(),
+    };
     for kind in KINDS {
         let canary = letters(&mut random, 40);
         let content = kind
@@ -123,7 +128,11 @@ pub(crate) fn make(mut random: impl FnMut() -> u8) -> Laid {
             .reduce(|head, tail| head + &letters(&mut random, 30) + &tail)
             .unwrap_or_default()
             .into_bytes();
-        laid.files.push(DecoyFile { path: kind.path.into(), mode: kind.mode, content });
+        laid.files.push(DecoyFile {
+            path: kind.path.into(),
+            mode: kind.mode,
+            content,
+        });
         laid.canaries.push(canary);
     }
     laid
@@ -157,7 +166,10 @@ mod tests {
                 assert!(!content.contains(placeholder), "{}", file.path);
             }
             assert_eq!(decoy.path, Text::new(format!("/home/mira/{}", file.path)));
-            let others = decoys.decoys.iter().filter(|other| content.contains(&other.canary));
+            let others = decoys
+                .decoys
+                .iter()
+                .filter(|other| content.contains(&other.canary));
             assert_eq!(others.count(), 1);
         }
     }

@@ -67,6 +67,9 @@ pub(crate) enum AppError {
     /// Recording failed.
     #[error("cannot record: {0}")]
     Record(#[from] belljar_recorder::WriteError),
+    /// The trace does not reach the disk.
+    #[error("cannot record: the trace does not reach the disk: {0}")]
+    Sync(std::io::Error),
     /// The guest did not do its part.
     #[error("{0}")]
     Guest(String),
@@ -78,15 +81,24 @@ pub(crate) enum AppError {
 
 impl AppError {
     pub(crate) fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
-        Self::Io { doing: doing.into(), source }
+        Self::Io {
+            doing: doing.into(),
+            source,
+        }
     }
 
     pub(crate) fn file(verb: &str, path: &Path, source: std::io::Error) -> Self {
-        Self::Io { doing: format!("{verb} {}", path.display()), source }
+        Self::Io {
+            doing: format!("{verb} {}", path.display()),
+            source,
+        }
     }
 
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), hint: hint.into() }
+        Self::Usage {
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 
     /// The exit code.
@@ -100,30 +112,37 @@ impl AppError {
             Self::Image(_) | Self::Boot(_) | Self::Link(_) | Self::Pack(_) => Exit::NotEnforced,
             #[cfg(not(target_os = "linux"))]
             Self::NoGuests => Exit::NotEnforced,
-            Self::Record(_) | Self::Guest(_) => Exit::NotEnforced,
+            Self::Record(_) | Self::Sync(_) | Self::Guest(_) => Exit::NotEnforced,
         }
     }
 
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Record(_) => "the run was ended, because what cannot be recorded must not happen; \
+            Self::Record(_) | Self::Sync(_) => {
+                "the run was ended, because what cannot be recorded must not happen; \
                                 free some space or write the trace elsewhere with -o"
-                .into(),
+                    .into()
+            }
             #[cfg(target_os = "linux")]
             Self::Boot(error) => return error.hint(),
             #[cfg(target_os = "linux")]
             Self::Image(_) => "`belljar doctor` lists what is missing and how to get it".into(),
             #[cfg(target_os = "linux")]
-            Self::Link(_) => "the console above shows how far the guest came; under load a second try may do".into(),
-            Self::Guest(_) => "nothing was judged SAFE; run it again, and `belljar doctor` if it persists".into(),
+            Self::Link(_) => {
+                "the console above shows how far the guest came; under load a second try may do"
+                    .into()
+            }
+            Self::Guest(_) => {
+                "nothing was judged SAFE; run it again, and `belljar doctor` if it persists".into()
+            }
             _ => return None,
         })
     }
 
     /// Message and hint, safe to print.
     pub(crate) fn present(&self) -> String {
-        let mut lines: Vec<String> = self.to_string().lines().map(|line| escape::string(line)).collect();
+        let mut lines: Vec<String> = self.to_string().lines().map(escape::string).collect();
         if let Some(first) = lines.first_mut() {
             *first = format!("belljar: {first}");
         }

@@ -7,7 +7,9 @@ pub(crate) fn out(text: &str) {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            self::error(&format!("belljar: cannot write to standard output: {error}"));
+            self::error(&format!(
+                "belljar: cannot write to standard output: {error}"
+            ));
         }
         _ => {}
     }

@@ -18,7 +18,11 @@ pub fn tests() -> Vec<Trial> {
         test("fail::trace_with_a_flipped_byte", &[], trace_flipped),
         test("fail::no_space_for_the_trace", &[Need::Guest], no_space),
         test("fail::wrong_inputs", &[], wrong_inputs),
-        test("fail::consent_is_needed_for_emulation", &[Need::Guest], consent),
+        test(
+            "fail::consent_is_needed_for_emulation",
+            &[Need::Guest],
+            consent,
+        ),
     ]
 }
 
@@ -30,15 +34,23 @@ fn empty(dir: &tempfile::TempDir) -> Result<std::path::PathBuf> {
 
 /// Nothing of a run is left: neither process.
 fn gone(pids: &[u32]) -> Result {
-    wait_until("the end of all processes", Duration::from_secs(15), || !pids.iter().any(|pid| alive(*pid)))
+    wait_until("the end of all processes", Duration::from_secs(15), || {
+        !pids.iter().any(|pid| alive(*pid))
+    })
 }
 
 /// The good part of a trace is there, and is not SAFE.
 fn cut_but_not_safe(trace: &Path) -> Result {
     let report = output(belljar(["report"]).arg(trace))?;
-    check(code(&report) == 5, || format!("report of the cut trace: exit {}", code(&report)))?;
-    check(!text(&report.stdout).starts_with("SAFE"), || text(&report.stdout))?;
-    check(text(&report.stderr).contains("good"), || text(&report.stderr))
+    check(code(&report) == 5, || {
+        format!("report of the cut trace: exit {}", code(&report))
+    })?;
+    check(!text(&report.stdout).starts_with("SAFE"), || {
+        text(&report.stdout)
+    })?;
+    check(text(&report.stderr).contains("good"), || {
+        text(&report.stderr)
+    })
 }
 
 fn belljar_killed() -> Result {
@@ -55,9 +67,13 @@ fn belljar_killed() -> Result {
 /// The run ended by itself, with the code for "could not enforce", a whole
 /// trace that says why, and nothing left.
 fn lost_guest(output: &std::process::Output, trace: &Path) -> Result {
-    check(code(output) == 3, || format!("exit {}; {}", code(output), text(&output.stderr)))?;
+    check(code(output) == 3, || {
+        format!("exit {}; {}", code(output), text(&output.stderr))
+    })?;
     let report = json(output)?;
-    check(report["verdict"] != "SAFE", || format!("{}", report["verdict"]))?;
+    check(report["verdict"] != "SAFE", || {
+        format!("{}", report["verdict"])
+    })?;
     let said = format!("{} {}", report["reasons"], report["ran"]);
     check(said.contains("guest") || said.contains("lost"), || said)?;
     let verified = self::output(belljar(["verify"]).arg(trace))?;
@@ -78,7 +94,11 @@ fn hypervisor_killed() -> Result {
 fn agent_dies() -> Result {
     let dir = tempfile::tempdir()?;
     let trace = dir.path().join("t.bjt");
-    let started = start_endless(&empty(&dir)?, &trace, &["--guest-cmdline", "belljar.fault=agent-exit"])?;
+    let started = start_endless(
+        &empty(&dir)?,
+        &trace,
+        &["--guest-cmdline", "belljar.fault=agent-exit"],
+    )?;
     let pids = [started.child.id(), started.hypervisor];
     let output = finish(started.child)?;
     lost_guest(&output, &trace)?;
@@ -92,23 +112,37 @@ fn interrupted() -> Result {
     let pids = [started.child.id(), started.hypervisor];
     signal(started.child.id(), "INT");
     let output = finish(started.child)?;
-    check(code(&output) == 130, || format!("exit {}; {}", code(&output), text(&output.stderr)))?;
-    check(json(&output)?["verdict"] != "SAFE", || "an interrupted run is SAFE".into())?;
+    check(code(&output) == 130, || {
+        format!("exit {}; {}", code(&output), text(&output.stderr))
+    })?;
+    check(json(&output)?["verdict"] != "SAFE", || {
+        "an interrupted run is SAFE".into()
+    })?;
     gone(&pids)
 }
 
 fn time_limit() -> Result {
     let dir = tempfile::tempdir()?;
     let trace = dir.path().join("t.bjt");
-    let mut command = run(&empty(&dir)?, &trace, &["--timeout", "45s", "--", "sleep", "1000"]);
+    let mut command = run(
+        &empty(&dir)?,
+        &trace,
+        &["--timeout", "45s", "--", "sleep", "1000"],
+    );
     let output = output(&mut command)?;
     let report = json(&output)?;
-    check(report["verdict"] == "WARNING" && code(&output) == 1, || format!("exit {} {}", code(&output), report["reasons"]))?;
-    check(report["reasons"].to_string().contains("time"), || report["reasons"].to_string())
+    check(report["verdict"] == "WARNING" && code(&output) == 1, || {
+        format!("exit {} {}", code(&output), report["reasons"])
+    })?;
+    check(report["reasons"].to_string().contains("time"), || {
+        report["reasons"].to_string()
+    })
 }
 
 fn fixture() -> Result<Vec<u8>> {
-    Ok(std::fs::read(repo("fixtures/traces/npm-credential-thief.bjt"))?)
+    Ok(std::fs::read(repo(
+        "fixtures/traces/npm-credential-thief.bjt",
+    ))?)
 }
 
 fn trace_cut() -> Result {
@@ -119,9 +153,19 @@ fn trace_cut() -> Result {
     for length in (0..whole.len()).step_by(step.max(1)) {
         std::fs::write(&trace, whole.get(..length).unwrap_or_default())?;
         let report = output(belljar(["report"]).arg(&trace))?;
-        check(code(&report) == 5, || format!("cut at {length}: exit {}: {}", code(&report), text(&report.stderr)))?;
-        check(!text(&report.stdout).starts_with("SAFE"), || format!("cut at {length} is SAFE"))?;
-        check(!text(&report.stderr).is_empty(), || format!("cut at {length}: nothing said"))?;
+        check(code(&report) == 5, || {
+            format!(
+                "cut at {length}: exit {}: {}",
+                code(&report),
+                text(&report.stderr)
+            )
+        })?;
+        check(!text(&report.stdout).starts_with("SAFE"), || {
+            format!("cut at {length} is SAFE")
+        })?;
+        check(!text(&report.stderr).is_empty(), || {
+            format!("cut at {length}: nothing said")
+        })?;
     }
     Ok(())
 }
@@ -139,7 +183,9 @@ fn trace_flipped() -> Result {
         std::fs::write(&trace, &bytes)?;
         for command in ["report", "verify"] {
             let output = output(belljar([command]).arg(&trace))?;
-            check(code(&output) == 5, || format!("{command}, byte {at} flipped: exit {}", code(&output)))?;
+            check(code(&output) == 5, || {
+                format!("{command}, byte {at} flipped: exit {}", code(&output))
+            })?;
         }
     }
     Ok(())
@@ -151,7 +197,9 @@ fn no_space() -> Result {
     let mut command = run(&empty(&dir)?, Path::new("/dev/full"), &["--", "true"]);
     let output = output(&mut command)?;
     check(code(&output) == 3, || format!("exit {}", code(&output)))?;
-    check(text(&output.stderr).contains("cannot record"), || text(&output.stderr))
+    check(text(&output.stderr).contains("cannot record"), || {
+        text(&output.stderr)
+    })
 }
 
 fn wrong_inputs() -> Result {
@@ -163,8 +211,16 @@ fn wrong_inputs() -> Result {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["run", "--headless", "/nonexistent"], 2, "/nonexistent"),
         (&["run", "--headless", &folder], 2, "package.json"),
-        (&["run", "--headless", &folder, "--allow", "a b", "--", "true"], 2, "a b"),
-        (&["run", "--headless", &folder, "--disk", "4000", "--", "true"], 2, "memory"),
+        (
+            &["run", "--headless", &folder, "--allow", "a b", "--", "true"],
+            2,
+            "a b",
+        ),
+        (
+            &["run", "--headless", &folder, "--disk", "4000", "--", "true"],
+            2,
+            "memory",
+        ),
         (&["run", "--timeout", "never", &folder], 2, "never"),
         (&["report", "/nonexistent.bjt"], 2, "/nonexistent.bjt"),
         (&["report", &foreign], 5, "not"),
@@ -175,8 +231,12 @@ fn wrong_inputs() -> Result {
     for (args, exit, named) in cases {
         let output = output(&mut belljar(*args))?;
         let said = text(&output.stderr);
-        check(code(&output) == *exit, || format!("{args:?}: exit {}: {said}", code(&output)))?;
-        check(said.contains(named), || format!("{args:?} does not name {named:?}: {said}"))?;
+        check(code(&output) == *exit, || {
+            format!("{args:?}: exit {}: {said}", code(&output))
+        })?;
+        check(said.contains(named), || {
+            format!("{args:?} does not name {named:?}: {said}")
+        })?;
     }
     Ok(())
 }
@@ -190,8 +250,12 @@ fn consent() -> Result {
     let output = output(&mut command)?;
     let said = text(&output.stderr);
     match code(&output) {
-        3 => check(said.contains("--allow-degraded") && !trace.exists(), || said),
-        0 => check(json(&output)?["machine"]["degraded"] == false, || "emulated without consent".into()),
+        3 => check(said.contains("--allow-degraded") && !trace.exists(), || {
+            said
+        }),
+        0 => check(json(&output)?["machine"]["degraded"] == false, || {
+            "emulated without consent".into()
+        }),
         other => Err(format!("exit {other}: {said}").into()),
     }
 }

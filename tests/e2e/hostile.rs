@@ -8,9 +8,21 @@ use crate::support::*;
 
 pub fn tests() -> Vec<Trial> {
     vec![
-        test("hostile::every_way_out_is_refused_and_recorded", &[Need::Guest], escape),
-        test("hostile::lookups_carry_nothing_out", &[Need::Guest], lookups),
-        test("hostile::fork_bomb_and_flood_end_and_lose_nothing_silently", &[Need::Guest], bomb),
+        test(
+            "hostile::every_way_out_is_refused_and_recorded",
+            &[Need::Guest],
+            escape,
+        ),
+        test(
+            "hostile::lookups_carry_nothing_out",
+            &[Need::Guest],
+            lookups,
+        ),
+        test(
+            "hostile::fork_bomb_and_flood_end_and_lose_nothing_silently",
+            &[Need::Guest],
+            bomb,
+        ),
     ]
 }
 
@@ -46,7 +58,15 @@ const ANSWERS: &[(&str, &str)] = &[
 ];
 
 /// Refused one way or another; which errno is the kernel's business.
-const REFUSED: &[&str] = &["vsock", "packet", "raw", "mptcp", "vda", "proc1_environ", "cgroup"];
+const REFUSED: &[&str] = &[
+    "vsock",
+    "packet",
+    "raw",
+    "mptcp",
+    "vda",
+    "proc1_environ",
+    "cgroup",
+];
 
 fn escape() -> Result {
     let dir = tempfile::tempdir()?;
@@ -59,41 +79,98 @@ fn escape() -> Result {
     let printed = terminal(&events);
     let answer = |name: &str| {
         let prefix = format!("{name}=");
-        printed.lines().find_map(|line| line.trim().strip_prefix(&prefix).map(str::to_owned))
+        printed
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(&prefix).map(str::to_owned))
     };
     for (name, expected) in ANSWERS {
-        check(answer(name).as_deref() == Some(*expected), || format!("{name} answered {:?}, not {expected}; all:\n{printed}", answer(name)))?;
+        check(answer(name).as_deref() == Some(*expected), || {
+            format!(
+                "{name} answered {:?}, not {expected}; all:\n{printed}",
+                answer(name)
+            )
+        })?;
     }
     for name in REFUSED {
-        check(answer(name).is_some_and(|a| a != "OK"), || format!("{name} answered {:?}; all:\n{printed}", answer(name)))?;
+        check(answer(name).is_some_and(|a| a != "OK"), || {
+            format!("{name} answered {:?}; all:\n{printed}", answer(name))
+        })?;
     }
-    check(report["verdict"] == "MALICIOUS", || format!("{}", report["reasons"]))?;
+    check(report["verdict"] == "MALICIOUS", || {
+        format!("{}", report["reasons"])
+    })?;
     let found = report["findings"].to_string();
     for decoy in [".ssh/id_rsa", ".aws/credentials", "nothing-to-see/config"] {
-        check(found.contains(decoy), || format!("no finding names {decoy}: {found}"))?;
+        check(found.contains(decoy), || {
+            format!("no finding names {decoy}: {found}")
+        })?;
     }
-    check(report["lost"]["events"] == 0, || format!("{}", report["lost"]))?;
+    check(report["lost"]["events"] == 0, || {
+        format!("{}", report["lost"])
+    })?;
     recorded(&events)?;
     // Nothing that a terminal obeys leaves through the report.
     let table = output(belljar(["report"]).arg(&trace))?;
-    let hidden = table.stdout.iter().any(|byte| *byte < 0x20 && *byte != b'\n');
-    check(!hidden, || format!("control characters in the report:\n{}", text(&table.stdout)))
+    let hidden = table
+        .stdout
+        .iter()
+        .any(|byte| *byte < 0x20 && *byte != b'\n');
+    check(!hidden, || {
+        format!("control characters in the report:\n{}", text(&table.stdout))
+    })
 }
 
 /// The attempts are in the trace, with the names the kernel resolved.
 fn recorded(events: &[Value]) -> Result {
-    let has = |what: &str, test: &dyn Fn(&Value) -> bool| check(events.iter().any(test), || format!("not recorded: {what}"));
-    for call in ["x32_syscall", "io_uring_setup", "unshare", "chroot", "keyctl", "open_by_handle_at", "mount", "ptrace", "bpf", "userfaultfd", "memfd_create"] {
+    let has = |what: &str, test: &dyn Fn(&Value) -> bool| {
+        check(events.iter().any(test), || format!("not recorded: {what}"))
+    };
+    for call in [
+        "x32_syscall",
+        "io_uring_setup",
+        "unshare",
+        "chroot",
+        "keyctl",
+        "open_by_handle_at",
+        "mount",
+        "ptrace",
+        "bpf",
+        "userfaultfd",
+        "memfd_create",
+    ] {
         has(call, &|event| event["type"] == call)?;
     }
-    let file = |event: &Value| event["fact"]["file"].as_str().unwrap_or_default().to_owned();
-    has("the decoy behind a relative path", &|event| event["fact"]["path"] == "id_rsa" && file(event).ends_with("/.ssh/id_rsa"))?;
-    has("the decoy behind a link", &|event| event["fact"]["path"] == "/tmp/a-link/credentials" && file(event).ends_with("/.aws/credentials"))?;
-    has("the refused connect", &|event| event["type"] == "connect" && event["result"] == -111)?;
-    has("the refused datagram", &|event| event["type"] == "sendto" && event["result"] == -111)?;
-    has("the memfd's execution", &|event| event["type"] == "execveat" && event["fact"]["unlinked"] == true)?;
-    has("the death by seccomp", &|event| event["kind"] == "exit" && event["fact"].to_string().contains("31"))?;
-    has("the argument of 64 KiB, as cut", &|event| event["type"] == "execve" && event["fact"]["argv_bytes"].as_u64().is_some_and(|n| n > 65_000))
+    let file = |event: &Value| {
+        event["fact"]["file"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    has("the decoy behind a relative path", &|event| {
+        event["fact"]["path"] == "id_rsa" && file(event).ends_with("/.ssh/id_rsa")
+    })?;
+    has("the decoy behind a link", &|event| {
+        event["fact"]["path"] == "/tmp/a-link/credentials"
+            && file(event).ends_with("/.aws/credentials")
+    })?;
+    has("the refused connect", &|event| {
+        event["type"] == "connect" && event["result"] == -111
+    })?;
+    has("the refused datagram", &|event| {
+        event["type"] == "sendto" && event["result"] == -111
+    })?;
+    has("the memfd's execution", &|event| {
+        event["type"] == "execveat" && event["fact"]["unlinked"] == true
+    })?;
+    has("the death by seccomp", &|event| {
+        event["kind"] == "exit" && event["fact"].to_string().contains("31")
+    })?;
+    has("the argument of 64 KiB, as cut", &|event| {
+        event["type"] == "execve"
+            && event["fact"]["argv_bytes"]
+                .as_u64()
+                .is_some_and(|n| n > 65_000)
+    })
 }
 
 /// Names with data in their labels: asked, refused, recorded in full, sent nowhere.
@@ -112,10 +189,19 @@ for name in (f"{label}.exfil.example", f"{label[:20]}.{label[20:40]}.x.invalid")
     let live = output(&mut run(&project, &trace, &["--", "python3", "-c", script]))?;
     let report = json(&live)?;
     let printed = terminal(&events(&trace)?);
-    check(printed.matches("refused").count() == 2 && !printed.contains("resolved"), || printed.clone())?;
+    check(
+        printed.matches("refused").count() == 2 && !printed.contains("resolved"),
+        || printed.clone(),
+    )?;
     let names = report["names"].to_string();
-    check(names.contains(&"a1b2c3d4e5f6".repeat(4)) && names.contains("x.invalid"), || names.clone())?;
-    check(report["network"]["flows"] == 0 && report["verdict"] != "SAFE", || format!("{} {}", report["verdict"], report["network"]))
+    check(
+        names.contains(&"a1b2c3d4e5f6".repeat(4)) && names.contains("x.invalid"),
+        || names.clone(),
+    )?;
+    check(
+        report["network"]["flows"] == 0 && report["verdict"] != "SAFE",
+        || format!("{} {}", report["verdict"], report["network"]),
+    )
 }
 
 /// More processes and more output than anyone wants.
@@ -124,12 +210,23 @@ fn bomb() -> Result {
     let (trace, project) = (dir.path().join("t.bjt"), dir.path().join("p"));
     std::fs::create_dir(&project)?;
     let script = "yes flood | head -c 2000000; for i in $(seq 300); do (sleep 5 &) 2>/dev/null; done; echo done-here";
-    let live = output(&mut run(&project, &trace, &["--pids", "128", "--", "sh", "-c", script]))?;
+    let live = output(&mut run(
+        &project,
+        &trace,
+        &["--pids", "128", "--", "sh", "-c", script],
+    ))?;
     let report = json(&live)?;
     let verified = output(belljar(["verify"]).arg(&trace))?;
     check(code(&verified) == 0, || text(&verified.stdout))?;
     // Whatever was lost is told and keeps the run from being SAFE.
     let lost = report["lost"]["events"].as_u64().unwrap_or(0);
-    check(lost == 0 || report["verdict"] != "SAFE", || format!("lost {lost} and {}", report["verdict"]))?;
-    check(report["processes"]["started"].as_u64().is_some_and(|n| n > 50), || format!("{}", report["processes"]))
+    check(lost == 0 || report["verdict"] != "SAFE", || {
+        format!("lost {lost} and {}", report["verdict"])
+    })?;
+    check(
+        report["processes"]["started"]
+            .as_u64()
+            .is_some_and(|n| n > 50),
+        || format!("{}", report["processes"]),
+    )
 }

@@ -4,6 +4,12 @@
 //! machine lacks makes it *ignored with the reason*, never passed.
 //! `BELLJAR_E2E=off` skips all of them (for a quick `cargo test`).
 
+#![expect(
+    unreachable_pub,
+    clippy::indexing_slicing,
+    reason = "a test binary has no public items to reach, and indexing a JSON value never panics"
+)]
+
 mod fail;
 mod hostile;
 mod run;

@@ -14,7 +14,11 @@ use crate::support::*;
 pub fn tests() -> Vec<Trial> {
     vec![
         test("screen::replay_seek_resize_quit", &[], replay),
-        test("screen::replay_restores_the_terminal_on_sigterm", &[], sigterm),
+        test(
+            "screen::replay_restores_the_terminal_on_sigterm",
+            &[],
+            sigterm,
+        ),
         test("screen::live_run_shows_the_verdict", &[Need::Guest], live),
     ]
 }
@@ -33,7 +37,12 @@ struct Terminal {
 
 impl Terminal {
     fn start(args: &[&str], path: &Path) -> Result<Self> {
-        let window = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
+        let window = PtySize {
+            rows: 40,
+            cols: 120,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
         let pty = native_pty_system().openpty(window)?;
         let mut command = CommandBuilder::new(BELLJAR);
         command.args(args);
@@ -54,16 +63,26 @@ impl Terminal {
             }
         });
         let keys = pty.master.take_writer()?;
-        Ok(Self { child, master: pty.master, keys, parser })
+        Ok(Self {
+            child,
+            master: pty.master,
+            keys,
+            parser,
+        })
     }
 
     fn contents(&self) -> String {
-        self.parser.lock().map(|parser| parser.screen().contents()).unwrap_or_default()
+        self.parser
+            .lock()
+            .map(|parser| parser.screen().contents())
+            .unwrap_or_default()
     }
 
     fn shows(&self, text: &str, limit: Duration) -> Result {
-        wait_until(&format!("{text:?} on the screen"), limit, || self.contents().contains(text))
-            .map_err(|e| format!("{}\n{}", e.message().unwrap_or_default(), self.contents()).into())
+        wait_until(&format!("{text:?} on the screen"), limit, || {
+            self.contents().contains(text)
+        })
+        .map_err(|e| format!("{}\n{}", e.message().unwrap_or_default(), self.contents()).into())
     }
 
     fn press(&mut self, keys: &str) -> Result {
@@ -73,7 +92,12 @@ impl Terminal {
     }
 
     fn resize(&self, rows: u16, cols: u16) -> Result {
-        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })?;
+        self.master.resize(PtySize {
+            rows,
+            cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        })?;
         if let Ok(mut parser) = self.parser.lock() {
             parser.screen_mut().set_size(size(rows), size(cols));
         }
@@ -89,7 +113,9 @@ impl Terminal {
         })
         .map_err(|e| format!("{}\n{}", e.message().unwrap_or_default(), self.contents()))?;
         std::thread::sleep(Duration::from_millis(200));
-        let restored = self.parser.lock().is_ok_and(|parser| !parser.screen().alternate_screen() && !parser.screen().hide_cursor());
+        let restored = self.parser.lock().is_ok_and(|parser| {
+            !parser.screen().alternate_screen() && !parser.screen().hide_cursor()
+        });
         Ok((status.map_or(0, |status| status.exit_code()), restored))
     }
 }
@@ -104,7 +130,9 @@ fn replay() -> Result {
     terminal.shows("MALICIOUS", SOON)?;
     terminal.shows("198.51.100.7:443", SOON)?;
     terminal.press("0")?;
-    wait_until("the start", SOON, || !terminal.contents().contains("MALICIOUS"))?;
+    wait_until("the start", SOON, || {
+        !terminal.contents().contains("MALICIOUS")
+    })?;
     terminal.press("]")?;
     terminal.shows("L4-HONEY-001", SOON)?;
     for (rows, cols) in [(24, 80), (5, 20), (3, 10), (60, 200), (40, 120)] {
@@ -117,7 +145,9 @@ fn replay() -> Result {
     std::thread::sleep(Duration::from_millis(300));
     terminal.press("q")?;
     let (code, restored) = terminal.end(SOON)?;
-    check(code == 0 && restored, || format!("exit {code}, restored {restored}"))
+    check(code == 0 && restored, || {
+        format!("exit {code}, restored {restored}")
+    })
 }
 
 fn sigterm() -> Result {
@@ -127,7 +157,9 @@ fn sigterm() -> Result {
     let pid = terminal.child.process_id().unwrap_or_default();
     signal(pid, "TERM");
     let (_, restored) = terminal.end(SOON)?;
-    check(restored, || "the terminal was left in raw mode or on the other screen".into())
+    check(restored, || {
+        "the terminal was left in raw mode or on the other screen".into()
+    })
 }
 
 fn live() -> Result {
@@ -140,7 +172,11 @@ fn live() -> Result {
     terminal.shows("postinstall.js", SOON)?;
     terminal.press("q")?;
     let (code, restored) = terminal.end(SOON)?;
-    check(code == 1 && restored, || format!("exit {code}, restored {restored}"))?;
+    check(code == 1 && restored, || {
+        format!("exit {code}, restored {restored}")
+    })?;
     // The summary is longer than the screen; its last line names the trace.
-    check(terminal.contents().contains("trace: "), || terminal.contents())
+    check(terminal.contents().contains("trace: "), || {
+        terminal.contents()
+    })
 }

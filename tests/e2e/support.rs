@@ -52,10 +52,20 @@ fn guest_missing() -> Option<String> {
     if std::env::var_os("BELLJAR_E2E").is_some_and(|value| value == "off") {
         return Some("BELLJAR_E2E=off".into());
     }
-    let doctor = Command::new(BELLJAR).args(["doctor", "--format", "json"]).output().ok()?;
+    let doctor = Command::new(BELLJAR)
+        .args(["doctor", "--format", "json"])
+        .output()
+        .ok()?;
     let parts: Value = serde_json::from_slice(&doctor.stdout).ok()?;
-    let lacks = parts.as_array()?.iter().find(|part| part["state"] == "missing")?;
-    Some(format!("{}: {}", lacks["part"].as_str()?, lacks["found"].as_str()?))
+    let lacks = parts
+        .as_array()?
+        .iter()
+        .find(|part| part["state"] == "missing")?;
+    Some(format!(
+        "{}: {}",
+        lacks["part"].as_str()?,
+        lacks["found"].as_str()?
+    ))
 }
 
 /// Asked of the client that is configured here; no host is named.
@@ -79,7 +89,11 @@ pub fn repo(path: &str) -> PathBuf {
 /// The tool, with a home of its own for what it writes, and the user's cache.
 pub fn belljar<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Command {
     let mut command = Command::new(BELLJAR);
-    command.args(args).stdin(Stdio::null()).env("NO_COLOR", "1").env("BELLJAR_ALLOW_DEGRADED", "1");
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .env("NO_COLOR", "1")
+        .env("BELLJAR_ALLOW_DEGRADED", "1");
     command
 }
 
@@ -97,7 +111,10 @@ pub fn run(project: &Path, trace: &Path, rest: &[&str]) -> Command {
 
 /// Waits for the end, not for ever.
 pub fn output(command: &mut Command) -> Result<Output> {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
     finish(child)
 }
 
@@ -124,7 +141,12 @@ pub fn text(bytes: &[u8]) -> String {
 
 pub fn json(output: &Output) -> Result<Value> {
     serde_json::from_slice(&output.stdout).map_err(|e| {
-        format!("no report ({e}); exit {}, stderr:\n{}", code(output), text(&output.stderr)).into()
+        format!(
+            "no report ({e}); exit {}, stderr:\n{}",
+            code(output),
+            text(&output.stderr)
+        )
+        .into()
     })
 }
 
@@ -132,7 +154,10 @@ pub fn json(output: &Output) -> Result<Value> {
 pub fn events(trace: &Path) -> Result<Vec<Value>> {
     let listed = output(belljar(["report", "--format", "jsonl"]).arg(trace))?;
     let lines = text(&listed.stdout);
-    let mut events: Vec<Value> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut events: Vec<Value> = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
     events.pop(); // the report
     Ok(events)
 }
@@ -145,16 +170,25 @@ pub fn terminal(events: &[Value]) -> String {
 
 #[track_caller]
 pub fn check(condition: bool, what: impl FnOnce() -> String) -> Result {
-    if condition { Ok(()) } else { Err(what().into()) }
+    if condition {
+        Ok(())
+    } else {
+        Err(what().into())
+    }
 }
 
 pub fn signal(pid: u32, name: &str) {
-    let _ = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+    let _ = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status();
 }
 
 /// Processes whose parent is `pid` (by name), from /proc.
 pub fn children(pid: u32) -> Vec<(u32, String)> {
-    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(all) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     all.flatten()
         .filter_map(|entry| {
             let child: u32 = entry.file_name().to_str()?.parse().ok()?;
@@ -170,12 +204,16 @@ pub fn children(pid: u32) -> Vec<(u32, String)> {
 pub fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // A zombie is dead and waits for its parent.
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
 /// The hypervisor that belljar started.
 pub fn hypervisor(belljar: u32) -> Option<u32> {
-    children(belljar).into_iter().find(|(_, name)| name.starts_with("qemu")).map(|(pid, _)| pid)
+    children(belljar)
+        .into_iter()
+        .find(|(_, name)| name.starts_with("qemu"))
+        .map(|(pid, _)| pid)
 }
 
 pub fn wait_until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) -> Result {
@@ -201,7 +239,10 @@ pub fn start_endless(project: &Path, trace: &Path, options: &[&str]) -> Result<S
     let script = "while :; do ls / > /dev/null; sleep 0.2; done";
     let mut rest = options.to_vec();
     rest.extend(["--", "sh", "-c", script]);
-    let mut child = run(project, trace, &rest).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child = run(project, trace, &rest)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
     let pid = child.id();
     let began = wait_until("the payload's start", LONG, || {
         child.try_wait().ok().flatten().is_some()
@@ -213,7 +254,11 @@ pub fn start_endless(project: &Path, trace: &Path, options: &[&str]) -> Result<S
         (began, _) => {
             signal(pid, "KILL");
             let output = finish(child)?;
-            Err(format!("no running guest ({began:?}), stderr:\n{}", text(&output.stderr)).into())
+            Err(format!(
+                "no running guest ({began:?}), stderr:\n{}",
+                text(&output.stderr)
+            )
+            .into())
         }
     }
 }

@@ -29,8 +29,14 @@ pub(crate) trait Names {
 pub(crate) fn event(record: &Record<'_>, mounts: &MountTable, names: &dyn Names) -> Option<Event> {
     let reader = Reader { record, mounts };
     let fact = match record.kind {
-        Kind::Fork => Fork { child: u32::try_from(record.result).ok()? }.into(),
-        Kind::Exit => Exit { status: status(record.result) }.into(),
+        Kind::Fork => Fork {
+            child: u32::try_from(record.result).ok()?,
+        }
+        .into(),
+        Kind::Exit => Exit {
+            status: status(record.result),
+        }
+        .into(),
         Kind::Call => reader.call(names)?,
     };
     let outcome = match record.kind {
@@ -39,7 +45,13 @@ pub(crate) fn event(record: &Record<'_>, mounts: &MountTable, names: &dyn Names)
         Kind::Call if record.flags & REFUSED != 0 => Outcome::Refused(record.result),
         Kind::Call => Outcome::Returned(record.result),
     };
-    Some(Event { at: record.at, pid: record.pid, tid: record.tid, outcome, fact })
+    Some(Event {
+        at: record.at,
+        pid: record.pid,
+        tid: record.tid,
+        outcome,
+        fact,
+    })
 }
 
 /// A wait status as the kernel keeps it: low seven bits are the signal.
@@ -59,7 +71,10 @@ fn descriptor(kind: u8) -> Descriptor {
         Descriptor::UnixSocket,
         Descriptor::NetSocket,
     ];
-    KINDS.get(usize::from(kind)).copied().unwrap_or(Descriptor::Other)
+    KINDS
+        .get(usize::from(kind))
+        .copied()
+        .unwrap_or(Descriptor::Other)
 }
 
 /// A path from its components, leaf first, and the place of its file system.
@@ -85,7 +100,10 @@ fn path(segment: Segment<'_>, mounts: &MountTable) -> Text {
     }
     if segment.cut {
         let length = u64::from(segment.full).max(bytes.len() as u64);
-        return Text::Cut { bytes: bytes.into(), length };
+        return Text::Cut {
+            bytes: bytes.into(),
+            length,
+        };
     }
     Text::Whole(bytes.into())
 }
@@ -102,14 +120,19 @@ impl Reader<'_> {
         Some(if segment.unreadable {
             Text::Unreadable
         } else if segment.cut {
-            Text::Cut { bytes: segment.bytes.into(), length: u64::from(segment.full) }
+            Text::Cut {
+                bytes: segment.bytes.into(),
+                length: u64::from(segment.full),
+            }
         } else {
             Text::new(segment.bytes)
         })
     }
 
     fn path(&self, role: Role) -> Option<Text> {
-        self.record.segment(role).map(|segment| path(segment, self.mounts))
+        self.record
+            .segment(role)
+            .map(|segment| path(segment, self.mounts))
     }
 
     fn arg(&self, index: usize) -> u64 {
@@ -128,7 +151,15 @@ impl Reader<'_> {
             Class::Open => {
                 let (flags, mode) = self.open_flags(call);
                 let (path, base, file) = (given(), self.path(Role::Base), self.path(Role::File));
-                Open { call, path, base, file, flags, mode }.into()
+                Open {
+                    call,
+                    path,
+                    base,
+                    file,
+                    flags,
+                    mode,
+                }
+                .into()
             }
             Class::Change => Change {
                 call,
@@ -141,7 +172,12 @@ impl Reader<'_> {
                 other_file: self.path(Role::OtherFile),
             }
             .into(),
-            Class::Look => Look { call, path: given(), base: self.path(Role::Base) }.into(),
+            Class::Look => Look {
+                call,
+                path: given(),
+                base: self.path(Role::Base),
+            }
+            .into(),
             Class::Socket => Socket {
                 family: self.arg(0) as u16,
                 kind: (self.arg(1) & 0xf) as u16,
@@ -154,14 +190,29 @@ impl Reader<'_> {
                     Addr::Inet(inet) => names.name(*inet),
                     _ => None,
                 };
-                Connect { fd: self.fd(), addr, name }.into()
+                Connect {
+                    fd: self.fd(),
+                    addr,
+                    name,
+                }
+                .into()
             }
-            Class::Bind => Bind { fd: self.fd(), addr: self.addr() }.into(),
+            Class::Bind => Bind {
+                fd: self.fd(),
+                addr: self.addr(),
+            }
+            .into(),
             Class::Listen => Listen { fd: self.fd() }.into(),
             Class::Accept => Accept { fd: self.fd() }.into(),
             // Without an address it is an ordinary write to a connection.
             Class::Send if self.record.segment(Role::Addr).is_none() => return None,
-            Class::Send => Send { call, fd: self.fd(), addr: self.addr(), bytes: self.arg(2) }.into(),
+            Class::Send => Send {
+                call,
+                fd: self.fd(),
+                addr: self.addr(),
+                bytes: self.arg(2),
+            }
+            .into(),
             Class::Dup => Dup {
                 call,
                 from: self.fd(),
@@ -241,8 +292,11 @@ fn words(segment: Segment<'_>) -> Vec<Text> {
     if whole.is_empty() {
         return Vec::new();
     }
-    let mut words: Vec<_> =
-        whole.split(|byte| *byte == 0).take(MAX_WORDS).map(Text::new).collect();
+    let mut words: Vec<_> = whole
+        .split(|byte| *byte == 0)
+        .take(MAX_WORDS)
+        .map(Text::new)
+        .collect();
     if segment.cut
         && let Some(last) = words.last_mut()
     {
@@ -260,7 +314,9 @@ fn socket_addr(bytes: &[u8]) -> Addr {
         return Addr::Unreadable;
     };
     let family = u16::from_ne_bytes(*family);
-    let port = rest.first_chunk::<2>().map(|port| u16::from_be_bytes(*port));
+    let port = rest
+        .first_chunk::<2>()
+        .map(|port| u16::from_be_bytes(*port));
     match (i32::from(family), port) {
         (libc::AF_INET, Some(port)) => match rest.get(2..6).and_then(|ip| ip.first_chunk::<4>()) {
             Some(ip) => Addr::Inet(SocketAddr::new(Ipv4Addr::from(*ip).into(), port)),

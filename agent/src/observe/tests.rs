@@ -15,12 +15,23 @@ impl Names for NoNames {
 }
 
 fn mounts() -> MountTable {
-    let mounted = |device, at: &str| Mounted { device, at: PathBuf::from(at) };
-    MountTable { mounts: vec![mounted(21, "/"), mounted(22, "/proc")] }
+    let mounted = |device, at: &str| Mounted {
+        device,
+        at: PathBuf::from(at),
+    };
+    MountTable {
+        mounts: vec![mounted(21, "/"), mounted(22, "/proc")],
+    }
 }
 
 /// A record's bytes: (role, flags, device, full, bytes) a segment.
-fn record(kind: u32, call: u32, ret: i64, args: [u64; 6], segments: &[(u16, u16, u32, u32, &[u8])]) -> Vec<u8> {
+fn record(
+    kind: u32,
+    call: u32,
+    ret: i64,
+    args: [u64; 6],
+    segments: &[(u16, u16, u32, u32, &[u8])],
+) -> Vec<u8> {
     let mut b = Vec::new();
     b.extend(7u64.to_ne_bytes());
     for word in [kind, call, 10, 11, 9, 1000] {
@@ -55,10 +66,21 @@ fn event(bytes: &[u8]) -> Option<Event> {
 
 #[test]
 fn open_carries_both_paths() {
-    let bytes = record(1, 257, 3, [0, 0, 0o2, 0, 0, 0], &[(1, 0, 0, 0, b"a/../id_rsa"), (6, 0, 21, 0, b"id_rsa\0.ssh\0dev\0home\0")]);
+    let bytes = record(
+        1,
+        257,
+        3,
+        [0, 0, 0o2, 0, 0, 0],
+        &[
+            (1, 0, 0, 0, b"a/../id_rsa"),
+            (6, 0, 21, 0, b"id_rsa\0.ssh\0dev\0home\0"),
+        ],
+    );
     let event = event(&bytes).unwrap();
     assert_eq!(event.outcome, Outcome::Returned(3));
-    let Fact::Open(open) = event.fact else { panic!() };
+    let Fact::Open(open) = event.fact else {
+        panic!()
+    };
     assert_eq!(open.path, Text::from("a/../id_rsa"));
     assert_eq!(open.file, Some(Text::from("/home/dev/.ssh/id_rsa")));
     assert_eq!(open.flags, 2);
@@ -67,15 +89,25 @@ fn open_carries_both_paths() {
 #[test]
 fn path_read_again_at_exit_wins_over_the_fault() {
     let bytes = record(1, 2, -2, [0; 6], &[(1, 2, 0, 0, b""), (1, 0, 0, 0, b"/x")]);
-    let Fact::Open(open) = event(&bytes).unwrap().fact else { panic!() };
+    let Fact::Open(open) = event(&bytes).unwrap().fact else {
+        panic!()
+    };
     assert_eq!(open.path, Text::from("/x"));
 }
 
 #[test]
 fn other_file_systems_get_their_mount_point() {
     let open = |device, name: &[u8]| {
-        let bytes = record(1, 2, 3, [0; 6], &[(1, 0, 0, 0, b"x"), (6, 0, device, 0, name)]);
-        let Fact::Open(open) = event(&bytes).unwrap().fact else { panic!() };
+        let bytes = record(
+            1,
+            2,
+            3,
+            [0; 6],
+            &[(1, 0, 0, 0, b"x"), (6, 0, device, 0, name)],
+        );
+        let Fact::Open(open) = event(&bytes).unwrap().fact else {
+            panic!()
+        };
         open.file.unwrap()
     };
     assert_eq!(open(22, b"environ\x001\0"), Text::from("/proc/1/environ"));
@@ -85,12 +117,32 @@ fn other_file_systems_get_their_mount_point() {
 
 #[test]
 fn exec_has_words_and_descriptors() {
-    let bytes = record(1, 59, 0, [0; 6], &[(1, 0, 0, 0, b"./x"), (6, 0, 21, 0, b"x\0"), (7, 0, 21, 0, b"sh\0bin\0"), (8, 1, 0, 5000, b"sh\0-c\0abc"), (9, 0, 21, 0, b"tmp\0")]);
-    let Fact::Exec(exec) = event(&bytes).unwrap().fact else { panic!() };
+    let bytes = record(
+        1,
+        59,
+        0,
+        [0; 6],
+        &[
+            (1, 0, 0, 0, b"./x"),
+            (6, 0, 21, 0, b"x\0"),
+            (7, 0, 21, 0, b"sh\0bin\0"),
+            (8, 1, 0, 5000, b"sh\0-c\0abc"),
+            (9, 0, 21, 0, b"tmp\0"),
+        ],
+    );
+    let Fact::Exec(exec) = event(&bytes).unwrap().fact else {
+        panic!()
+    };
     assert_eq!(exec.interpreter, Some(Text::from("/bin/sh")));
     assert_eq!(exec.cwd, Some(Text::from("/tmp")));
     assert_eq!(exec.argv.len(), 3);
-    assert_eq!(exec.argv[2], Text::Cut { bytes: b"abc".as_slice().into(), length: 3 + 5000 - 9 });
+    assert_eq!(
+        exec.argv[2],
+        Text::Cut {
+            bytes: b"abc".as_slice().into(),
+            length: 3 + 5000 - 9
+        }
+    );
     use belljar_event::Descriptor::*;
     assert_eq!(exec.stdio, [NetSocket, UnixSocket, File]);
 }
@@ -99,14 +151,30 @@ fn exec_has_words_and_descriptors() {
 fn addresses() {
     let connect = |sockaddr: &[u8]| {
         let bytes = record(1, 42, -111, [4, 0, 0, 0, 0, 0], &[(3, 0, 0, 0, sockaddr)]);
-        let Fact::Connect(connect) = event(&bytes).unwrap().fact else { panic!() };
+        let Fact::Connect(connect) = event(&bytes).unwrap().fact else {
+            panic!()
+        };
         connect.addr
     };
-    assert_eq!(connect(&[2, 0, 1, 187, 198, 51, 100, 7, 0, 0]), Addr::Inet("198.51.100.7:443".parse().unwrap()));
+    assert_eq!(
+        connect(&[2, 0, 1, 187, 198, 51, 100, 7, 0, 0]),
+        Addr::Inet("198.51.100.7:443".parse().unwrap())
+    );
     let mut mapped = vec![10, 0, 0, 80, 0, 0, 0, 0];
-    mapped.extend("::ffff:198.51.100.7".parse::<std::net::Ipv6Addr>().unwrap().octets());
-    assert_eq!(connect(&mapped), Addr::Inet("198.51.100.7:80".parse().unwrap()));
-    assert_eq!(connect(b"\x01\0/run/x.sock\0junk"), Addr::Unix(Text::from("/run/x.sock")));
+    mapped.extend(
+        "::ffff:198.51.100.7"
+            .parse::<std::net::Ipv6Addr>()
+            .unwrap()
+            .octets(),
+    );
+    assert_eq!(
+        connect(&mapped),
+        Addr::Inet("198.51.100.7:80".parse().unwrap())
+    );
+    assert_eq!(
+        connect(b"\x01\0/run/x.sock\0junk"),
+        Addr::Unix(Text::from("/run/x.sock"))
+    );
     assert_eq!(connect(&[17, 0, 1]), Addr::Other(17));
     assert_eq!(connect(&[2]), Addr::Unreadable);
 }
@@ -114,7 +182,9 @@ fn addresses() {
 #[test]
 fn ends_of_processes() {
     let exit = |code| {
-        let Fact::Exit(exit) = event(&record(3, 0, code, [0; 6], &[])).unwrap().fact else { panic!() };
+        let Fact::Exit(exit) = event(&record(3, 0, code, [0; 6], &[])).unwrap().fact else {
+            panic!()
+        };
         exit.status
     };
     assert_eq!(exit(0x300), Status::Code(3));
@@ -129,7 +199,10 @@ fn endpoints_match_the_kernel_structure() {
     let mut origin = bytes.to_vec();
     origin.extend(10u32.to_ne_bytes());
     origin.extend(11u32.to_ne_bytes());
-    assert_eq!(abi::origin(&origin), Some(("198.51.100.7:443".parse().unwrap(), 10, 11)));
+    assert_eq!(
+        abi::origin(&origin),
+        Some(("198.51.100.7:443".parse().unwrap(), 10, 11))
+    );
     assert_eq!(abi::origin(&origin[..20]), None);
 }
 

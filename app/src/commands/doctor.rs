@@ -23,7 +23,12 @@ pub(crate) fn doctor(args: &cli::Doctor) -> Result<Exit, AppError> {
     match args.format {
         cli::Format::Table => {
             for part in &parts {
-                print::out(&format!("{:<8} {:<22} {}\n", word(part.state), part.name, part.found));
+                print::out(&format!(
+                    "{:<8} {:<22} {}\n",
+                    word(part.state),
+                    part.name,
+                    part.found
+                ));
                 if part.state != State::Found {
                     print::out(&format!("{:<8} {:<22} it {}\n", "", "", part.purpose));
                 }
@@ -31,7 +36,11 @@ pub(crate) fn doctor(args: &cli::Doctor) -> Result<Exit, AppError> {
                     print::out(&format!("{:<8} {:<22} to do: {hint}\n", "", ""));
                 }
             }
-            print::out(if missing { "\nguests cannot run here yet\n" } else { "\nguests can run here\n" });
+            print::out(if missing {
+                "\nguests cannot run here yet\n"
+            } else {
+                "\nguests can run here\n"
+            });
         }
         cli::Format::Json | cli::Format::Jsonl => {
             let rows: Vec<_> = parts
@@ -46,11 +55,17 @@ pub(crate) fn doctor(args: &cli::Doctor) -> Result<Exit, AppError> {
             print::out(&format!("{}\n", serde_json::Value::from(rows)));
         }
     }
-    Ok(if missing { Exit::NotEnforced } else { Exit::Fine })
+    Ok(if missing {
+        Exit::NotEnforced
+    } else {
+        Exit::Fine
+    })
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn doctor(_: &cli::Doctor) -> Result<Exit, AppError> {
-    print::out("found    traces   replay, report and verify work here\nmissing  guests   booting guests needs Linux\n");
+    print::out(
+        "found    traces   replay, report and verify work here\nmissing  guests   booting guests needs Linux\n",
+    );
     Ok(Exit::NotEnforced)
 }

@@ -33,8 +33,10 @@ pub(crate) fn run(_: &crate::cli::Run, _: bool) -> Result<Exit, AppError> {
 
 fn open(path: &Path) -> Result<Reader<BufReader<File>>, AppError> {
     let file = File::open(path).map_err(|source| AppError::file("open trace", path, source))?;
-    Reader::open(BufReader::new(file))
-        .map_err(|source| AppError::Trace { path: path.to_owned(), source })
+    Reader::open(BufReader::new(file)).map_err(|source| AppError::Trace {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn verdict_exit(verdict: Verdict, fail_on: FailOn) -> Exit {
@@ -51,18 +53,23 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The report as scripts read it, with a newline.
+/// The report as scripts read it.
 fn json(report: &belljar_replay::report::Report) -> String {
-    let mut text = String::from_utf8_lossy(&report.to_json()).into_owned();
-    text.push('\n');
-    text
+    String::from_utf8_lossy(&report.to_json()).into_owned()
 }
 
 fn batch_error(path: &Path, error: belljar_replay::batch::BatchError) -> AppError {
-    AppError::Judge { path: path.to_owned(), source: error }
+    AppError::Judge {
+        path: path.to_owned(),
+        source: error,
+    }
 }
 
 fn theme(plain: bool) -> crate::screen::Theme {
     use crate::screen::Theme;
-    if plain { Theme::mono() } else { Theme::named("dark").unwrap_or_else(Theme::mono) }
+    if plain {
+        Theme::mono()
+    } else {
+        Theme::named("dark").unwrap_or_else(Theme::mono)
+    }
 }

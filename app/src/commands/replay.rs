@@ -33,7 +33,11 @@ pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> 
         let mut batch = Vec::with_capacity(BATCH);
         while let Some(Ok(entry)) = reader.next() {
             batch.push(entry);
-            if batch.len() == BATCH && messages.send(Msg::Entries(std::mem::take(&mut batch))).is_err() {
+            if batch.len() == BATCH
+                && messages
+                    .send(Msg::Entries(std::mem::take(&mut batch)))
+                    .is_err()
+            {
                 return true; // the screen was left
             }
         }
@@ -43,8 +47,13 @@ pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> 
         let _ = messages.send(Msg::SourceEnded(integrity));
         whole
     });
-    screen::run(screen::Model::new(setup), &source, |_| {}, screen::Options::default())
-        .map_err(|source| AppError::io("draw on the terminal", source))?;
+    screen::run(
+        screen::Model::new(setup),
+        &source,
+        |_| {},
+        screen::Options::default(),
+    )
+    .map_err(|source| AppError::io("draw on the terminal", source))?;
     let whole = reading.join().unwrap_or(false);
     Ok(if whole { Exit::Fine } else { Exit::Damaged })
 }

@@ -21,7 +21,8 @@ pub(crate) fn report(args: &cli::Report) -> Result<Exit, AppError> {
             }
         }
     }
-    let judged = batch::judge_reader(open(&args.trace)?, &rules).map_err(|error| batch_error(&args.trace, error))?;
+    let judged = batch::judge_reader(open(&args.trace)?, &rules)
+        .map_err(|error| batch_error(&args.trace, error))?;
     print::out(&match args.format {
         Format::Table => judged.report.to_table(print::width()),
         Format::Json | Format::Jsonl => super::json(&judged.report),

@@ -45,7 +45,14 @@ pub(crate) fn run(args: &cli::Run, plain: bool) -> Result<Exit, AppError> {
     let signals = stop.clone();
     runtime.spawn(async move { signal(signals).await });
     let result = if !args.headless && print::interactive() {
-        with_screen(&runtime, &plan, &guest, &output, Stopping { stop, stops }, plain)
+        with_screen(
+            &runtime,
+            &plan,
+            &guest,
+            &output,
+            Stopping { stop, stops },
+            plain,
+        )
     } else {
         headless(&runtime, &plan, &guest, &output, stops, args.format)
     };
@@ -56,7 +63,9 @@ pub(crate) fn run(args: &cli::Run, plain: bool) -> Result<Exit, AppError> {
 
 /// The report, and the exit code it leads to.
 fn conclude(done: &Done, args: &cli::Run, output: &Path) -> Result<Exit, AppError> {
-    let integrity = Integrity::Complete { receipt: done.finished.receipt.clone() };
+    let integrity = Integrity::Complete {
+        receipt: done.finished.receipt.clone(),
+    };
     let report = Report::new(&done.session, &integrity);
     match args.format {
         Format::Table => {
@@ -80,12 +89,28 @@ fn output_path(args: &cli::Run, plan: &Plan) -> Result<PathBuf, AppError> {
         return Ok(path.clone());
     }
     let base = etcetera::choose_base_strategy().map_err(|_| {
-        AppError::usage("there is no home folder to keep traces in", "name a file with -o")
+        AppError::usage(
+            "there is no home folder to keep traces in",
+            "name a file with -o",
+        )
     })?;
     let folder = base.data_dir().join("belljar").join("traces");
     std::fs::create_dir_all(&folder).map_err(|source| AppError::file("create", &folder, source))?;
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let label: String = plan.label.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(60).collect();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let label: String = plan
+        .label
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(60)
+        .collect();
     Ok(folder.join(format!("{}-{label}.bjt", since.as_secs())))
 }
 
@@ -99,7 +124,9 @@ fn progress() -> impl FnMut(Progress) {
     let terminal = std::io::stderr().is_terminal();
     let bar = terminal.then(|| {
         let bar = indicatif::ProgressBar::new_spinner();
-        let style = indicatif::ProgressStyle::with_template("{spinner} guest image {prefix} {msg:.dim} {elapsed}");
+        let style = indicatif::ProgressStyle::with_template(
+            "{spinner} guest image {prefix} {msg:.dim} {elapsed}",
+        );
         if let Ok(style) = style {
             bar.set_style(style);
         }
@@ -108,7 +135,12 @@ fn progress() -> impl FnMut(Progress) {
     });
     let mut last = None;
     move |step: Progress| {
-        let at = format!("[{}/{}] {}", step.stage.number(), belljar_vmm::image::Stage::count(), step.stage.name());
+        let at = format!(
+            "[{}/{}] {}",
+            step.stage.number(),
+            belljar_vmm::image::Stage::count(),
+            step.stage.name()
+        );
         match &bar {
             Some(bar) => {
                 bar.set_prefix(at);
@@ -123,9 +155,11 @@ fn progress() -> impl FnMut(Progress) {
 
 async fn signal(stop: mpsc::Sender<End>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    ) else {
         return;
     };
     loop {
@@ -157,8 +191,20 @@ fn headless(
         })
     });
     let started = std::time::Instant::now();
-    let stage = move |text: &str| print::error(&format!("{:6.1} s  {text}", started.elapsed().as_secs_f64()));
-    runtime.block_on(live::drive(plan, guest, || create(output), watcher, &mut stops, &stage))
+    let stage = move |text: &str| {
+        print::error(&format!(
+            "{:6.1} s  {text}",
+            started.elapsed().as_secs_f64()
+        ))
+    };
+    runtime.block_on(live::drive(
+        plan,
+        guest,
+        || create(output),
+        watcher,
+        &mut stops,
+        &stage,
+    ))
 }
 
 /// Both ends of the request to stop.
@@ -184,9 +230,19 @@ fn with_screen(
         runtime.spawn(async move {
             let watcher = watcher(messages.clone());
             let stage = staged(messages.clone());
-            let done = live::drive(&plan, &guest, || create(&output), Some(watcher), &mut stops, &stage).await;
+            let done = live::drive(
+                &plan,
+                &guest,
+                || create(&output),
+                Some(watcher),
+                &mut stops,
+                &stage,
+            )
+            .await;
             let _ = messages.send(closing(&done));
-            *result.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(done);
+            *result
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(done);
         })
     };
     drop(messages);
@@ -203,14 +259,22 @@ fn with_screen(
             let _ = stop.try_send(End::Interrupted);
         }
     };
-    let shown = screen::run(screen::Model::new(setup), &source, interrupt, screen::Options::default());
+    let shown = screen::run(
+        screen::Model::new(setup),
+        &source,
+        interrupt,
+        screen::Options::default(),
+    );
     // From here on nobody takes what is sent.
     drop(source);
     // Leaving the screen ends a run that still goes on.
     let _ = stopping.stop.try_send(End::Interrupted);
     let _ = runtime.block_on(background);
     shown.map_err(|source| AppError::io("draw on the terminal", source))?;
-    let done = result.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    let done = result
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .take();
     done.unwrap_or_else(|| Err(AppError::Guest("the run broke off".into())))
 }
 
@@ -228,11 +292,21 @@ fn staged(messages: SyncSender<Msg>) -> impl Fn(&str) + Send + Sync {
 /// What the screen is told at the end.
 fn closing(done: &Result<Done, AppError>) -> Msg {
     match done {
-        Ok(done) => Msg::SourceEnded(Integrity::Complete { receipt: done.finished.receipt.clone() }),
+        Ok(done) => Msg::SourceEnded(Integrity::Complete {
+            receipt: done.finished.receipt.clone(),
+        }),
         Err(error) => {
-            let mut lines = error.present().lines().map(str::to_owned).collect::<Vec<_>>().into_iter();
+            let mut lines = error
+                .present()
+                .lines()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+                .into_iter();
             let what = lines.next().unwrap_or_default();
-            Msg::Failed(screen::Failure { what, hints: lines.collect() })
+            Msg::Failed(screen::Failure {
+                what,
+                hints: lines.collect(),
+            })
         }
     }
 }

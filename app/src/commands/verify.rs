@@ -29,10 +29,15 @@ pub(crate) fn verify(args: &cli::Verify) -> Result<Exit, AppError> {
 
 fn verify_one(trace: &Path, rules: &Arc<RuleSet>, threads: usize) -> Result<Exit, AppError> {
     let open = || File::open(trace).map(BufReader::new);
-    let verified = batch::verify(open, rules, threads).map_err(|error| batch_error(trace, error))?;
+    let verified =
+        batch::verify(open, rules, threads).map_err(|error| batch_error(trace, error))?;
     let report = &verified.judged.report;
     let name = trace.display();
-    print::out(&format!("{name}: {}, report {}\n", report.verdict.word(), report.receipt.report.as_deref().unwrap_or("unsealed")));
+    print::out(&format!(
+        "{name}: {}, report {}\n",
+        report.verdict.word(),
+        report.receipt.report.as_deref().unwrap_or("unsealed")
+    ));
     for check in &verified.checks {
         let result = match &check.result {
             CheckResult::Same => "same".to_owned(),
@@ -46,7 +51,9 @@ fn verify_one(trace: &Path, rules: &Arc<RuleSet>, threads: usize) -> Result<Exit
         return Ok(Exit::Mismatch);
     }
     if let Integrity::Cut { entries, byte, why } = &verified.judged.integrity {
-        print::error(&format!("belljar: {name}: damaged at byte {byte}: {why}; its first {entries} events are good"));
+        print::error(&format!(
+            "belljar: {name}: damaged at byte {byte}: {why}; its first {entries} events are good"
+        ));
         return Ok(Exit::Damaged);
     }
     Ok(Exit::Fine)

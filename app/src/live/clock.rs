@@ -16,7 +16,10 @@ pub(crate) struct GuestClock {
 impl GuestClock {
     /// The guest said that its monotonic clock stands at `guest` now.
     pub(crate) fn set(guest: u64) -> Self {
-        Self { host: Instant::now(), guest }
+        Self {
+            host: Instant::now(),
+            guest,
+        }
     }
 
     /// Guest monotonic nanoseconds.

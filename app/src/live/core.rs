@@ -22,9 +22,12 @@ use belljar_vmm::egress::{Answer, Ask};
 use tokio::sync::mpsc;
 
 use super::clock::GuestClock;
+use super::disk::Disk;
 
 /// How long an event may wait to be written, at most.
 const FLUSH: std::time::Duration = std::time::Duration::from_millis(50);
+/// How often what is written is also forced to the disk.
+const SYNC: std::time::Duration = std::time::Duration::from_secs(1);
 /// How long flows may go on after the payload ended.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
@@ -45,6 +48,9 @@ pub(crate) enum CoreError {
     /// The trace cannot be written.
     #[error(transparent)]
     Record(#[from] WriteError),
+    /// It does not reach the disk.
+    #[error("the trace does not reach the disk: {0}")]
+    Sync(#[from] std::io::Error),
 }
 
 /// Where entries go once they are recorded. False: nobody watches any more.
@@ -68,6 +74,7 @@ pub(crate) struct Core<W: Write> {
     clock: GuestClock,
     agent: mpsc::Sender<ToAgent>,
     watcher: Option<Watcher>,
+    disk: Disk,
     open_flows: u64,
     ended: Option<Status>,
 }
@@ -79,9 +86,20 @@ impl<W: Write> Core<W> {
         policy: Policy,
         agent: mpsc::Sender<ToAgent>,
         watcher: Option<Watcher>,
+        disk: Disk,
     ) -> Self {
         let clock = GuestClock::set(0);
-        Self { writer, session, policy, clock, agent, watcher, open_flows: 0, ended: None }
+        Self {
+            writer,
+            session,
+            policy,
+            clock,
+            agent,
+            watcher,
+            disk,
+            open_flows: 0,
+            ended: None,
+        }
     }
 
     /// From now on the guest's clock is known.
@@ -117,14 +135,20 @@ impl<W: Write> Core<W> {
     }
 
     /// Runs until the payload has ended and its flows are closed, or until told to stop.
-    pub(crate) async fn run(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Result<End, CoreError> {
+    pub(crate) async fn run(
+        &mut self,
+        inputs: &mut mpsc::Receiver<Input>,
+    ) -> Result<End, CoreError> {
         let mut flush = tokio::time::interval(FLUSH);
         flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut sync = tokio::time::interval(SYNC);
+        sync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut last_call = None;
         loop {
             tokio::select! {
                 biased;
                 _ = flush.tick() => drop(self.publish()?),
+                _ = sync.tick() => self.disk.sync()?,
                 input = inputs.recv() => match input {
                     Some(input) => {
                         if let Some(end) = self.handle(input).await? {
@@ -148,9 +172,14 @@ impl<W: Write> Core<W> {
     pub(crate) fn finish(mut self, end: End) -> Result<Done, CoreError> {
         self.publish()?;
         let mut finished = self.writer.finish_at(self.clock.now(), end.clone())?;
+        self.disk.finish()?;
         let entries = std::mem::take(&mut finished.entries);
         self.show(entries)?;
-        Ok(Done { finished, session: self.session, end })
+        Ok(Done {
+            finished,
+            session: self.session,
+            end,
+        })
     }
 
     async fn handle(&mut self, input: Input) -> Result<Option<End>, CoreError> {
@@ -169,8 +198,25 @@ impl<W: Write> Core<W> {
                     self.append_from_guest(event)?;
                 }
             }
-            FromAgent::NameQuestion { id, at, pid, name, kind, answer } => {
-                self.name_asked(id, Asked { at, pid, name, kind, answer }).await?;
+            FromAgent::NameQuestion {
+                id,
+                at,
+                pid,
+                name,
+                kind,
+                answer,
+            } => {
+                self.name_asked(
+                    id,
+                    Asked {
+                        at,
+                        pid,
+                        name,
+                        kind,
+                        answer,
+                    },
+                )
+                .await?;
             }
             FromAgent::Exited(status) => self.ended = Some(status),
             FromAgent::Failed(why) => return Ok(Some(End::Failed(why))),
@@ -185,14 +231,18 @@ impl<W: Write> Core<W> {
     /// The guest may report what happens in it, not what the host decides.
     fn append_from_guest(&mut self, event: Event) -> Result<(), CoreError> {
         if host_only(&event.fact) {
-            let place = format!("event of kind {} that only the host may make", event.fact.kind_name());
+            let place = format!(
+                "event of kind {} that only the host may make",
+                event.fact.kind_name()
+            );
             return self.state(Lost { count: 1, place });
         }
         match self.writer.append(event) {
             // One event that cannot be written is a loss, not the end of recording.
-            Err(WriteError::Event { .. }) => {
-                self.state(Lost { count: 1, place: "event too large".into() })
-            }
+            Err(WriteError::Event { .. }) => self.state(Lost {
+                count: 1,
+                place: "event too large".into(),
+            }),
             other => Ok(other?),
         }
     }
@@ -202,10 +252,20 @@ impl<W: Write> Core<W> {
             let name = asked.name.lossy();
             self.policy.lookup(&Question::lookup(&name))
         };
-        let allowed = asked.name.is_whole() && matches!(decided.action, Action::Allow | Action::Ask);
-        let answer = if allowed { asked.answer } else { NameAnswer::Refused };
+        let allowed =
+            asked.name.is_whole() && matches!(decided.action, Action::Allow | Action::Ask);
+        let answer = if allowed {
+            asked.answer
+        } else {
+            NameAnswer::Refused
+        };
         let by = decided.by;
-        let fact = Name { name: asked.name, kind: asked.kind, answer, by: by.clone() };
+        let fact = Name {
+            name: asked.name,
+            kind: asked.kind,
+            answer,
+            by: by.clone(),
+        };
         self.writer.append(Event {
             at: asked.at,
             pid: asked.pid,
@@ -221,9 +281,16 @@ impl<W: Write> Core<W> {
 
     fn egress_said(&mut self, ask: Ask) -> Result<(), CoreError> {
         match ask {
-            Ask::Flow { flow, request, reply } => {
+            Ask::Flow {
+                flow,
+                request,
+                reply,
+            } => {
                 self.open_flows += 1;
-                let fact = FlowAsked { flow, target: request.target };
+                let fact = FlowAsked {
+                    flow,
+                    target: request.target,
+                };
                 self.writer.append(Event {
                     at: request.at,
                     pid: request.pid,
@@ -232,22 +299,33 @@ impl<W: Write> Core<W> {
                     fact: fact.into(),
                 })?;
                 let entry = self.publish()?;
-                let decided = entry.map(|entry| {
-                    self.policy.decide(&Moment::new(&self.session, &entry))
-                });
+                let decided =
+                    entry.map(|entry| self.policy.decide(&Moment::new(&self.session, &entry)));
                 // Nobody can be asked yet, so ask means deny.
                 let allow = decided.as_ref().is_some_and(|d| d.action == Action::Allow);
                 let literal = decided.as_ref().is_some_and(|d| d.literal);
                 let by = decided.map_or_else(|| "not recorded".into(), |d| d.by);
                 let action = if allow { Action::Allow } else { Action::Deny };
-                self.state(Decision { flow, action, by: by.clone() })?;
+                self.state(Decision {
+                    flow,
+                    action,
+                    by: by.clone(),
+                })?;
                 self.publish()?;
                 let _ = reply.send(Answer { allow, by, literal });
             }
             Ask::Opened { flow, how } => self.state(FlowOpened { flow, how })?,
-            Ask::Closed { flow, sent, received } => {
+            Ask::Closed {
+                flow,
+                sent,
+                received,
+            } => {
                 self.open_flows = self.open_flows.saturating_sub(1);
-                self.state(FlowClosed { flow, sent, received })?;
+                self.state(FlowClosed {
+                    flow,
+                    sent,
+                    received,
+                })?;
             }
         }
         Ok(())

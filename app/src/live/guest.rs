@@ -20,7 +20,10 @@ pub(crate) async fn speak(mut out: WriteHalf<Stream>, mut queue: mpsc::Receiver<
 }
 
 /// Hands on what the agent says until it says no more.
-pub(crate) async fn listen(mut frames: FrameReader<FromAgent, ReadHalf<Stream>>, inputs: mpsc::Sender<Input>) {
+pub(crate) async fn listen(
+    mut frames: FrameReader<FromAgent, ReadHalf<Stream>>,
+    inputs: mpsc::Sender<Input>,
+) {
     let end = loop {
         match frames.next().await {
             Ok(Some(message)) => {

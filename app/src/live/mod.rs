@@ -5,11 +5,13 @@
 
 mod clock;
 mod core;
+mod disk;
 mod guest;
 mod identity;
 mod plan;
 mod prepare;
 
+use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,8 +28,9 @@ use std::os::unix::ffi::OsStrExt;
 use tokio::sync::mpsc;
 use tokio_util::io::SyncIoBridge;
 
-pub(crate) use self::core::{Done, Watcher};
 use self::core::{Core, Input};
+pub(crate) use self::core::{Done, Watcher};
+use self::disk::Disk;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::prepare::{Guest, cache_dir, prepare, recipe};
 use crate::commands::hex;
@@ -51,10 +54,10 @@ pub(crate) type Stage<'a> = &'a (dyn Fn(&str) + Send + Sync);
 /// Boots, runs and records. Returns what was recorded even if the run broke in
 /// the middle; an error means that nothing was recorded at all, or that
 /// recording itself failed.
-pub(crate) async fn drive<W: Write>(
+pub(crate) async fn drive(
     plan: &Plan,
     guest: &Guest,
-    sink: impl FnOnce() -> Result<W, AppError>,
+    sink: impl FnOnce() -> Result<File, AppError>,
     watcher: Option<Watcher>,
     stops: &mut mpsc::Receiver<End>,
     stage: Stage<'_>,
@@ -68,16 +71,33 @@ pub(crate) async fn drive<W: Write>(
     let start = start(plan, guest);
     let session = Session::new(Arc::clone(&plan.rules)).with_start(&start);
     let policy = prepare::policy(plan, guest)?;
-    let writer = Writer::create(sink()?, start)?;
+    let file = sink()?;
+    let kept = file
+        .try_clone()
+        .map_err(|source| AppError::io("keep the trace open", source))?;
+    let writer = Writer::create(file, start)?;
     let (to_agent, from_core) = mpsc::channel(256);
-    let mut core = Core::new(writer, session, policy.clone(), to_agent.clone(), watcher);
-    let mut run = Run { plan, guest, policy: &policy, vm: &mut vm, stage, to_agent };
+    let mut core = Core::new(
+        writer,
+        session,
+        policy.clone(),
+        to_agent.clone(),
+        watcher,
+        Disk::new(kept),
+    );
+    let mut run = Run {
+        plan,
+        policy: &policy,
+        vm: &mut vm,
+        stage,
+        to_agent,
+    };
     let end = tokio::select! {
         biased;
         end = stops.recv() => end.unwrap_or(End::Interrupted),
         end = run.steps(&mut core, from_core) => match end {
             Ok(end) => end,
-            Err(AppError::Record(error)) => return Err(AppError::Record(error)),
+            Err(error @ (AppError::Record(_) | AppError::Sync(_))) => return Err(error),
             Err(error) => End::Failed(error.to_string()),
         },
         () = tokio::time::sleep(plan.timeout) => End::TimedOut,
@@ -103,8 +123,10 @@ pub(crate) fn start(plan: &Plan, guest: &Guest) -> Start {
 }
 
 fn record(error: self::core::CoreError) -> AppError {
-    let self::core::CoreError::Record(error) = error;
-    AppError::Record(error)
+    match error {
+        self::core::CoreError::Record(error) => AppError::Record(error),
+        self::core::CoreError::Sync(error) => AppError::Sync(error),
+    }
 }
 
 fn stopped_early(end: Option<&End>) -> AppError {
@@ -128,7 +150,6 @@ fn spec(plan: &Plan, guest: &Guest) -> Spec {
 /// One run under way.
 struct Run<'a> {
     plan: &'a Plan,
-    guest: &'a Guest,
     policy: &'a Policy,
     vm: &'a mut Vm,
     stage: Stage<'a>,
@@ -161,10 +182,16 @@ impl Run<'_> {
 
         core.set_clock(ready.now);
         core.state(self.vm.machine()).map_err(record)?;
-        let unproved: Vec<_> =
-            ready.armed.checks.iter().filter(|check| !check.held).map(|check| check.name.clone()).collect();
+        let unproved: Vec<_> = ready
+            .armed
+            .checks
+            .iter()
+            .filter(|check| !check.held)
+            .map(|check| check.name.clone())
+            .collect();
         core.state(ready.armed).map_err(record)?;
-        core.state(prepare::policy_fact(self.policy)).map_err(record)?;
+        core.state(prepare::policy_fact(self.policy))
+            .map_err(record)?;
         core.state(laid.facts(&ready.home)).map_err(record)?;
         if !self.plan.observe {
             let place = "every call: tracing was switched off".into();
@@ -172,7 +199,10 @@ impl Run<'_> {
         }
         core.publish().map_err(record)?;
         if !unproved.is_empty() {
-            return Ok(End::Failed(format!("the guest is not armed: not proved: {}", unproved.join("; "))));
+            return Ok(End::Failed(format!(
+                "the guest is not armed: not proved: {}",
+                unproved.join("; ")
+            )));
         }
         (self.stage)("copying the project in");
         core.state(self.upload(&link).await?).map_err(record)?;
@@ -216,7 +246,9 @@ impl Run<'_> {
 
     fn setup(&self, laid: &decoys::Laid) -> Result<Setup, AppError> {
         let (user, hostname) = identity::pick(random::stream()?);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Ok(Setup {
             unix_nanos: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
             entropy: random::bytes()?,
@@ -234,15 +266,24 @@ impl Run<'_> {
         &self,
         frames: &mut FrameReader<FromAgent, R>,
     ) -> Result<Ready, AppError> {
-        let message = tokio::time::timeout(UP, frames.next())
-            .await
-            .map_err(|_| AppError::Guest(format!("the guest was not ready after {} s", UP.as_secs())))?;
+        let message = tokio::time::timeout(UP, frames.next()).await.map_err(|_| {
+            AppError::Guest(format!("the guest was not ready after {} s", UP.as_secs()))
+        })?;
         match message {
-            Ok(Some(FromAgent::Ready { now, home, armed, .. })) => Ok(Ready { now, home, armed }),
-            Ok(Some(FromAgent::Failed(why))) => Err(AppError::Guest(format!("the guest could not be set up: {why}"))),
+            Ok(Some(FromAgent::Ready {
+                now, home, armed, ..
+            })) => Ok(Ready { now, home, armed }),
+            Ok(Some(FromAgent::Failed(why))) => Err(AppError::Guest(format!(
+                "the guest could not be set up: {why}"
+            ))),
             Ok(Some(_)) => Err(AppError::Guest("the agent spoke out of turn".into())),
-            Ok(None) => Err(AppError::Guest(format!("the guest ended while it was set up; its console:\n{}", self.vm.console_tail()))),
-            Err(error) => Err(AppError::Guest(format!("the agent's message cannot be read: {error}"))),
+            Ok(None) => Err(AppError::Guest(format!(
+                "the guest ended while it was set up; its console:\n{}",
+                self.vm.console_tail()
+            ))),
+            Err(error) => Err(AppError::Guest(format!(
+                "the agent's message cannot be read: {error}"
+            ))),
         }
     }
 
@@ -252,27 +293,46 @@ impl Run<'_> {
         let (project, limit) = (self.plan.project.clone(), u64::from(self.plan.disk));
         let packing = tokio::task::spawn_blocking(move || {
             let mut bridge = SyncIoBridge::new(archive);
-            let copied = crate::project::pack(&project, limit, std::io::BufWriter::with_capacity(1 << 16, &mut bridge));
+            let copied = crate::project::pack(
+                &project,
+                limit,
+                std::io::BufWriter::with_capacity(1 << 16, &mut bridge),
+            );
             let closed = bridge.shutdown();
-            copied.and_then(|copied| closed.map(|()| copied).map_err(crate::project::PackError::Write))
+            copied.and_then(|copied| {
+                closed
+                    .map(|()| copied)
+                    .map_err(crate::project::PackError::Write)
+            })
         });
-        let packed = packing.await.map_err(|e| AppError::Guest(format!("copying the project broke off: {e}")))?;
+        let packed = packing
+            .await
+            .map_err(|e| AppError::Guest(format!("copying the project broke off: {e}")))?;
         let answer = read_frame::<Uploaded>(&mut answer).await;
         // The guest's reason explains a write that failed.
         if let Ok(Some(Uploaded { error: Some(error) })) = &answer {
-            return Err(AppError::Guest(format!("the guest could not take the project: {error}")));
+            return Err(AppError::Guest(format!(
+                "the guest could not take the project: {error}"
+            )));
         }
         let copied = packed?;
         match answer {
             Ok(Some(Uploaded { error: None })) => Ok(copied),
-            _ => Err(AppError::Guest("the guest did not confirm the project's arrival".into())),
+            _ => Err(AppError::Guest(
+                "the guest did not confirm the project's arrival".into(),
+            )),
         }
     }
 
     fn launch(&self) -> Launch {
         Launch {
             phase: self.plan.phase.into(),
-            argv: self.plan.argv.iter().map(|word| word.as_bytes().to_vec()).collect(),
+            argv: self
+                .plan
+                .argv
+                .iter()
+                .map(|word| word.as_bytes().to_vec())
+                .collect(),
             env: Vec::new(),
             rows: 40,
             columns: 120,

@@ -56,7 +56,10 @@ impl Plan {
         }
         if args.disk >= args.memory {
             return Err(AppError::usage(
-                format!("--disk {} does not fit into --memory {}: changed files live in memory", args.disk, args.memory),
+                format!(
+                    "--disk {} does not fit into --memory {}: changed files live in memory",
+                    args.disk, args.memory
+                ),
                 "ask for more memory or less disk",
             ));
         }
@@ -68,9 +71,16 @@ impl Plan {
         let allows = args
             .allow
             .iter()
-            .map(|text| Allow::parse(text).map_err(|e| AppError::usage(e.to_string(), "write HOST, HOST:PORT, *.DOMAIN or IP:PORT")))
+            .map(|text| {
+                Allow::parse(text).map_err(|e| {
+                    AppError::usage(e.to_string(), "write HOST, HOST:PORT, *.DOMAIN or IP:PORT")
+                })
+            })
             .collect::<Result<_, _>>()?;
-        let label = project.file_name().map_or_else(|| "project".into(), |name| name.to_string_lossy().into_owned());
+        let label = project.file_name().map_or_else(
+            || "project".into(),
+            |name| name.to_string_lossy().into_owned(),
+        );
         Ok(Self {
             phase: if is_install(&argv) { "install" } else { "run" },
             project,
@@ -97,18 +107,28 @@ impl Plan {
 
     /// The command for the trace.
     pub(crate) fn command(&self) -> Vec<Text> {
-        self.argv.iter().map(|word| Text::new(word.as_bytes())).collect()
+        self.argv
+            .iter()
+            .map(|word| Text::new(word.as_bytes()))
+            .collect()
     }
 }
 
 fn no_command(project: &std::path::Path) -> AppError {
     AppError::usage(
-        format!("{} has no package.json, so there is no default command", project.display()),
+        format!(
+            "{} has no package.json, so there is no default command",
+            project.display()
+        ),
         "say what to run: belljar run DIR -- CMD…",
     )
 }
 
 /// `npm install`, `npm ci`, `pip install` …
 fn is_install(argv: &[OsString]) -> bool {
-    argv.iter().skip(1).any(|word| ["install", "i", "ci", "add"].iter().any(|verb| word == verb))
+    argv.iter().skip(1).any(|word| {
+        ["install", "i", "ci", "add"]
+            .iter()
+            .any(|verb| word == verb)
+    })
 }

@@ -21,7 +21,10 @@ pub(crate) struct Guest {
 /// The user's cache folder for belljar.
 pub(crate) fn cache_dir() -> Result<PathBuf, AppError> {
     let base = etcetera::choose_base_strategy().map_err(|_| {
-        AppError::usage("there is no home folder to keep the guest image in", "set HOME or XDG_CACHE_HOME")
+        AppError::usage(
+            "there is no home folder to keep the guest image in",
+            "set HOME or XDG_CACHE_HOME",
+        )
     })?;
     Ok(base.cache_dir().join("belljar"))
 }
@@ -29,14 +32,18 @@ pub(crate) fn cache_dir() -> Result<PathBuf, AppError> {
 /// What the image is made from.
 pub(crate) fn recipe() -> Recipe {
     let mut recipe = Recipe::debian(Host::detect());
-    recipe.mirror = std::env::var("BELLJAR_DEBIAN_MIRROR").ok().filter(|mirror| !mirror.is_empty());
+    recipe.mirror = std::env::var("BELLJAR_DEBIAN_MIRROR")
+        .ok()
+        .filter(|mirror| !mirror.is_empty());
     recipe
 }
 
 /// The image, built if it must be, and the initramfs around this agent.
 pub(crate) fn prepare(cache: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Guest, AppError> {
     if AGENT.is_empty() {
-        return Err(AppError::Guest("this belljar was built without a guest agent".into()));
+        return Err(AppError::Guest(
+            "this belljar was built without a guest agent".into(),
+        ));
     }
     let image = image::ensure(cache, &recipe(), progress)?;
     let initramfs = image::initramfs(&image, AGENT, cache)?;
@@ -65,5 +72,8 @@ pub(crate) fn policy(plan: &Plan, guest: &Guest) -> Result<Policy, AppError> {
 
 /// The policy as the trace keeps it.
 pub(crate) fn policy_fact(policy: &Policy) -> belljar_event::Policy {
-    belljar_event::Policy { source: policy.source().to_owned(), digest: policy.digest() }
+    belljar_event::Policy {
+        source: policy.source().to_owned(),
+        digest: policy.digest(),
+    }
 }

@@ -51,10 +51,15 @@ pub(super) fn is_credential(name: &[u8], folder: bool) -> bool {
     if folder {
         return FOLDERS.iter().any(|folder| folder.as_bytes() == lower);
     }
-    if TEMPLATES.iter().any(|template| template.as_bytes() == lower) {
+    if TEMPLATES
+        .iter()
+        .any(|template| template.as_bytes() == lower)
+    {
         return false;
     }
-    NAMES.iter().any(|pattern| matches(pattern.as_bytes(), &lower))
+    NAMES
+        .iter()
+        .any(|pattern| matches(pattern.as_bytes(), &lower))
 }
 
 /// At most one `*`.

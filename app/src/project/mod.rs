@@ -47,9 +47,13 @@ const PROGRAMS: &[(&str, Ecosystem)] = &[
 /// The ecosystem of a command, else of a folder.
 pub(crate) fn detect(project: &Path, argv: &[OsString]) -> Ecosystem {
     let program = argv.first().and_then(|word| Path::new(word).file_name());
-    let by_program = PROGRAMS.iter().find(|(name, _)| program.is_some_and(|p| p == *name));
+    let by_program = PROGRAMS
+        .iter()
+        .find(|(name, _)| program.is_some_and(|p| p == *name));
     let by_file = || MARKS.iter().find(|(name, _)| project.join(name).is_file());
-    by_program.or_else(by_file).map_or(Ecosystem::Other, |(_, ecosystem)| *ecosystem)
+    by_program
+        .or_else(by_file)
+        .map_or(Ecosystem::Other, |(_, ecosystem)| *ecosystem)
 }
 
 /// The command to run where the user named none.

@@ -59,10 +59,19 @@ pub(crate) fn pack(root: &Path, limit_mib: u64, out: impl Write) -> Result<Packe
         limit_mib,
         entries: 0,
         ignores: Vec::new(),
-        copied: Copied { files: 0, bytes: 0, left_out: Vec::new(), left_out_total: 0 },
+        copied: Copied {
+            files: 0,
+            bytes: 0,
+            left_out: Vec::new(),
+            left_out_total: 0,
+        },
     };
     packer.folder(Path::new(""), 0)?;
-    packer.tar.into_inner().and_then(|mut out| out.flush()).map_err(PackError::Write)?;
+    packer
+        .tar
+        .into_inner()
+        .and_then(|mut out| out.flush())
+        .map_err(PackError::Write)?;
     Ok(packer.copied)
 }
 
@@ -86,7 +95,10 @@ impl<W: Write> Packer<'_, W> {
             builder.add(&rules);
             self.ignores.extend(builder.build().ok());
         }
-        let read = |source| PackError::Read { path: here.clone(), source };
+        let read = |source| PackError::Read {
+            path: here.clone(),
+            source,
+        };
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&here).map_err(read)? {
             names.push(entry.map_err(read)?.file_name());
@@ -118,7 +130,9 @@ impl<W: Write> Packer<'_, W> {
         }
         if meta.is_dir() {
             let mut header = header(&meta, tar::EntryType::Directory, 0);
-            self.tar.append_data(&mut header, relative, io::empty()).map_err(PackError::Write)?;
+            self.tar
+                .append_data(&mut header, relative, io::empty())
+                .map_err(PackError::Write)?;
             self.folder(relative, depth + 1)
         } else if meta.is_symlink() {
             self.link(relative, &path, &meta)
@@ -130,7 +144,13 @@ impl<W: Write> Packer<'_, W> {
         }
     }
 
-    fn stays_out(&self, path: &Path, name: &[u8], meta: &Metadata, depth: usize) -> Option<&'static str> {
+    fn stays_out(
+        &self,
+        path: &Path,
+        name: &[u8],
+        meta: &Metadata,
+        depth: usize,
+    ) -> Option<&'static str> {
         let folder = meta.is_dir();
         if name == b".git" {
             return Some("git metadata");
@@ -142,7 +162,12 @@ impl<W: Write> Packer<'_, W> {
             return Some("too deep");
         }
         // The deepest file that says anything decides, as in git.
-        let says = self.ignores.iter().rev().map(|rules| rules.matched(path, folder)).find(|m| !m.is_none());
+        let says = self
+            .ignores
+            .iter()
+            .rev()
+            .map(|rules| rules.matched(path, folder))
+            .find(|m| !m.is_none());
         says.is_some_and(|m| m.is_ignore()).then_some("git-ignored")
     }
 
@@ -150,7 +175,10 @@ impl<W: Write> Packer<'_, W> {
         self.copied.left_out_total += 1;
         if self.copied.left_out.len() < NAMED {
             let path = Text::new(relative.as_os_str().as_bytes());
-            self.copied.left_out.push(LeftOut { path, why: why.into() });
+            self.copied.left_out.push(LeftOut {
+                path,
+                why: why.into(),
+            });
         }
     }
 
@@ -161,29 +189,43 @@ impl<W: Write> Packer<'_, W> {
                 self.leave_out(relative, "not readable");
                 return Ok(());
             }
-            Err(source) => return Err(PackError::Read { path: path.into(), source }),
+            Err(source) => {
+                return Err(PackError::Read {
+                    path: path.into(),
+                    source,
+                });
+            }
         };
         self.copied.files += 1;
         self.copied.bytes += meta.len();
         if self.copied.bytes > self.limit_mib << 20 {
-            return Err(PackError::TooLarge { path: self.root.into(), limit: self.limit_mib });
+            return Err(PackError::TooLarge {
+                path: self.root.into(),
+                limit: self.limit_mib,
+            });
         }
         let mut header = header(meta, tar::EntryType::Regular, meta.len());
         // A file that changes while it is read must not shift what follows:
         // exactly the announced length is written.
         let exact = file.chain(io::repeat(0)).take(meta.len());
-        self.tar.append_data(&mut header, relative, exact).map_err(PackError::Write)
+        self.tar
+            .append_data(&mut header, relative, exact)
+            .map_err(PackError::Write)
     }
 
     fn link(&mut self, relative: &Path, path: &Path, meta: &Metadata) -> Result<(), PackError> {
-        let target = std::fs::read_link(path)
-            .map_err(|source| PackError::Read { path: path.into(), source })?;
+        let target = std::fs::read_link(path).map_err(|source| PackError::Read {
+            path: path.into(),
+            source,
+        })?;
         if !stays_inside(relative, &target) {
             self.leave_out(relative, "link out of the project");
             return Ok(());
         }
         let mut header = header(meta, tar::EntryType::Symlink, 0);
-        self.tar.append_link(&mut header, relative, &target).map_err(PackError::Write)
+        self.tar
+            .append_link(&mut header, relative, &target)
+            .map_err(PackError::Write)
     }
 }
 
@@ -192,7 +234,12 @@ fn header(meta: &Metadata, kind: tar::EntryType, size: u64) -> tar::Header {
     header.set_entry_type(kind);
     header.set_size(size);
     header.set_mode(meta.permissions().mode() & 0o777);
-    header.set_mtime(meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs()));
+    header.set_mtime(
+        meta.modified()
+            .ok()
+            .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok())
+            .map_or(0, |d| d.as_secs()),
+    );
     header
 }
 

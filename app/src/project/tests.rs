@@ -46,10 +46,22 @@ fn secrets_ignored_files_and_links_out_stay_behind() {
     }
     assert_eq!(
         names,
-        [".env.example", ".gitignore", "inside", "keep.log", "package.json", "src/", "src/.gitignore", "src/b.log"]
+        [
+            ".env.example",
+            ".gitignore",
+            "inside",
+            "keep.log",
+            "package.json",
+            "src/",
+            "src/.gitignore",
+            "src/b.log"
+        ]
     );
-    let why: BTreeMap<_, _> =
-        copied.left_out.iter().map(|l| (l.path.lossy().into_owned(), l.why.as_str())).collect();
+    let why: BTreeMap<_, _> = copied
+        .left_out
+        .iter()
+        .map(|l| (l.path.lossy().into_owned(), l.why.as_str()))
+        .collect();
     for (name, reason) in [
         (".env", "credential"),
         (".ENV.Local", "credential"),
@@ -72,17 +84,26 @@ fn secrets_ignored_files_and_links_out_stay_behind() {
 fn too_large_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("big"), vec![0; 2 << 20]).unwrap();
-    assert!(matches!(pack(dir.path(), 1, std::io::sink()), Err(PackError::TooLarge { limit: 1, .. })));
+    assert!(matches!(
+        pack(dir.path(), 1, std::io::sink()),
+        Err(PackError::TooLarge { limit: 1, .. })
+    ));
 }
 
 #[test]
 fn ecosystems() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(detect(dir.path(), &[]), Ecosystem::Other);
-    assert_eq!(detect(dir.path(), &["/usr/bin/npm".into(), "ci".into()]), Ecosystem::Node);
+    assert_eq!(
+        detect(dir.path(), &["/usr/bin/npm".into(), "ci".into()]),
+        Ecosystem::Node
+    );
     fs::write(dir.path().join("setup.py"), "").unwrap();
     assert_eq!(detect(dir.path(), &["make".into()]), Ecosystem::Python);
     fs::write(dir.path().join("package.json"), "{}").unwrap();
     assert_eq!(detect(dir.path(), &[]), Ecosystem::Node);
-    assert_eq!(default_command(Ecosystem::Node).unwrap(), ["npm", "install"]);
+    assert_eq!(
+        default_command(Ecosystem::Node).unwrap(),
+        ["npm", "install"]
+    );
 }

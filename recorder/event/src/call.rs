@@ -15,7 +15,10 @@ impl Call {
     /// The call's row, if it is one that we observe.
     #[must_use]
     pub fn info(self) -> Option<&'static CallInfo> {
-        CALLS.binary_search_by_key(&self.0, |row| row.number).ok().and_then(|at| CALLS.get(at))
+        CALLS
+            .binary_search_by_key(&self.0, |row| row.number)
+            .ok()
+            .and_then(|at| CALLS.get(at))
     }
 
     /// The call's name as strace and Falco write it; `syscall` if unknown.
@@ -89,7 +92,11 @@ pub struct CallInfo {
 
 const fn row(number: u16, name: &'static str, class: Class, roles: [i8; 5]) -> CallInfo {
     const fn arg(role: i8) -> Arg {
-        if role < 0 { Arg::None } else { Arg::At(role as u8) }
+        if role < 0 {
+            Arg::None
+        } else {
+            Arg::At(role as u8)
+        }
     }
     let [path, dir, other, other_dir, addr] = roles;
     CallInfo {

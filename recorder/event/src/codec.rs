@@ -38,8 +38,8 @@ pub fn encode<T: Encode>(value: &T) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// If the bytes are no such value, claim more than [`MAX_EVENT`], or go on after it.
 pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
-    let (value, used) = bincode::decode_from_slice(bytes, CONFIG)
-        .map_err(|e| CodecError::Decode(e.to_string()))?;
+    let (value, used) =
+        bincode::decode_from_slice(bytes, CONFIG).map_err(|e| CodecError::Decode(e.to_string()))?;
     match bytes.len() - used {
         0 => Ok(value),
         rest => Err(CodecError::Trailing(rest)),
@@ -85,8 +85,8 @@ pub fn encode_fact(event: &Event) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// If the bytes are not an event of that kind.
 pub fn decode_fact(kind: u16, bytes: &[u8]) -> Result<Option<Event>, CodecError> {
-    let (head, used): (Head, usize) = bincode::decode_from_slice(bytes, CONFIG)
-        .map_err(|e| CodecError::Decode(e.to_string()))?;
+    let (head, used): (Head, usize) =
+        bincode::decode_from_slice(bytes, CONFIG).map_err(|e| CodecError::Decode(e.to_string()))?;
     let body = bytes.get(used..).unwrap_or_default();
     Ok(Fact::decode_body(kind, body)?.map(|fact| Event {
         at: head.at,

@@ -49,7 +49,13 @@ impl Event {
     /// An event that is no system call and belongs to no process.
     #[must_use]
     pub fn host(at: u64, fact: Fact) -> Self {
-        Self { at, pid: 0, tid: 0, outcome: Outcome::None, fact }
+        Self {
+            at,
+            pid: 0,
+            tid: 0,
+            outcome: Outcome::None,
+            fact,
+        }
     }
 }
 
@@ -86,6 +92,8 @@ impl Outcome {
     #[must_use]
     pub fn errno(self) -> Option<u16> {
         let value = self.value()?;
-        u16::try_from(value.checked_neg()?).ok().filter(|e| (1..4096).contains(e))
+        u16::try_from(value.checked_neg()?)
+            .ok()
+            .filter(|e| (1..4096).contains(e))
     }
 }

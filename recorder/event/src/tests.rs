@@ -19,7 +19,14 @@ fn kinds_are_unique() {
 
 #[test]
 fn unknown_kind_is_skipped_not_an_error() {
-    let event = Event::host(1, Lost { count: 3, place: "ring buffer".into() }.into());
+    let event = Event::host(
+        1,
+        Lost {
+            count: 3,
+            place: "ring buffer".into(),
+        }
+        .into(),
+    );
     let bytes = encode_fact(&event).unwrap();
     assert_eq!(decode_fact(60_000, &bytes), Ok(None));
     assert_eq!(decode_fact(event.fact.kind(), &bytes), Ok(Some(event)));
@@ -39,7 +46,10 @@ fn hello_is_found_behind_stale_bytes() {
     bytes.extend(wire::hello(wire::HOST_MAGIC, [7; 16]));
     bytes.extend(b"rest");
     let (version, session, end) = wire::find_hello(wire::HOST_MAGIC, &bytes).unwrap();
-    assert_eq!((version, session, &bytes[end..]), (wire::VERSION, [7; 16], &b"rest"[..]));
+    assert_eq!(
+        (version, session, &bytes[end..]),
+        (wire::VERSION, [7; 16], &b"rest"[..])
+    );
     assert_eq!(wire::find_hello(wire::HOST_MAGIC, &bytes[..20]), None);
 }
 
@@ -47,7 +57,10 @@ fn hello_is_found_behind_stale_bytes() {
 fn absurd_length_is_refused_before_allocation() {
     // A byte vector that claims 2^60 bytes.
     let bytes = [253, 0, 0, 0, 0, 0, 0, 0, 16];
-    assert!(matches!(decode::<Vec<u8>>(&bytes), Err(CodecError::Decode(_))));
+    assert!(matches!(
+        decode::<Vec<u8>>(&bytes),
+        Err(CodecError::Decode(_))
+    ));
 }
 
 proptest! {

@@ -30,9 +30,10 @@ impl Text {
     #[must_use]
     pub fn capped(bytes: &[u8], max: usize) -> Self {
         match bytes.get(..max) {
-            Some(head) if bytes.len() > max => {
-                Self::Cut { bytes: head.into(), length: bytes.len() as u64 }
-            }
+            Some(head) if bytes.len() > max => Self::Cut {
+                bytes: head.into(),
+                length: bytes.len() as u64,
+            },
             _ => Self::Whole(bytes.into()),
         }
     }

@@ -38,10 +38,16 @@ pub fn hello(magic: [u8; 8], session: [u8; 16]) -> [u8; HELLO_LEN] {
 /// Looks for a handshake with this magic; returns version, session and what is left behind it.
 #[must_use]
 pub fn find_hello(magic: [u8; 8], bytes: &[u8]) -> Option<(u16, [u8; 16], usize)> {
-    let start = bytes.windows(magic.len()).position(|window| window == magic)?;
+    let start = bytes
+        .windows(magic.len())
+        .position(|window| window == magic)?;
     let body = bytes.get(start + 8..start + HELLO_LEN)?;
     let (version, session) = body.split_first_chunk::<2>()?;
-    Some((u16::from_le_bytes(*version), session.try_into().ok()?, start + HELLO_LEN))
+    Some((
+        u16::from_le_bytes(*version),
+        session.try_into().ok()?,
+        start + HELLO_LEN,
+    ))
 }
 
 /// What a stream is for.

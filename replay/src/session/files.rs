@@ -268,7 +268,10 @@ impl Files {
             self.decoys_lost = true;
             return false;
         }
-        let row = self.ids.get(&path).and_then(|id| self.rows.get_mut(*id as usize));
+        let row = self
+            .ids
+            .get(&path)
+            .and_then(|id| self.rows.get_mut(*id as usize));
         if let Some(row) = row {
             row.decoy = Some(Arc::clone(&decoy));
         }

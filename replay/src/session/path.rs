@@ -60,8 +60,9 @@ impl<'a> Paths<'a> {
                 // A symlink's first argument is only the text that the link will hold.
                 let first = match change.call.0 {
                     88 | 266 => None,
-                    _ => resolved(&change.file)
-                        .or_else(|| place(&change.path, change.base.as_ref())),
+                    _ => {
+                        resolved(&change.file).or_else(|| place(&change.path, change.base.as_ref()))
+                    }
                 };
                 Self { first, second }
             }

@@ -129,21 +129,31 @@ fn files() -> BoxedStrategy<Fact> {
                 .into()
             }
         ),
-        (call(), text(), maybe(), maybe(), maybe(), any::<u64>(), maybe(), maybe()).prop_map(
-            |(call, path, base, other, other_base, value, file, other_file)| {
-                Change {
-                    call,
-                    path,
-                    base,
-                    other,
-                    other_base,
-                    value,
-                    file,
-                    other_file,
+        (
+            call(),
+            text(),
+            maybe(),
+            maybe(),
+            maybe(),
+            any::<u64>(),
+            maybe(),
+            maybe()
+        )
+            .prop_map(
+                |(call, path, base, other, other_base, value, file, other_file)| {
+                    Change {
+                        call,
+                        path,
+                        base,
+                        other,
+                        other_base,
+                        value,
+                        file,
+                        other_file,
+                    }
+                    .into()
                 }
-                .into()
-            }
-        ),
+            ),
         (call(), text(), maybe()).prop_map(|(call, path, base)| Look { call, path, base }.into()),
         (call(), maybe(), any::<[u64; 4]>()).prop_map(|(call, path, args)| Guard {
             call,
