@@ -272,6 +272,8 @@ impl Reader<'_> {
             uid: self.record.uid,
             stdio: [descriptor(stdin), descriptor(stdout), descriptor(stderr)],
             unlinked: self.record.flags & UNLINKED != 0,
+            content: None,
+            inherited: Vec::new(),
         }
     }
 

@@ -325,6 +325,7 @@ impl<W: Write> Core<W> {
                     flow,
                     sent,
                     received,
+                    why: None,
                 })?;
             }
         }

@@ -60,12 +60,14 @@ facts! {
     6 Phase "phase",
     7 Lost "lost",
     8 Ended "ended",
+    9 LimitReached "limit",
     16 Exec "exec",
     17 Fork "fork",
     18 Exit "exit",
     32 Open "open",
     33 Change "change",
     34 Look "look",
+    35 Transfer "transfer",
     48 Socket "socket",
     49 Connect "connect",
     50 Bind "bind",
@@ -74,12 +76,17 @@ facts! {
     53 Send "send",
     54 Dup "dup",
     64 Guard "guard",
+    65 Signal "signal",
+    66 Identity "identity",
     80 Name "dns",
     81 FlowAsked "flow",
     82 Decision "decision",
     83 FlowOpened "flow_opened",
     84 FlowClosed "flow_closed",
+    85 TlsHello "tls",
+    86 HttpRequest "http",
     96 Output "output",
+    97 Sample "sample",
 }
 
 /// The policy in force from here on.
@@ -252,6 +259,10 @@ pub struct Exec {
     pub stdio: [Descriptor; 3],
     /// The executed file has no name any more (memfd or deleted).
     pub unlinked: bool,
+    /// blake3 of what was executed, where the agent could read it.
+    pub content: Option<[u8; 32]>,
+    /// Descriptors from 3 on that the new program was handed (the first 16).
+    pub inherited: Vec<(i32, Descriptor)>,
 }
 
 /// What a descriptor refers to.
@@ -501,6 +512,87 @@ pub struct FlowClosed {
     pub sent: u64,
     /// Bytes to the guest.
     pub received: u64,
+    /// Why belljar ended it, if it did: a byte limit, a TLS name that differs …
+    pub why: Option<String>,
+}
+
+/// What a TLS client said before anything was encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TlsHello {
+    /// Which flow.
+    pub flow: u64,
+    /// Server name, if it named one.
+    pub name: Option<Text>,
+    /// Protocols offered (ALPN), at most 16.
+    pub alpn: Vec<Text>,
+}
+
+/// The head of a plain HTTP request.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct HttpRequest {
+    /// Which flow.
+    pub flow: u64,
+    /// `GET`, `POST` …
+    pub method: Text,
+    /// Request target as sent.
+    pub target: Text,
+    /// `Host` header.
+    pub host: Option<Text>,
+}
+
+/// How much was moved through one open file, told when it is closed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Transfer {
+    /// Kernel-resolved path.
+    pub file: Text,
+    /// Bytes read from it.
+    pub read: u64,
+    /// Bytes written to it.
+    pub written: u64,
+}
+
+/// A signal was sent to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Signal {
+    /// Which call.
+    pub call: Call,
+    /// Process (negative: group) as the call named it.
+    pub target: i32,
+    /// Which signal.
+    pub signal: i32,
+}
+
+/// A change of user, group or capabilities was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Identity {
+    /// Which call.
+    pub call: Call,
+    /// Its first arguments, as numbers (ids; for capset the effective set).
+    pub ids: [u64; 3],
+}
+
+/// A limit of the run was reached: what happened after it is not the whole story.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct LimitReached {
+    /// `pids`, `memory`, `disk`, `time`, `flow bytes` …
+    pub what: String,
+    /// The limit.
+    pub limit: u64,
+    /// Its unit: `processes`, `MiB`, `s`, `bytes`.
+    pub unit: String,
+}
+
+/// What the guest used at this moment.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Sample {
+    /// Processor time of the payload so far, in microseconds.
+    pub cpu_us: u64,
+    /// Its memory in bytes.
+    pub memory: u64,
+    /// Its processes and threads.
+    pub tasks: u32,
+    /// Bytes of changed files.
+    pub disk: u64,
 }
 
 /// The payload wrote to its terminal.

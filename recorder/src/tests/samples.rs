@@ -83,6 +83,49 @@ fn life() -> Vec<Fact> {
             bytes: (*b"\x1b[31mred\x00\xff").into(),
         }
         .into(),
+        LimitReached {
+            what: "pids".into(),
+            limit: 2048,
+            unit: "processes".into(),
+        }
+        .into(),
+        Sample {
+            cpu_us: 1,
+            memory: u64::MAX,
+            tasks: 3,
+            disk: 0,
+        }
+        .into(),
+        Transfer {
+            file: cut(),
+            read: 9,
+            written: u64::MAX,
+        }
+        .into(),
+        Signal {
+            call: Call(62),
+            target: -1,
+            signal: 9,
+        }
+        .into(),
+        Identity {
+            call: Call(105),
+            ids: [0, u64::MAX, 1],
+        }
+        .into(),
+        TlsHello {
+            flow: 3,
+            name: Some(t("a.example")),
+            alpn: vec![t("h2"), Text::Unreadable],
+        }
+        .into(),
+        HttpRequest {
+            flow: 3,
+            method: t("POST"),
+            target: t("/c?x=1"),
+            host: None,
+        }
+        .into(),
     ]
 }
 
@@ -103,6 +146,8 @@ fn processes_and_files() -> Vec<Fact> {
             Descriptor::NetSocket,
         ],
         unlinked: true,
+        content: None,
+        inherited: Vec::new(),
     };
     let open = Open {
         call: Call(257),
@@ -224,6 +269,7 @@ fn network() -> Vec<Fact> {
             flow: 2,
             sent: 10,
             received: u64::MAX,
+            why: None,
         }
         .into(),
     ]

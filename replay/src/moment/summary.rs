@@ -231,6 +231,37 @@ impl Moment<'_> {
             ),
             Fact::Ended(ended) => escape::clip(&end(&ended.how), MAX_LINE),
             Fact::Output(output) => format!("{} bytes to the terminal", output.bytes.len()),
+            Fact::Transfer(moved) => format!(
+                "{} bytes read from {} and {} written",
+                moved.read,
+                text(&moved.file),
+                moved.written
+            ),
+            Fact::Signal(signal) => {
+                format!("{kind}: signal {} to {}", signal.signal, signal.target)
+            }
+            Fact::LimitReached(reached) => format!(
+                "limit reached: {} ({} {})",
+                short(reached.what.as_bytes()),
+                reached.limit,
+                short(reached.unit.as_bytes())
+            ),
+            Fact::TlsHello(hello) => format!(
+                "TLS for {}",
+                hello
+                    .name
+                    .as_ref()
+                    .map_or_else(|| "no name".to_owned(), text)
+            ),
+            Fact::HttpRequest(request) => format!(
+                "HTTP {} {} at {}",
+                text(&request.method),
+                text(&request.target),
+                request
+                    .host
+                    .as_ref()
+                    .map_or_else(|| "no host".to_owned(), text)
+            ),
             Fact::Machine(machine) => format!(
                 "machine {} ({})",
                 short(machine.hypervisor.as_bytes()),

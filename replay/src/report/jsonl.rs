@@ -154,6 +154,12 @@ fn fact(fact: &Fact) -> Value {
             "uid": exec.uid,
             "stdio": exec.stdio.map(moment::descriptor),
             "unlinked": exec.unlinked,
+            "content": exec.content.map(|digest| hex(&digest)),
+            "inherited": exec
+                .inherited
+                .iter()
+                .map(|(fd, what)| json!({ "fd": fd, "what": moment::descriptor(*what) }))
+                .collect::<Vec<_>>(),
         }),
         Fact::Fork(fork) => json!({ "child": fork.child }),
         Fact::Exit(exit) => status(exit.status),
@@ -170,10 +176,17 @@ fn fact(fact: &Fact) -> Value {
             "other": maybe(change.other.as_ref()),
             "other_base": maybe(change.other_base.as_ref()),
             "value": change.value,
+            "file": maybe(change.file.as_ref()),
+            "other_file": maybe(change.other_file.as_ref()),
         }),
         Fact::Look(look) => json!({ "path": text(&look.path), "base": maybe(look.base.as_ref()) }),
         Fact::Guard(guard) => json!({ "path": maybe(guard.path.as_ref()), "args": guard.args }),
         Fact::Output(output) => text(&Text::new(&output.bytes)),
+        Fact::Transfer(moved) => {
+            json!({ "file": text(&moved.file), "read": moved.read, "written": moved.written })
+        }
+        Fact::Signal(signal) => json!({ "target": signal.target, "signal": signal.signal }),
+        Fact::Identity(identity) => json!({ "ids": identity.ids }),
         other => of_network(other)
             .or_else(|| of_run(other))
             .unwrap_or(Value::Null),
@@ -218,14 +231,39 @@ fn of_network(fact: &Fact) -> Option<Value> {
             },
         }),
         Fact::FlowClosed(closed) => {
-            json!({ "flow": closed.flow, "sent": closed.sent, "received": closed.received })
+            json!({
+                "flow": closed.flow,
+                "sent": closed.sent,
+                "received": closed.received,
+                "why": closed.why,
+            })
         }
+        Fact::TlsHello(hello) => json!({
+            "flow": hello.flow,
+            "name": maybe(hello.name.as_ref()),
+            "alpn": texts(&hello.alpn),
+        }),
+        Fact::HttpRequest(request) => json!({
+            "flow": request.flow,
+            "method": text(&request.method),
+            "target": text(&request.target),
+            "host": maybe(request.host.as_ref()),
+        }),
         _ => return None,
     })
 }
 
 fn of_run(fact: &Fact) -> Option<Value> {
     Some(match fact {
+        Fact::LimitReached(reached) => {
+            json!({ "what": reached.what, "limit": reached.limit, "unit": reached.unit })
+        }
+        Fact::Sample(sample) => json!({
+            "cpu_us": sample.cpu_us,
+            "memory": sample.memory,
+            "tasks": sample.tasks,
+            "disk": sample.disk,
+        }),
         Fact::Policy(policy) => json!({ "source": policy.source, "digest": hex(&policy.digest) }),
         Fact::Decoys(decoys) => {
             json!({ "decoys": decoys.decoys.iter().map(decoy).collect::<Vec<_>>() })

@@ -107,6 +107,8 @@ fn exec() -> BoxedStrategy<Fact> {
                     uid: 0,
                     stdio,
                     unlinked,
+                    content: None,
+                    inherited: Vec::new(),
                 }
                 .into()
             },
@@ -228,7 +230,8 @@ fn network() -> BoxedStrategy<Fact> {
         (flow(), any::<u64>(), any::<u64>()).prop_map(|(flow, sent, received)| FlowClosed {
             flow,
             sent,
-            received
+            received,
+            why: None,
         }
         .into()),
         (call(), 0i32..9, 0i32..3).prop_map(|(call, from, to)| Dup {

@@ -202,6 +202,7 @@ impl Tape {
             flow,
             sent,
             received,
+            why: None,
         })
     }
 
@@ -290,6 +291,8 @@ pub(crate) fn exec(file: &str, argv: &[&str]) -> Exec {
         uid: 1000,
         stdio: [Descriptor::Pipe; 3],
         unlinked: false,
+        content: None,
+        inherited: Vec::new(),
     }
 }
 

@@ -333,6 +333,7 @@ impl Step {
                     flow: *flow,
                     sent: *sent,
                     received: *received,
+                    why: None,
                 };
                 (0, Outcome::None, fact.into())
             }
@@ -394,6 +395,8 @@ impl Exec {
             uid: 1000,
             stdio,
             unlinked: false,
+            content: None,
+            inherited: Vec::new(),
         }
     }
 }

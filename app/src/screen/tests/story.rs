@@ -64,6 +64,8 @@ impl Story {
             uid: 1000,
             stdio: [Descriptor::Device; 3],
             unlinked: false,
+            content: None,
+            inherited: Vec::new(),
         };
         self.push(pid, Outcome::Returned(0), exec)
     }
@@ -108,6 +110,7 @@ impl Story {
             flow,
             sent,
             received,
+            why: None,
         })
     }
 
