@@ -129,7 +129,7 @@ fields! {
         ProcPid "proc.pid" Int "Process id in the guest.",
         ProcPpid "proc.ppid" Int "Parent's process id.",
         ProcName "proc.name" Text "Base name of the program that runs (not the changeable thread name).",
-        ProcExe "proc.exe" Text "First argument (argv[0]).",
+        ProcExe "proc.exe" Text "First argument, the name that the program was started under.",
         ProcExePath "proc.exepath" Text "Kernel-resolved program; for a script its interpreter.",
         ProcScript "proc.script" Text "Kernel-resolved script file, where a script was executed.",
         ProcCmdline "proc.cmdline" Text "Program base name and arguments, joined by spaces.",
