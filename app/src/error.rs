@@ -45,6 +45,14 @@ pub(crate) enum AppError {
         /// Why.
         source: belljar_replay::batch::BatchError,
     },
+    /// A trace cannot be made from another.
+    #[error("cannot make a trace of {}: {}", path.display(), chain(source))]
+    Rewrite {
+        /// The old one.
+        path: PathBuf,
+        /// Why.
+        source: belljar_recorder::RewriteError,
+    },
     /// The rules or the policy do not load.
     #[error("{0}")]
     Rules(String),
@@ -77,6 +85,14 @@ pub(crate) enum AppError {
     #[cfg(not(target_os = "linux"))]
     #[error("this system cannot boot guests: belljar run needs Linux")]
     NoGuests,
+}
+
+/// An error with what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
 }
 
 impl AppError {
@@ -112,7 +128,9 @@ impl AppError {
             Self::Image(_) | Self::Boot(_) | Self::Link(_) | Self::Pack(_) => Exit::NotEnforced,
             #[cfg(not(target_os = "linux"))]
             Self::NoGuests => Exit::NotEnforced,
-            Self::Record(_) | Self::Sync(_) | Self::Guest(_) => Exit::NotEnforced,
+            Self::Record(_) | Self::Sync(_) | Self::Guest(_) | Self::Rewrite { .. } => {
+                Exit::NotEnforced
+            }
         }
     }
 

@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         cli::Command::Replay(args) => commands::replay(&args, plain),
         cli::Command::Report(args) => commands::report(&args),
         cli::Command::Verify(args) => commands::verify(&args),
+        cli::Command::Redact(args) => commands::redact(&args),
+        cli::Command::Cut(args) => commands::cut(&args),
         cli::Command::Doctor(args) => commands::doctor(&args),
     };
     match result {

@@ -15,10 +15,13 @@ mod error;
 mod format;
 mod reader;
 mod receipt;
+pub mod redact;
+mod rewrite;
 mod seek;
 mod source;
 mod start;
 mod version;
+pub mod visit;
 mod writer;
 
 #[cfg(test)]
@@ -29,6 +32,7 @@ pub use error::{Fault, OpenError, ReadError, SeekError, WriteError};
 pub use format::{MAX_BLOCK_EVENTS, Place, Section};
 pub use reader::Reader;
 pub use receipt::{Finished, Integrity, TraceReceipt};
+pub use rewrite::{RewriteError, Rewritten, rewrite};
 pub use seek::Seeker;
 pub use start::Start;
 pub use version::{Compatibility, VERSION, Version};

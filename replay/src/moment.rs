@@ -6,6 +6,7 @@
 
 mod errno;
 mod fields;
+mod label;
 mod net;
 mod summary;
 mod value;

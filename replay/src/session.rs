@@ -18,6 +18,7 @@ pub(crate) mod path;
 mod process;
 mod rows;
 mod run;
+mod sweep;
 mod view;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use findings::{Findings, Story};
 use network::{Network, Seen};
 use output::Output;
 use process::{Lineage, Processes};
+use sweep::Sweeps;
 
 /// Longest subject of a finding, in characters.
 const MAX_SUBJECT: usize = 300;
@@ -57,6 +59,7 @@ pub struct Session {
     pub(crate) run: Run,
     pub(crate) processes: Processes,
     pub(crate) files: Files,
+    pub(crate) sweeps: Sweeps,
     pub(crate) network: Network,
     pub(crate) findings: Findings,
     pub(crate) output: Output,
@@ -71,6 +74,7 @@ impl Session {
             run: Run::default(),
             processes: Processes::default(),
             files: Files::default(),
+            sweeps: Sweeps::default(),
             network: Network::default(),
             findings: Findings::default(),
             output: Output::default(),
@@ -128,6 +132,7 @@ impl Session {
                     lineage,
                 };
                 let rows = self.files.touched(event, paths, &by);
+                self.count_credentials(process, rows);
                 if let Some((from, to)) = paths.renamed(event) {
                     self.files.moved(from, to);
                     if path::exchanges(event) {
@@ -139,7 +144,9 @@ impl Session {
             Fact::Fork(fork) => self.processes.forked(process, fork, event.at),
             Fact::Exec(exec) if event.outcome.succeeded() => {
                 if let Some(key) = process {
-                    self.processes.executed(key, exec);
+                    let file = paths.first.as_ref().filter(|place| place.whole);
+                    let dropped = file.and_then(|place| self.files.made(&place.bytes));
+                    self.processes.executed(key, exec, dropped);
                 }
             }
             Fact::Exit(exit) => {
@@ -179,6 +186,18 @@ impl Session {
             _ => self.run.told(event),
         }
         None
+    }
+
+    fn count_credentials(&mut self, process: Option<u64>, rows: [Option<u32>; 2]) {
+        let Some(key) = process else {
+            return;
+        };
+        for id in rows.into_iter().flatten() {
+            let sensitive = self.files.row(id).filter(|row| row.is_sensitive());
+            if let Some(row) = sensitive {
+                self.sweeps.touched(self.processes.branch(key), row);
+            }
+        }
     }
 
     fn fold_network(&mut self, seq: u64, event: &Event, process: Option<u64>) {

@@ -1,13 +1,17 @@
 //! One file a command: arguments in, exit code out.
 
+mod cut;
 mod doctor;
+mod redact;
 mod replay;
 mod report;
 #[cfg(target_os = "linux")]
 mod run;
 mod verify;
 
+pub(crate) use cut::cut;
 pub(crate) use doctor::doctor;
+pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
 #[cfg(target_os = "linux")]
@@ -37,6 +41,34 @@ fn open(path: &Path) -> Result<Reader<BufReader<File>>, AppError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// A new trace beside an old one. An existing file stays: it may be the old one.
+fn create(path: &Path) -> Result<File, AppError> {
+    match File::create_new(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(AppError::usage(
+            format!("{} exists already", path.display()),
+            "name another file, or remove it first",
+        )),
+        other => other.map_err(|source| AppError::file("create", path, source)),
+    }
+}
+
+/// Runs `write` on a new file, which goes again if that fails.
+fn written<T>(
+    path: &Path,
+    write: impl FnOnce(&File) -> Result<T, AppError>,
+) -> Result<T, AppError> {
+    let file = create(path)?;
+    let result = write(&file).and_then(|done| match file.sync_all() {
+        Ok(()) => Ok(done),
+        Err(source) => Err(AppError::file("sync", path, source)),
+    });
+    if result.is_err() {
+        // Half a trace of this sort is worth nothing, and may hold what was to go.
+        let _ = std::fs::remove_file(path);
+    }
+    result
 }
 
 fn verdict_exit(verdict: Verdict, fail_on: FailOn) -> Exit {

@@ -2,9 +2,9 @@
 //!
 //! Owns: what counts as direct, refused, and by whom. Must not: decide anything.
 
-use belljar_event::{Action, Addr, Dial, Fact, NameAnswer, Target};
+use belljar_event::{Action, Addr, Dial, Fact, NameAnswer, Target, Text};
 
-use super::{Moment, Peer, summary};
+use super::{Moment, Peer, label, summary};
 use crate::cond::{Field, Value};
 use crate::session::{Flow, GUEST, is_local, is_refusal};
 
@@ -15,6 +15,9 @@ impl Moment<'_> {
         if let Fact::Name(name) = &self.event.fact {
             return match field {
                 Field::NetName | Field::NetDomain | Field::DnsName => (&name.name).into(),
+                Field::DnsLabels | Field::DnsLongestLabel | Field::DnsLabelEntropy => {
+                    labels(&name.name, field)
+                }
                 Field::DnsRefused => (name.answer == NameAnswer::Refused).into(),
                 Field::NetBy => name.by.as_str().into(),
                 _ => Value::Absent,
@@ -91,5 +94,18 @@ impl Moment<'_> {
             },
             _ => Value::Absent,
         }
+    }
+}
+
+/// A name that was cut has at least the labels that are there: nothing exact is known.
+fn labels(name: &Text, field: Field) -> Value<'static> {
+    if !name.is_whole() {
+        return Value::Unknown;
+    }
+    let longest = label::longest(name.bytes());
+    match field {
+        Field::DnsLabels => label::count(name.bytes()).into(),
+        Field::DnsLongestLabel => (longest.len() as u64).into(),
+        _ => label::entropy(longest).into(),
     }
 }

@@ -13,6 +13,10 @@ use crate::cond::{Field, Subject, Value};
 use crate::session::path::{base_name, folder};
 use crate::session::{FileState, Program, Wants, credential};
 
+/// S_ISUID and S_ISGID.
+const SETID: u64 = 0o6000;
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
 impl Subject for Moment<'_> {
     fn value(&self, field: Field) -> Value<'_> {
         match field {
@@ -27,6 +31,7 @@ impl Subject for Moment<'_> {
             | Field::EvtArgMode
             | Field::EvtArgValue
             | Field::EvtArgAt(_) => self.argument(field),
+            Field::EvtArgSetid => self.setid(),
             Field::ThreadTid => match self.event.tid {
                 0 => Value::Absent,
                 tid => tid.into(),
@@ -44,6 +49,7 @@ impl Subject for Moment<'_> {
             Field::FsPathName
             | Field::FsPathSource
             | Field::FsPathTarget
+            | Field::FsPathWritten
             | Field::PathDecoy
             | Field::PathDecoyKind
             | Field::PathCredential => self.path(field),
@@ -54,6 +60,9 @@ impl Subject for Moment<'_> {
             | Field::NetAction
             | Field::NetBy
             | Field::DnsName
+            | Field::DnsLabels
+            | Field::DnsLongestLabel
+            | Field::DnsLabelEntropy
             | Field::DnsRefused => self.network(field),
             Field::PhaseName => self.phase(),
             _ => self.of_process(field),
@@ -125,6 +134,25 @@ impl Moment<'_> {
         }
     }
 
+    fn setid(&self) -> Value<'_> {
+        let mode = match &self.event.fact {
+            Fact::Open(open) if Wants::of(open).create => u64::from(open.mode),
+            Fact::Change(change) if has_mode(change.call) => {
+                // Folders hand their group on with that bit.
+                if change.call.name().starts_with("mkdir") {
+                    return false.into();
+                }
+                change.value
+            }
+            _ => return Value::Absent,
+        };
+        let folder = || {
+            self.files()
+                .any(|(_, row)| row.is_some_and(|row| row.folder))
+        };
+        (mode & SETID != 0 && !folder()).into()
+    }
+
     fn of_process(&self, field: Field) -> Value<'_> {
         let Some(process) = self.process() else {
             return match field {
@@ -145,6 +173,17 @@ impl Moment<'_> {
                     .is_some_and(|p| p.stdio.contains(&Descriptor::NetSocket));
                 (at_exec || process.dup_net).into()
             }
+            Field::ProcDetached | Field::ProcDetachedMs => self.detached(field),
+            Field::ProcTreeCredentialPaths | Field::ProcTreeCredentialKinds => {
+                let key = self.process_key().unwrap_or_default();
+                let branch = self.session.processes.branch(key);
+                let (paths, kinds) = self.session.sweeps.counts(branch);
+                if field == Field::ProcTreeCredentialPaths {
+                    paths.into()
+                } else {
+                    kinds.into()
+                }
+            }
             Field::ProcPname | Field::ProcPcmdline | Field::ProcPexePath => self.above(1, field),
             Field::ProcAnameAt(up)
             | Field::ProcAcmdlineAt(up)
@@ -156,6 +195,18 @@ impl Moment<'_> {
             _ => self
                 .program()
                 .map_or(Value::Unknown, |program| of_program(program, field)),
+        }
+    }
+
+    fn detached(&self, field: Field) -> Value<'_> {
+        let since = self
+            .process_key()
+            .and_then(|key| self.session.processes.detached(key));
+        match field {
+            Field::ProcDetached => since.is_some().into(),
+            _ => since
+                .map(|at| self.event.at.saturating_sub(at) / NANOS_PER_MILLI)
+                .into(),
         }
     }
 
@@ -277,6 +328,18 @@ impl Moment<'_> {
             Field::FsPathName if has_second => self.place(1),
             Field::FsPathSource if has_first && has_second => self.place(0),
             Field::FsPathTarget if has_second => self.place(1),
+            Field::FsPathWritten => match &self.event.fact {
+                Fact::Open(open) => match Wants::of(open) {
+                    Wants {
+                        write: false,
+                        create: false,
+                        ..
+                    } => Value::Absent,
+                    _ => self.place(0),
+                },
+                Fact::Change(_) if has_second => self.place(1),
+                _ => Value::Absent,
+            },
             Field::PathDecoy => self.any_file(|path, row| self.decoy(path, row).is_some()),
             Field::PathDecoyKind => {
                 let decoy = self
@@ -344,6 +407,7 @@ fn of_program(program: &Program, field: Field) -> Value<'_> {
         Field::ProcStdoutType => Value::str(fields::descriptor(stdout)),
         Field::ProcStderrType => Value::str(fields::descriptor(stderr)),
         Field::ProcExeUnlinked => program.unlinked.into(),
+        Field::ProcExeDropped => program.dropped.map_or(Value::Unknown, Value::Bool),
         Field::UserUid => program.uid.into(),
         _ => Value::Absent,
     }

@@ -142,12 +142,41 @@ pub struct RuleSet {
 const BUILTIN: &[(&str, &str)] = &[
     ("names.yaml", include_str!("../../rules/names.yaml")),
     (
+        "L3-SUS-008.yaml",
+        include_str!("../../rules/L3-SUS-008.yaml"),
+    ),
+    (
+        "L4-CRYPTO-001.yaml",
+        include_str!("../../rules/L4-CRYPTO-001.yaml"),
+    ),
+    (
+        "L4-CRYPTO-002.yaml",
+        include_str!("../../rules/L4-CRYPTO-002.yaml"),
+    ),
+    (
+        "L4-CRYPTO-003.yaml",
+        include_str!("../../rules/L4-CRYPTO-003.yaml"),
+    ),
+    (
+        "L4-ENTROPY-002.yaml",
+        include_str!("../../rules/L4-ENTROPY-002.yaml"),
+    ),
+    ("L4-FS-002.yaml", include_str!("../../rules/L4-FS-002.yaml")),
+    (
+        "L4-FS-002-DROP.yaml",
+        include_str!("../../rules/L4-FS-002-DROP.yaml"),
+    ),
+    (
         "L4-HONEY-001.yaml",
         include_str!("../../rules/L4-HONEY-001.yaml"),
     ),
     (
         "L4-HONEY-001-ATTEMPT.yaml",
         include_str!("../../rules/L4-HONEY-001-ATTEMPT.yaml"),
+    ),
+    (
+        "L4-HONEY-003.yaml",
+        include_str!("../../rules/L4-HONEY-003.yaml"),
     ),
     (
         "L4-NET-006.yaml",
@@ -158,8 +187,36 @@ const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../rules/L4-NET-006-NAME.yaml"),
     ),
     (
+        "L4-PERSIST-001.yaml",
+        include_str!("../../rules/L4-PERSIST-001.yaml"),
+    ),
+    (
+        "L4-PERSIST-001-EDITOR.yaml",
+        include_str!("../../rules/L4-PERSIST-001-EDITOR.yaml"),
+    ),
+    (
+        "L4-PERSIST-001-HOOK.yaml",
+        include_str!("../../rules/L4-PERSIST-001-HOOK.yaml"),
+    ),
+    (
+        "L4-PRIVESC-003.yaml",
+        include_str!("../../rules/L4-PRIVESC-003.yaml"),
+    ),
+    (
         "L4-PROC-001.yaml",
         include_str!("../../rules/L4-PROC-001.yaml"),
+    ),
+    (
+        "L4-PROC-005.yaml",
+        include_str!("../../rules/L4-PROC-005.yaml"),
+    ),
+    (
+        "L4-PROC-007.yaml",
+        include_str!("../../rules/L4-PROC-007.yaml"),
+    ),
+    (
+        "L4-PROC-007-NET.yaml",
+        include_str!("../../rules/L4-PROC-007-NET.yaml"),
     ),
 ];
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use belljar_event::{Decoy, Decoys, Event, Fact, Open, Outcome};
 
 use super::credential;
-use super::path::{Paths, Place};
+use super::path::{Paths, Place, folder};
 use super::process::Lineage;
 use super::rows::FileRow;
 
@@ -20,6 +20,8 @@ const TEXT_BUDGET: usize = 64 << 20;
 const MAX_DECOYS: usize = 4096;
 /// Processes named per sensitive path.
 const MAX_WHO: usize = 16;
+/// Folders above a file that are asked whether they are new.
+const MAX_DEPTH: usize = 64;
 /// The row that stands for all that do not fit.
 const OTHERS: &[u8] = b"(others)";
 
@@ -83,6 +85,10 @@ pub(crate) struct FileState {
     pub(crate) counts: [u32; 6],
     pub(crate) decoy: Option<Arc<Decoy>>,
     pub(crate) credential: Option<&'static str>,
+    /// Created or filled during the run.
+    pub(crate) made: bool,
+    /// Known to be a folder.
+    pub(crate) folder: bool,
     pub(crate) last_seq: u64,
     pub(crate) last_process: Option<u64>,
     /// Who touched it and how often by [`Touch`]; kept for decoys and credentials only.
@@ -114,6 +120,8 @@ impl FileState {
             path,
             counts: [0; 6],
             decoy: None,
+            made: false,
+            folder: false,
             last_seq: 0,
             last_process: None,
             who: None,
@@ -306,8 +314,33 @@ impl Files {
         by: &By<'_>,
     ) -> [Option<u32>; 2] {
         let (first, second) = touches(event);
-        [(&paths.first, first), (&paths.second, second)]
-            .map(|(place, touch)| self.touch(place.as_ref()?, touch?, by))
+        let rows = [(&paths.first, first), (&paths.second, second)]
+            .map(|(place, touch)| self.touch(place.as_ref()?, touch?, by));
+        let made = made(event);
+        for (row, (made, folder)) in rows.iter().zip(made) {
+            let row = row.and_then(|id| self.rows.get_mut(id as usize));
+            if let Some(row) = row.filter(|row| made && !row.made || folder && !row.folder) {
+                row.made |= made;
+                row.folder |= folder;
+            }
+        }
+        rows
+    }
+
+    /// Whether the file came to be during the run, or a folder that it is in.
+    /// `None` where the table has left something out.
+    pub(crate) fn made(&self, path: &[u8]) -> Option<bool> {
+        let mut at = path;
+        for _ in 0..MAX_DEPTH {
+            if self.get(at).is_some_and(|row| row.made) {
+                return Some(true);
+            }
+            at = folder(at);
+            if at.len() <= 1 {
+                break;
+            }
+        }
+        (self.overflow == 0).then_some(false)
     }
 
     pub(crate) fn row(&self, id: u32) -> Option<&FileState> {
@@ -386,6 +419,32 @@ fn touches(event: &Event) -> (Option<Touch>, Option<Touch>) {
             }
         }
         _ => (None, None),
+    }
+}
+
+/// Whether an event made its first and second path, and whether each is a folder.
+fn made(event: &Event) -> [(bool, bool); 2] {
+    let none = (false, false);
+    if !event.outcome.succeeded() {
+        return [none; 2];
+    }
+    match &event.fact {
+        Fact::Open(open) => {
+            let wants = Wants::of(open);
+            let truncates = open.flags & O_TRUNC != 0;
+            let made = wants.write && (wants.create || truncates);
+            [(made, wants.directory), none]
+        }
+        Fact::Change(change) => {
+            let call = change.call.name();
+            match changed(call) {
+                (Some(Touch::Create), _) => [(true, call.starts_with("mkdir")), none],
+                // Whatever a name is moved or linked to was not there before.
+                (_, Some(Touch::Create)) => [none, (true, false)],
+                _ => [none; 2],
+            }
+        }
+        _ => [none; 2],
     }
 }
 

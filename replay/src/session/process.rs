@@ -56,10 +56,12 @@ pub(crate) struct Program {
     /// Descriptors 0, 1, 2 at exec.
     pub(crate) stdio: [Descriptor; 3],
     pub(crate) unlinked: bool,
+    /// The file was made during the run; `None` where that is not known.
+    pub(crate) dropped: Option<bool>,
 }
 
 impl Program {
-    fn of(exec: &Exec, max: usize) -> Self {
+    fn of(exec: &Exec, dropped: Option<bool>, max: usize) -> Self {
         let runs = exec.interpreter.as_ref().or(exec.file.as_ref());
         let named = runs
             .filter(|text| !text.bytes().is_empty())
@@ -102,6 +104,7 @@ impl Program {
             uid: exec.uid,
             stdio: exec.stdio,
             unlinked: exec.unlinked,
+            dropped,
         }
     }
 
@@ -344,14 +347,14 @@ impl Processes {
         true
     }
 
-    pub(crate) fn executed(&mut self, key: u64, exec: &Exec) {
+    pub(crate) fn executed(&mut self, key: u64, exec: &Exec, dropped: Option<bool>) {
         self.execs = self.execs.saturating_add(1);
         let max = if self.kept < TEXT_BUDGET {
             MAX_CMDLINE
         } else {
             SHORT_CMDLINE
         };
-        let program = Program::of(exec, max);
+        let program = Program::of(exec, dropped, max);
         self.kept = self.kept.saturating_add(program.kept());
         if let Some(process) = self.get_mut(key) {
             process.program = Some(Arc::new(program));
@@ -412,6 +415,25 @@ impl Processes {
             }
         }
         line.into()
+    }
+
+    /// The branch of the tree that a process belongs to: the child of the payload's
+    /// first process that it comes from; that first process is a branch of its own.
+    pub(crate) fn branch(&self, key: u64) -> u64 {
+        let mut branch = key;
+        for (above, process) in self.line(key) {
+            if process.payload || process.parent.is_none() {
+                break;
+            }
+            branch = above;
+        }
+        branch
+    }
+
+    /// When the nearest ancestor that did not wait for this process ended.
+    pub(crate) fn detached(&self, key: u64) -> Option<u64> {
+        let mut line = self.line(key).skip(1);
+        line.find_map(|(_, above)| above.ended.map(|(at, _)| at))
     }
 
     /// The process and its ancestors, at most [`MAX_LINE`] of them.

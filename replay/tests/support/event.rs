@@ -60,6 +60,17 @@ pub(crate) enum Step {
         received: u64,
     },
     Output(String),
+    Phase(String),
+    Guard {
+        pid: u32,
+        call: String,
+        #[serde(default)]
+        path: Option<String>,
+        #[serde(default)]
+        args: [u64; 4],
+        #[serde(default)]
+        result: Ending,
+    },
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +93,8 @@ pub(crate) struct Exec {
     stdio: Option<[Stream; 3]>,
     #[serde(default = "home")]
     cwd: String,
+    #[serde(default)]
+    unlinked: bool,
     #[serde(default)]
     result: Ending,
 }
@@ -114,6 +127,8 @@ pub(crate) struct Open {
     #[serde(default)]
     flags: Vec<Flag>,
     #[serde(default)]
+    mode: u32,
+    #[serde(default)]
     result: Ending,
 }
 
@@ -143,6 +158,9 @@ pub(crate) struct Change {
     /// What it resolved the second path to.
     #[serde(default)]
     other_file: Option<String>,
+    /// Mode, flags or length.
+    #[serde(default)]
+    value: u64,
     #[serde(default)]
     result: Ending,
 }
@@ -337,6 +355,28 @@ impl Step {
                 };
                 (0, Outcome::None, fact.into())
             }
+            Self::Phase(name) => {
+                let step = event::Step::Begin {
+                    argv: vec![text(name)],
+                    pid: 0,
+                };
+                let name = name.clone();
+                (0, Outcome::None, event::Phase { name, step }.into())
+            }
+            Self::Guard {
+                pid,
+                call: name,
+                path,
+                args,
+                result,
+            } => {
+                let fact = event::Guard {
+                    call: call(name),
+                    path: path.as_deref().map(text),
+                    args: *args,
+                };
+                (*pid, result.outcome(0), fact.into())
+            }
             Self::Output(text) => (
                 0,
                 Outcome::None,
@@ -394,7 +434,7 @@ impl Exec {
             cwd: Some(text(&self.cwd)),
             uid: 1000,
             stdio,
-            unlinked: false,
+            unlinked: self.unlinked,
             content: None,
             inherited: Vec::new(),
         }
@@ -420,7 +460,7 @@ impl Open {
             base: self.base.as_deref().map(text),
             file: self.file.as_deref().map(text),
             flags: self.flags.iter().map(bits).sum(),
-            mode: 0,
+            mode: self.mode,
         }
     }
 }
@@ -433,7 +473,7 @@ impl Change {
             base: None,
             other: self.other.as_deref().map(text),
             other_base: None,
-            value: 0,
+            value: self.value,
             file: self.file.as_deref().map(text),
             other_file: self.other_file.as_deref().map(text),
         }

@@ -30,8 +30,15 @@ pub(crate) struct Case {
     /// Messages that must be among the findings.
     #[serde(default)]
     pub(crate) messages: Vec<String>,
+    /// Milliseconds from event to event.
+    #[serde(default = "one")]
+    pub(crate) every_ms: u64,
     /// What happens.
     pub(crate) events: Vec<Step>,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// What a case came to.
@@ -59,7 +66,7 @@ pub(crate) fn cases(path: &Path) -> Vec<Case> {
 pub(crate) fn run(case: &Case, rules: &Arc<RuleSet>) -> Outcome {
     let mut writer = Writer::create(Vec::new(), Start::default()).unwrap();
     for (number, step) in case.events.iter().enumerate() {
-        let at = (number as u64 + 1) * 1_000_000;
+        let at = (number as u64 + 1) * 1_000_000 * case.every_ms;
         writer.append(step.event(at)).unwrap();
     }
     let finished = writer
