@@ -10,10 +10,12 @@ mod tests;
 
 pub(crate) use pack::{PackError, pack};
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::Path;
 
-/// What a project is written for; decides the default command and the
+use crate::ways::phase::{self, Step};
+
+/// What a project is written for; decides the default phases and the
 /// registries that are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ecosystem {
@@ -21,17 +23,37 @@ pub(crate) enum Ecosystem {
     Node,
     /// There is a Python project, or the command is one of Python's.
     Python,
-    /// Anything else.
-    Other,
+}
+
+/// A file that tells an ecosystem.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) file: &'static str,
+    pub(crate) ecosystem: Ecosystem,
 }
 
 /// Files that tell an ecosystem, in order.
-const MARKS: &[(&str, Ecosystem)] = &[
-    ("package.json", Ecosystem::Node),
-    ("pyproject.toml", Ecosystem::Python),
-    ("setup.py", Ecosystem::Python),
-    ("requirements.txt", Ecosystem::Python),
+pub(crate) const MARKS: &[Mark] = &[
+    Mark {
+        file: "package.json",
+        ecosystem: Ecosystem::Node,
+    },
+    Mark {
+        file: "pyproject.toml",
+        ecosystem: Ecosystem::Python,
+    },
+    Mark {
+        file: "setup.py",
+        ecosystem: Ecosystem::Python,
+    },
+    Mark {
+        file: REQUIREMENTS,
+        ecosystem: Ecosystem::Python,
+    },
 ];
+
+/// Alone it is a list to install, not a package.
+const REQUIREMENTS: &str = "requirements.txt";
 
 /// Programs that tell an ecosystem.
 const PROGRAMS: &[(&str, Ecosystem)] = &[
@@ -44,22 +66,30 @@ const PROGRAMS: &[(&str, Ecosystem)] = &[
     ("python3", Ecosystem::Python),
 ];
 
-/// The ecosystem of a command, else of a folder.
-pub(crate) fn detect(project: &Path, argv: &[OsString]) -> Ecosystem {
-    let program = argv.first().and_then(|word| Path::new(word).file_name());
-    let by_program = PROGRAMS
+/// The ecosystem that a command's first word tells.
+pub(crate) fn ecosystem_of(word: &OsStr) -> Option<Ecosystem> {
+    let program = Path::new(word).file_name()?;
+    PROGRAMS
         .iter()
-        .find(|(name, _)| program.is_some_and(|p| p == *name));
-    let by_file = || MARKS.iter().find(|(name, _)| project.join(name).is_file());
-    by_program
-        .or_else(by_file)
-        .map_or(Ecosystem::Other, |(_, ecosystem)| *ecosystem)
+        .find(|(name, _)| program == *name)
+        .map(|(_, ecosystem)| *ecosystem)
 }
 
-/// The command to run where the user named none.
-pub(crate) fn default_command(ecosystem: Ecosystem) -> Option<Vec<OsString>> {
-    match ecosystem {
-        Ecosystem::Node => Some(vec!["npm".into(), "install".into()]),
-        Ecosystem::Python | Ecosystem::Other => None,
+/// The marks in a folder.
+pub(crate) fn marks(project: &Path) -> Vec<&'static Mark> {
+    MARKS
+        .iter()
+        .filter(|mark| project.join(mark.file).is_file())
+        .collect()
+}
+
+/// What to run where the user named no command. Nothing for an unknown ecosystem.
+pub(crate) fn default_steps(marks: &[&Mark]) -> Vec<Step> {
+    match marks.first() {
+        None => Vec::new(),
+        Some(mark) => match mark.ecosystem {
+            Ecosystem::Node => phase::node(),
+            Ecosystem::Python => phase::python(mark.file != REQUIREMENTS),
+        },
     }
 }

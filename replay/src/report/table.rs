@@ -246,6 +246,17 @@ impl Report {
                 &format!("{took}, {status}: {}", phase.command),
             );
         }
+        for reached in &self.limits {
+            page.field(
+                "limit reached",
+                &format!(
+                    "{}: {} {}",
+                    reached.what,
+                    grouped(reached.limit),
+                    reached.unit
+                ),
+            );
+        }
         if let Some(copied) = &self.copied {
             let out = count(copied.left_out_total, "path");
             page.field(
