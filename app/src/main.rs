@@ -20,7 +20,6 @@ mod project;
 #[cfg(target_os = "linux")]
 mod random;
 mod screen;
-#[cfg(target_os = "linux")]
 mod ways;
 
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use belljar_vmm::MachineChoice;
 
 use crate::cli::{self, MachineArg, Options};
 use crate::error::AppError;
-use crate::project::{self, Ecosystem};
+use crate::ways::ecosystem::{self, Ecosystem};
 use crate::ways::git::{self, Repository};
 use crate::ways::package;
 use crate::ways::phase::{self, Step};
@@ -171,13 +171,13 @@ fn folder(named: &Path, mut steps: Vec<Step>) -> Result<Way, AppError> {
             "name the project's folder; a command goes behind `--`: belljar run . -- npm test",
         ));
     }
-    let marks = project::marks(&project);
+    let marks = ecosystem::marks(&project);
     let mut ecosystems = told_by(&steps);
     if ecosystems.is_empty() {
         ecosystems.extend(marks.first().map(|mark| mark.ecosystem));
     }
     if steps.is_empty() {
-        steps = project::default_steps(&marks);
+        steps = ecosystem::default_steps(&marks);
     }
     if steps.is_empty() {
         return Err(no_command(named));
@@ -203,7 +203,7 @@ fn cloned(repository: Repository, commands: Vec<Step>) -> Way {
     }
     let mut steps = vec![repository.step()];
     if commands.is_empty() {
-        let files: Vec<_> = project::MARKS.iter().map(|mark| mark.file).collect();
+        let files: Vec<_> = ecosystem::MARKS.iter().map(|mark| mark.file).collect();
         steps.push(phase::marks(&files));
     }
     steps.extend(commands);
@@ -220,7 +220,7 @@ fn cloned(repository: Repository, commands: Vec<Step>) -> Way {
 fn told_by(steps: &[Step]) -> Vec<Ecosystem> {
     let mut all = Vec::new();
     for word in steps.iter().flat_map(|step| first_words(&step.argv)) {
-        if let Some(ecosystem) = project::ecosystem_of(&word)
+        if let Some(ecosystem) = ecosystem::of_program(&word)
             && !all.contains(&ecosystem)
         {
             all.push(ecosystem);
@@ -242,7 +242,7 @@ fn first_words(argv: &[OsString]) -> Vec<OsString> {
 }
 
 fn no_command(project: &Path) -> AppError {
-    let files: Vec<_> = project::MARKS.iter().map(|mark| mark.file).collect();
+    let files: Vec<_> = ecosystem::MARKS.iter().map(|mark| mark.file).collect();
     AppError::usage(
         format!(
             "{} has none of {}, so there is no default command",

@@ -9,7 +9,7 @@ use etcetera::BaseStrategy;
 use super::Plan;
 use crate::error::AppError;
 use crate::guest::AGENT;
-use crate::project::Ecosystem;
+use crate::ways::ecosystem::Ecosystem;
 use crate::ways::phase::CLONE;
 
 /// Everything a guest boots from.

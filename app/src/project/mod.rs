@@ -1,6 +1,6 @@
-//! The project that is to be run: what it is, and what of it goes into the guest.
+//! The project that is to be run: what of it goes into the guest.
 //!
-//! Owns: ecosystem detection, the choice of files, the archive.
+//! Owns: the choice of files, the archive.
 //! Must not: change anything in the project, or follow a link out of it.
 
 mod credential;
@@ -9,87 +9,3 @@ mod pack;
 mod tests;
 
 pub(crate) use pack::{PackError, pack};
-
-use std::ffi::OsStr;
-use std::path::Path;
-
-use crate::ways::phase::{self, Step};
-
-/// What a project is written for; decides the default phases and the
-/// registries that are allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ecosystem {
-    /// There is a package.json, or the command is one of node's.
-    Node,
-    /// There is a Python project, or the command is one of Python's.
-    Python,
-}
-
-/// A file that tells an ecosystem.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub(crate) file: &'static str,
-    pub(crate) ecosystem: Ecosystem,
-}
-
-/// Files that tell an ecosystem, in order.
-pub(crate) const MARKS: &[Mark] = &[
-    Mark {
-        file: "package.json",
-        ecosystem: Ecosystem::Node,
-    },
-    Mark {
-        file: "pyproject.toml",
-        ecosystem: Ecosystem::Python,
-    },
-    Mark {
-        file: "setup.py",
-        ecosystem: Ecosystem::Python,
-    },
-    Mark {
-        file: REQUIREMENTS,
-        ecosystem: Ecosystem::Python,
-    },
-];
-
-/// Alone it is a list to install, not a package.
-const REQUIREMENTS: &str = "requirements.txt";
-
-/// Programs that tell an ecosystem.
-const PROGRAMS: &[(&str, Ecosystem)] = &[
-    ("npm", Ecosystem::Node),
-    ("npx", Ecosystem::Node),
-    ("node", Ecosystem::Node),
-    ("pip", Ecosystem::Python),
-    ("pip3", Ecosystem::Python),
-    ("python", Ecosystem::Python),
-    ("python3", Ecosystem::Python),
-];
-
-/// The ecosystem that a command's first word tells.
-pub(crate) fn ecosystem_of(word: &OsStr) -> Option<Ecosystem> {
-    let program = Path::new(word).file_name()?;
-    PROGRAMS
-        .iter()
-        .find(|(name, _)| program == *name)
-        .map(|(_, ecosystem)| *ecosystem)
-}
-
-/// The marks in a folder.
-pub(crate) fn marks(project: &Path) -> Vec<&'static Mark> {
-    MARKS
-        .iter()
-        .filter(|mark| project.join(mark.file).is_file())
-        .collect()
-}
-
-/// What to run where the user named no command. Nothing for an unknown ecosystem.
-pub(crate) fn default_steps(marks: &[&Mark]) -> Vec<Step> {
-    match marks.first() {
-        None => Vec::new(),
-        Some(mark) => match mark.ecosystem {
-            Ecosystem::Node => phase::node(),
-            Ecosystem::Python => phase::python(mark.file != REQUIREMENTS),
-        },
-    }
-}

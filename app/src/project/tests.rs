@@ -89,32 +89,3 @@ fn too_large_is_refused() {
         Err(PackError::TooLarge { limit: 1, .. })
     ));
 }
-
-#[test]
-fn ecosystems() {
-    let dir = tempfile::tempdir().unwrap();
-    let steps = || {
-        let steps = default_steps(&marks(dir.path()));
-        let lines = steps
-            .iter()
-            .map(|step| (step.name.clone(), step.argv.clone()));
-        lines.collect::<Vec<_>>()
-    };
-    assert_eq!(steps(), []);
-    fs::write(dir.path().join("requirements.txt"), "").unwrap();
-    let first = |steps: Vec<(String, Vec<std::ffi::OsString>)>| steps.into_iter().next().unwrap();
-    assert_eq!(
-        first(steps()).1,
-        ["pip", "install", "-r", "requirements.txt"]
-    );
-    fs::write(dir.path().join("setup.py"), "").unwrap();
-    assert_eq!(first(steps()).1, ["pip", "install", "."]);
-    assert_eq!(steps().get(1).unwrap().0, "modules");
-    fs::write(dir.path().join("package.json"), "{}").unwrap();
-    assert_eq!(
-        first(steps()),
-        ("install".into(), vec!["npm".into(), "install".into()])
-    );
-    assert_eq!(ecosystem_of("/usr/bin/npm".as_ref()), Some(Ecosystem::Node));
-    assert_eq!(ecosystem_of("make".as_ref()), None);
-}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::project::{self, Mark};
+use super::ecosystem::{MARKS, Mark};
 
 /// Modules that are imported, at most.
 const MAX_IMPORTS: usize = 40;
@@ -107,7 +107,7 @@ pub(crate) fn marks(output: &[u8]) -> Vec<&'static Mark> {
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .collect();
-    project::MARKS
+    MARKS
         .iter()
         .filter(|mark| lines.contains(&mark.file.as_bytes()))
         .collect()

@@ -48,7 +48,12 @@ fn lifecycle(out: &mut String, output: &[u8], verdict: Verdict) {
         return;
     };
     if found.scripts.is_empty() {
-        let _ = writeln!(out, "  none in {} installed packages", found.packages);
+        let noun = if found.packages == 1 {
+            "package"
+        } else {
+            "packages"
+        };
+        let _ = writeln!(out, "  none in {} installed {noun}", found.packages);
         return;
     }
     for package in found.scripts.iter().take(MAX_ROWS) {

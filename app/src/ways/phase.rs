@@ -172,7 +172,7 @@ sys.exit(failed)
 ";
 
 /// Prints one line of JSON: `{"modules": [[name, own]], "run": script or null}`.
-const MODULES_PROGRAM: &str = r#"
+const MODULES_PROGRAM: &str = r#"# belljar asks: which modules did the install bring?
 import json, re, site, sys
 from importlib import metadata
 norm = lambda name: re.sub(r"[-_.]+", "-", name or "").lower()
@@ -203,7 +203,7 @@ print(json.dumps({"modules": modules[:1000], "run": run}))
 "#;
 
 /// Prints one line of JSON: `{"packages": n, "scripts": [{name, version, scripts}], "more": n}`.
-const SCRIPTS_PROGRAM: &str = r#"
+const SCRIPTS_PROGRAM: &str = r#"// belljar asks: which lifecycle scripts did the install bring?
 const fs = require("node:fs"), path = require("node:path");
 const out = []; let packages = 0, more = 0;
 const cut = (text) => String(text).slice(0, 300);

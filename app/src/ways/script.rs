@@ -4,15 +4,13 @@
 //! answers. Must not: start anything; the core sends what it is given.
 
 use std::collections::VecDeque;
-use std::os::unix::ffi::OsStrExt;
 
 use belljar_event::Status;
 use belljar_event::wire::Launch;
 
 use super::phase::{MARKS, MODULES, Step};
 use super::transcript::Transcript;
-use super::{answer, phase};
-use crate::project;
+use super::{answer, ecosystem, phase};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -43,7 +41,7 @@ impl Script {
             argv: step
                 .argv
                 .iter()
-                .map(|word| word.as_bytes().to_vec())
+                .map(|word| word.as_encoded_bytes().to_vec())
                 .collect(),
             env: step.env.clone(),
             rows: 40,
@@ -81,7 +79,7 @@ impl Script {
         match step.name.as_str() {
             MARKS => self
                 .steps
-                .extend(project::default_steps(&answer::marks(output))),
+                .extend(ecosystem::default_steps(&answer::marks(output))),
             MODULES => {
                 let found = answer::modules(output).unwrap_or_default();
                 if !found.imports.is_empty() {

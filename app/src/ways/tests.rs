@@ -252,3 +252,35 @@ fn errors_name_what_was_typed() {
     };
     assert!(message.contains("--global"));
 }
+
+#[test]
+fn ecosystems() {
+    let dir = tempfile::tempdir().unwrap();
+    let steps = || {
+        let steps = ecosystem::default_steps(&ecosystem::marks(dir.path()));
+        let lines = steps
+            .iter()
+            .map(|step| (step.name.clone(), step.argv.clone()));
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(steps(), []);
+    std::fs::write(dir.path().join("requirements.txt"), "").unwrap();
+    let first = |steps: Vec<(String, Vec<std::ffi::OsString>)>| steps.into_iter().next().unwrap();
+    assert_eq!(
+        first(steps()).1,
+        ["pip", "install", "-r", "requirements.txt"]
+    );
+    std::fs::write(dir.path().join("setup.py"), "").unwrap();
+    assert_eq!(first(steps()).1, ["pip", "install", "."]);
+    assert_eq!(steps().get(1).unwrap().0, "modules");
+    std::fs::write(dir.path().join("package.json"), "{}").unwrap();
+    assert_eq!(
+        first(steps()),
+        ("install".into(), vec!["npm".into(), "install".into()])
+    );
+    assert_eq!(
+        ecosystem::of_program("/usr/bin/npm".as_ref()),
+        Some(ecosystem::Ecosystem::Node)
+    );
+    assert_eq!(ecosystem::of_program("make".as_ref()), None);
+}
