@@ -52,7 +52,7 @@ fn secrets_ignored_files_and_links_out_stay_behind() {
             "inside",
             "keep.log",
             "package.json",
-            "src/",
+            "src",
             "src/.gitignore",
             "src/b.log"
         ]

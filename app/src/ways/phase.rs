@@ -153,7 +153,9 @@ pub(crate) fn import(modules: &[String]) -> Step {
             ["python3".into(), "-c".into(), format!("import {one}")],
         ),
         several => {
-            let head = ["python3", "-c", IMPORT_PROGRAM].map(str::to_owned);
+            // The names come first, because lists show the first line.
+            let program = format!("# import {}\n{IMPORT_PROGRAM}", several.join(", "));
+            let head = ["python3".to_owned(), "-c".to_owned(), program];
             Step::new("import", head.iter().chain(several).cloned())
         }
     }
