@@ -19,6 +19,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 Examples:
   belljar run ./some-project              install it in a microVM and watch
   belljar run . -- npm test               run any command instead
+  belljar run https://git.example/a.git   clone and install a repository
+  belljar npm left-pad@1.3.0              what would this package do?
+  belljar pip requests                    the same for a Python package
   belljar run --headless -o t.bjt .       no screen: a summary and a trace
   belljar replay t.bjt                    the same screen, from the trace
   belljar report t.bjt --format json      the same verdict, for scripts
@@ -41,6 +44,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run an install, or any command, in a disposable microVM and watch it.
     Run(Run),
+    /// What would this npm package do if I installed it?
+    Npm(Npm),
+    /// What would this Python package do if I installed it?
+    Pip(Pip),
     /// Replay a trace on the screen.
     Replay(Replay),
     /// Judge a trace and print the report.
@@ -91,19 +98,71 @@ pub(crate) enum MachineArg {
 Examples:
   belljar run ./left-padded
   belljar run --headless . -- npm install express
+  belljar run . --phase install='npm ci' --phase run='node index.js'
   belljar run --allow api.example:443 --timeout 5m . -- node server.js
+  belljar run https://git.example/tool.git#v2.1
 
 The folder is copied into the guest; nothing in it is changed. Files that look
 like credentials, and files that git ignores, stay out (the report names them).
+A repository is cloned inside the guest; its host is allowed for that phase.
+Without a command a node project is installed; a Python project is installed,
+its modules are imported, and its program runs, if it has just one.
+Phases run one after the other, up to the first that fails.
 The guest has no network card: each connection is judged by the policy and then
 made by belljar. The package manager's own registries are allowed.")]
 pub(crate) struct Run {
-    /// The project folder.
-    #[arg(default_value = ".")]
+    /// The project's folder, or the https address of a git repository, with
+    /// #BRANCH, #TAG or #COMMIT if it is not to be the default branch.
+    #[arg(default_value = ".", value_name = "DIR|URL")]
     pub(crate) project: PathBuf,
-    /// The command; default: `npm install` where there is a package.json.
-    #[arg(last = true, value_name = "CMD")]
+    /// The command; default: what the project's files tell (see below).
+    #[arg(last = true, value_name = "CMD", conflicts_with = "phases")]
     pub(crate) argv: Vec<std::ffi::OsString>,
+    /// A phase, NAME='COMMAND' (repeatable; they run in this order).
+    #[arg(long = "phase", value_name = "NAME=CMD")]
+    pub(crate) phases: Vec<String>,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  belljar npm is-number
+  belljar npm left-pad@1.3.0 --headless
+  belljar npm @scope/tool@next -o tool.bjt
+
+The package is installed in an empty project inside the guest, then imported
+once. Below the report stand the lifecycle scripts that came with it and its
+dependencies, and, if the verdict is SAFE, npm's own line that allows them.")]
+pub(crate) struct Npm {
+    /// NAME or @SCOPE/NAME, with @VERSION.
+    #[arg(value_name = "PKG[@V]")]
+    pub(crate) package: String,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  belljar pip six
+  belljar pip requests==2.32.0 --headless
+  belljar pip 'uvicorn[standard]>=0.30'
+
+The package is installed inside the guest; then each module that the install
+brought is imported.")]
+pub(crate) struct Pip {
+    /// NAME, with ==VERSION, [EXTRA] or other conditions.
+    #[arg(value_name = "PKG[==V]")]
+    pub(crate) package: String,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// What every live run can be told.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
     /// No screen, no questions: print the report at the end.
     #[arg(long)]
     pub(crate) headless: bool,
@@ -128,7 +187,10 @@ pub(crate) struct Run {
     /// Which machine to use.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) machine: MachineArg,
-    /// End the run after this time (30s, 10m, 2h).
+    /// Go on with the next phase when one fails.
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// End the run after this time (30s, 10m, 2h). Never SAFE then.
     #[arg(long, value_parser = duration, default_value = "30m")]
     pub(crate) timeout: std::time::Duration,
     /// Virtual processors.

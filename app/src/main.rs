@@ -20,6 +20,7 @@ mod project;
 #[cfg(target_os = "linux")]
 mod random;
 mod screen;
+mod ways;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,8 @@ fn main() -> ExitCode {
     let plain = cli.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let result = match cli.command {
         cli::Command::Run(args) => commands::run(&args, plain),
+        cli::Command::Npm(args) => commands::npm(&args, plain),
+        cli::Command::Pip(args) => commands::pip(&args, plain),
         cli::Command::Replay(args) => commands::replay(&args, plain),
         cli::Command::Report(args) => commands::report(&args),
         cli::Command::Verify(args) => commands::verify(&args),

@@ -63,6 +63,9 @@ pub struct Report {
     pub phases: Vec<PhaseReport>,
     /// What was copied in and what stayed out.
     pub copied: Option<CopiedReport>,
+    /// Limits that the run reached; none in most reports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitReport>,
     /// What is missing.
     pub lost: LostReport,
     /// The machine.
@@ -320,6 +323,17 @@ pub struct NetworkCounts {
     pub beyond: u64,
     /// Decisions and closings of flows that nobody asked for.
     pub stray: u64,
+}
+
+/// A limit that was reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitReport {
+    /// `time`, `memory`, `pids`, `disk` …
+    pub what: String,
+    /// The limit.
+    pub limit: u64,
+    /// Its unit.
+    pub unit: String,
 }
 
 /// A phase.

@@ -11,7 +11,7 @@
 //! - Any other high or a medium finding is WARNING.
 //! - Low and info findings do not change the verdict.
 //! - What is not whole is never SAFE: loss, missing or unknown events, no end,
-//!   an end by time-out, interruption or failure, a cut trace, enforcement not
+//!   an end by time-out, interruption or failure, a limit reached, a cut trace, enforcement not
 //!   proved, tables that overflowed where rules look, and a rule of medium or
 //!   higher severity that could be neither affirmed nor denied for some event.
 //!
@@ -233,6 +233,12 @@ fn gaps(session: &Session, integrity: Option<&Integrity>) -> Vec<String> {
     gap(run.forged_policies > 0, &|| {
         "the policy's digest is not that of its text".to_owned()
     });
+    for reached in run.limits.iter() {
+        gap(true, &|| {
+            let (what, unit) = (escape::string(&reached.what), escape::string(&reached.unit));
+            format!("the limit of {what} was reached: {} {unit}", reached.limit)
+        });
+    }
     let overflow = session.processes.overflow;
     gap(overflow > 0, &|| {
         format!("{overflow} processes were too many to follow")

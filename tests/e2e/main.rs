@@ -15,6 +15,7 @@ mod hostile;
 mod run;
 mod screen;
 mod support;
+mod ways;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -27,5 +28,6 @@ fn main() {
     tests.extend(fail::tests());
     tests.extend(hostile::tests());
     tests.extend(screen::tests());
+    tests.extend(ways::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }

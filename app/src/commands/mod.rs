@@ -15,7 +15,7 @@ pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
 #[cfg(target_os = "linux")]
-pub(crate) use run::run;
+pub(crate) use run::{npm, pip, run};
 pub(crate) use verify::verify;
 
 use std::fs::File;
@@ -32,6 +32,18 @@ use crate::exit::Exit;
 /// Elsewhere there is nothing to boot.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn run(_: &crate::cli::Run, _: bool) -> Result<Exit, AppError> {
+    Err(AppError::NoGuests)
+}
+
+/// See `run`.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn npm(_: &crate::cli::Npm, _: bool) -> Result<Exit, AppError> {
+    Err(AppError::NoGuests)
+}
+
+/// See `run`.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn pip(_: &crate::cli::Pip, _: bool) -> Result<Exit, AppError> {
     Err(AppError::NoGuests)
 }
 

@@ -10,6 +10,8 @@ use crate::cli::{self, Format};
 use crate::error::AppError;
 use crate::exit::Exit;
 use crate::print;
+use crate::ways::notes;
+use crate::ways::transcript::Transcript;
 
 pub(crate) fn report(args: &cli::Report) -> Result<Exit, AppError> {
     let rules = RuleSet::builtin();
@@ -24,7 +26,7 @@ pub(crate) fn report(args: &cli::Report) -> Result<Exit, AppError> {
     let judged = batch::judge_reader(open(&args.trace)?, &rules)
         .map_err(|error| batch_error(&args.trace, error))?;
     print::out(&match args.format {
-        Format::Table => judged.report.to_table(print::width()),
+        Format::Table => table(args, &judged.report)?,
         Format::Json | Format::Jsonl => super::json(&judged.report),
     });
     if let belljar_recorder::Integrity::Cut { entries, byte, why } = &judged.integrity {
@@ -35,4 +37,14 @@ pub(crate) fn report(args: &cli::Report) -> Result<Exit, AppError> {
         return Ok(Exit::Damaged);
     }
     Ok(verdict_exit(judged.report.verdict, args.fail_on))
+}
+
+/// The report, and what the run's own questions were answered below it.
+fn table(args: &cli::Report, report: &belljar_replay::report::Report) -> Result<String, AppError> {
+    let mut said = Transcript::default();
+    for entry in open(&args.trace)?.map_while(Result::ok) {
+        said.push(&entry);
+    }
+    let notes = notes::text(&said, report.verdict);
+    Ok(report.to_table(print::width()) + &notes)
 }

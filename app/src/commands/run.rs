@@ -17,7 +17,7 @@ use belljar_vmm::image::Progress;
 use tokio::sync::mpsc;
 
 use super::verdict_exit;
-use crate::cli::{self, Format};
+use crate::cli::{self, Format, Options};
 use crate::error::AppError;
 use crate::exit::Exit;
 use crate::live::{self, Done, Guest, Plan, Watcher};
@@ -35,9 +35,36 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
         .map_err(|source| AppError::io("start threads", source))
 }
 
-/// Runs, shows, reports.
+/// Runs a folder or a repository.
 pub(crate) fn run(args: &cli::Run, plain: bool) -> Result<Exit, AppError> {
-    let plan = Arc::new(Plan::new(args, RuleSet::builtin())?);
+    carry_out(
+        Plan::of_run(args, RuleSet::builtin())?,
+        &args.options,
+        plain,
+    )
+}
+
+/// Tries an npm package.
+pub(crate) fn npm(args: &cli::Npm, plain: bool) -> Result<Exit, AppError> {
+    carry_out(
+        Plan::of_npm(args, RuleSet::builtin())?,
+        &args.options,
+        plain,
+    )
+}
+
+/// Tries a Python package.
+pub(crate) fn pip(args: &cli::Pip, plain: bool) -> Result<Exit, AppError> {
+    carry_out(
+        Plan::of_pip(args, RuleSet::builtin())?,
+        &args.options,
+        plain,
+    )
+}
+
+/// Runs, shows, reports.
+fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> {
+    let plan = Arc::new(plan);
     let output = output_path(args, &plan)?;
     let guest = Arc::new(live::prepare(&live::cache_dir()?, &mut progress())?);
     let runtime = runtime()?;
@@ -62,7 +89,7 @@ pub(crate) fn run(args: &cli::Run, plain: bool) -> Result<Exit, AppError> {
 }
 
 /// The report, and the exit code it leads to.
-fn conclude(done: &Done, args: &cli::Run, output: &Path) -> Result<Exit, AppError> {
+fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError> {
     let integrity = Integrity::Complete {
         receipt: done.finished.receipt.clone(),
     };
@@ -70,6 +97,7 @@ fn conclude(done: &Done, args: &cli::Run, output: &Path) -> Result<Exit, AppErro
     match args.format {
         Format::Table => {
             print::out(&report.to_table(print::width()));
+            print::out(&crate::ways::notes::text(&done.transcript, report.verdict));
             print::out(&format!("trace: {}\n", output.display()));
         }
         Format::Json | Format::Jsonl => print::out(&super::json(&report)),
@@ -83,7 +111,7 @@ fn conclude(done: &Done, args: &cli::Run, output: &Path) -> Result<Exit, AppErro
 }
 
 /// `-o`, else a name of its own in the user's data folder.
-fn output_path(args: &cli::Run, plan: &Plan) -> Result<PathBuf, AppError> {
+fn output_path(args: &Options, plan: &Plan) -> Result<PathBuf, AppError> {
     use etcetera::BaseStrategy;
     if let Some(path) = &args.output {
         return Ok(path.clone());

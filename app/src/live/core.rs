@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 
 use super::clock::GuestClock;
 use super::disk::Disk;
+use crate::ways::script::Script;
+use crate::ways::transcript::Transcript;
 
 /// How long an event may wait to be written, at most.
 const FLUSH: std::time::Duration = std::time::Duration::from_millis(50);
@@ -64,6 +66,8 @@ pub(crate) struct Done {
     pub(crate) session: Session,
     /// How the run ended.
     pub(crate) end: End,
+    /// What the phases that ask were answered.
+    pub(crate) transcript: Transcript,
 }
 
 /// See the module.
@@ -76,6 +80,8 @@ pub(crate) struct Core<W: Write> {
     watcher: Option<Watcher>,
     disk: Disk,
     open_flows: u64,
+    script: Script,
+    transcript: Transcript,
     ended: Option<Status>,
 }
 
@@ -87,6 +93,7 @@ impl<W: Write> Core<W> {
         agent: mpsc::Sender<ToAgent>,
         watcher: Option<Watcher>,
         disk: Disk,
+        script: Script,
     ) -> Self {
         let clock = GuestClock::set(0);
         Self {
@@ -98,6 +105,8 @@ impl<W: Write> Core<W> {
             watcher,
             disk,
             open_flows: 0,
+            script,
+            transcript: Transcript::default(),
             ended: None,
         }
     }
@@ -123,6 +132,7 @@ impl<W: Write> Core<W> {
     fn show(&mut self, entries: Vec<Entry>) -> Result<Option<Entry>, CoreError> {
         for entry in &entries {
             self.session.push(entry);
+            self.transcript.push(entry);
         }
         let last = entries.last().cloned();
         if !entries.is_empty()
@@ -134,7 +144,16 @@ impl<W: Write> Core<W> {
         Ok(last)
     }
 
-    /// Runs until the payload has ended and its flows are closed, or until told to stop.
+    /// Starts the next phase; without one the run has ended.
+    async fn advance(&mut self) {
+        match self.script.next() {
+            // A closed queue means a broken channel, which ends the run.
+            Some(launch) => drop(self.agent.send(ToAgent::Start(launch)).await),
+            None => self.ended = Some(self.script.status()),
+        }
+    }
+
+    /// Runs all phases, until the last has ended and its flows are closed, or until told to stop.
     pub(crate) async fn run(
         &mut self,
         inputs: &mut mpsc::Receiver<Input>,
@@ -144,6 +163,7 @@ impl<W: Write> Core<W> {
         let mut sync = tokio::time::interval(SYNC);
         sync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut last_call = None;
+        self.advance().await;
         loop {
             tokio::select! {
                 biased;
@@ -179,6 +199,7 @@ impl<W: Write> Core<W> {
             finished,
             session: self.session,
             end,
+            transcript: self.transcript,
         })
     }
 
@@ -218,7 +239,12 @@ impl<W: Write> Core<W> {
                 )
                 .await?;
             }
-            FromAgent::Exited(status) => self.ended = Some(status),
+            FromAgent::Exited(status) => {
+                // What follows may depend on what was written: it is recorded first.
+                self.publish()?;
+                self.script.ended(status, &self.transcript);
+                self.advance().await;
+            }
             FromAgent::Failed(why) => return Ok(Some(End::Failed(why))),
             // A second one would be a lie.
             FromAgent::Ready { .. } => {
@@ -248,9 +274,12 @@ impl<W: Write> Core<W> {
     }
 
     async fn name_asked(&mut self, id: u64, asked: Asked) -> Result<(), CoreError> {
+        // A line may depend on the phase, whose begin may still wait.
+        self.publish()?;
         let decided = {
             let name = asked.name.lossy();
-            self.policy.lookup(&Question::lookup(&name))
+            let phase = self.session.phase();
+            self.policy.lookup(&Question::lookup(&name).during(phase))
         };
         let allowed =
             asked.name.is_whole() && matches!(decided.action, Action::Allow | Action::Ask);

@@ -13,18 +13,18 @@ mod prepare;
 
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use belljar_event::wire::{FromAgent, Launch, Setup, StreamKind, ToAgent, Uploaded};
-use belljar_event::{Armed, Copied, End, Lost};
+use belljar_event::wire::{FromAgent, Setup, StreamKind, ToAgent, Uploaded};
+use belljar_event::{Armed, Copied, End, LimitReached, Lost};
 use belljar_recorder::{Start, Writer};
 use belljar_replay::policy::Policy;
 use belljar_replay::session::Session;
 use belljar_vmm::egress::{Ask, Egress};
 use belljar_vmm::link::{FrameReader, Link, read_frame};
 use belljar_vmm::{Spec, Vm};
-use std::os::unix::ffi::OsStrExt;
 use tokio::sync::mpsc;
 use tokio_util::io::SyncIoBridge;
 
@@ -35,6 +35,7 @@ pub(crate) use self::plan::Plan;
 pub(crate) use self::prepare::{Guest, cache_dir, prepare, recipe};
 use crate::commands::hex;
 use crate::error::AppError;
+use crate::ways::script::Script;
 use crate::{decoys, random};
 
 /// The guest boots, loads its programs and tests itself within this time, even
@@ -84,6 +85,7 @@ pub(crate) async fn drive(
         to_agent.clone(),
         watcher,
         Disk::new(kept),
+        Script::new(plan.steps.clone(), plan.keep_going),
     );
     let mut run = Run {
         plan,
@@ -105,6 +107,14 @@ pub(crate) async fn drive(
     // A payload that ended leaves a guest that powers off; any other end is ours to make.
     if !matches!(end, End::Finished(_)) || tokio::time::timeout(DOWN, vm.wait()).await.is_err() {
         vm.kill().await;
+    }
+    if end == End::TimedOut {
+        core.state(LimitReached {
+            what: "time".into(),
+            limit: plan.timeout.as_secs(),
+            unit: "s".into(),
+        })
+        .map_err(record)?;
     }
     core.finish(end).map_err(record)
 }
@@ -204,9 +214,12 @@ impl Run<'_> {
                 unproved.join("; ")
             )));
         }
-        (self.stage)("copying the project in");
-        core.state(self.upload(&link).await?).map_err(record)?;
-        core.publish().map_err(record)?;
+        if let Some(project) = &self.plan.project {
+            (self.stage)("copying the project in");
+            core.state(self.upload(&link, project).await?)
+                .map_err(record)?;
+            core.publish().map_err(record)?;
+        }
 
         let (inputs, mut to_core) = mpsc::channel(INPUTS);
         let tasks = [
@@ -215,7 +228,6 @@ impl Run<'_> {
             tokio::spawn(serve_flows(Arc::clone(&link), inputs)),
         ];
         (self.stage)(RUNNING);
-        self.say(ToAgent::Start(self.launch())).await?;
         let mut end = core.run(&mut to_core).await.map_err(record)?;
         if let End::GuestLost(why) = &mut end {
             self.explain(why).await;
@@ -287,10 +299,10 @@ impl Run<'_> {
         }
     }
 
-    async fn upload(&self, link: &Link) -> Result<Copied, AppError> {
+    async fn upload(&self, link: &Link, project: &Path) -> Result<Copied, AppError> {
         let stream = link.open(StreamKind::Upload).await?;
         let (mut answer, archive) = tokio::io::split(stream);
-        let (project, limit) = (self.plan.project.clone(), u64::from(self.plan.disk));
+        let (project, limit) = (project.to_owned(), u64::from(self.plan.disk));
         let packing = tokio::task::spawn_blocking(move || {
             let mut bridge = SyncIoBridge::new(archive);
             let copied = crate::project::pack(
@@ -321,21 +333,6 @@ impl Run<'_> {
             _ => Err(AppError::Guest(
                 "the guest did not confirm the project's arrival".into(),
             )),
-        }
-    }
-
-    fn launch(&self) -> Launch {
-        Launch {
-            phase: self.plan.phase.into(),
-            argv: self
-                .plan
-                .argv
-                .iter()
-                .map(|word| word.as_bytes().to_vec())
-                .collect(),
-            env: Vec::new(),
-            rows: 40,
-            columns: 120,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,23 +11,28 @@ use belljar_replay::policy::Allow;
 use belljar_replay::rules::RuleSet;
 use belljar_vmm::MachineChoice;
 
-use crate::cli::{self, MachineArg};
+use crate::cli::{self, MachineArg, Options};
 use crate::error::AppError;
-use crate::project::{self, Ecosystem};
+use crate::ways::ecosystem::{self, Ecosystem};
+use crate::ways::git::{self, Repository};
+use crate::ways::package;
+use crate::ways::phase::{self, Step};
 
 /// A checked run.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The folder that is copied in.
-    pub(crate) project: PathBuf,
+    /// The folder that is copied in, if one is.
+    pub(crate) project: Option<PathBuf>,
+    /// What is cloned in the guest, if something is.
+    pub(crate) repository: Option<Repository>,
     /// What it is called.
     pub(crate) label: String,
-    /// The command.
-    pub(crate) argv: Vec<OsString>,
+    /// What runs, one after the other.
+    pub(crate) steps: Vec<Step>,
+    /// Goes on behind a phase that fails.
+    pub(crate) keep_going: bool,
     /// Which clients' registries are allowed.
-    pub(crate) ecosystem: Ecosystem,
-    /// `install` or `run`.
-    pub(crate) phase: &'static str,
+    pub(crate) ecosystems: Vec<Ecosystem>,
     pub(crate) allows: Vec<Allow>,
     pub(crate) machine: MachineChoice,
     pub(crate) allow_degraded: bool,
@@ -42,33 +47,72 @@ pub(crate) struct Plan {
     pub(crate) rules: Arc<RuleSet>,
 }
 
+/// Where a plan begins: everything that the way in decides.
+struct Way {
+    project: Option<PathBuf>,
+    repository: Option<Repository>,
+    label: String,
+    steps: Vec<Step>,
+    ecosystems: Vec<Ecosystem>,
+}
+
 impl Plan {
-    pub(crate) fn new(args: &cli::Run, rules: Arc<RuleSet>) -> Result<Self, AppError> {
-        let project = args
-            .project
-            .canonicalize()
-            .map_err(|source| AppError::file("find the project", &args.project, source))?;
-        if !project.is_dir() {
-            return Err(AppError::usage(
-                format!("{} is not a folder", args.project.display()),
-                "name the project's folder; a command goes behind `--`: belljar run . -- npm test",
-            ));
+    /// `run DIR` or `run URL`.
+    pub(crate) fn of_run(args: &cli::Run, rules: Arc<RuleSet>) -> Result<Self, AppError> {
+        let mut steps = phase::parse_all(&args.phases)?;
+        if !args.argv.is_empty() {
+            let name = if is_install(&args.argv) {
+                "install"
+            } else {
+                "run"
+            };
+            steps.push(Step::new(name, args.argv.iter().cloned()));
         }
-        if args.disk >= args.memory {
+        let repository = args.project.to_str().and_then(git::parse).transpose()?;
+        let way = match repository {
+            Some(repository) => cloned(repository, steps),
+            None => folder(&args.project, steps)?,
+        };
+        Self::new(way, &args.options, rules)
+    }
+
+    /// `npm PKG`.
+    pub(crate) fn of_npm(args: &cli::Npm, rules: Arc<RuleSet>) -> Result<Self, AppError> {
+        let package = package::npm(&args.package)?;
+        let way = Way {
+            project: None,
+            repository: None,
+            steps: phase::npm(&package),
+            label: package.spec,
+            ecosystems: vec![Ecosystem::Node],
+        };
+        Self::new(way, &args.options, rules)
+    }
+
+    /// `pip PKG`.
+    pub(crate) fn of_pip(args: &cli::Pip, rules: Arc<RuleSet>) -> Result<Self, AppError> {
+        let package = package::pip(&args.package)?;
+        let way = Way {
+            project: None,
+            repository: None,
+            steps: phase::pip(&package),
+            label: package.spec,
+            ecosystems: vec![Ecosystem::Python],
+        };
+        Self::new(way, &args.options, rules)
+    }
+
+    fn new(way: Way, options: &Options, rules: Arc<RuleSet>) -> Result<Self, AppError> {
+        if options.disk >= options.memory {
             return Err(AppError::usage(
                 format!(
                     "--disk {} does not fit into --memory {}: changed files live in memory",
-                    args.disk, args.memory
+                    options.disk, options.memory
                 ),
                 "ask for more memory or less disk",
             ));
         }
-        let ecosystem = project::detect(&project, &args.argv);
-        let argv = match args.argv.is_empty() {
-            false => args.argv.clone(),
-            true => project::default_command(ecosystem).ok_or_else(|| no_command(&args.project))?,
-        };
-        let allows = args
+        let allows = options
             .allow
             .iter()
             .map(|text| {
@@ -77,48 +121,133 @@ impl Plan {
                 })
             })
             .collect::<Result<_, _>>()?;
-        let label = project.file_name().map_or_else(
-            || "project".into(),
-            |name| name.to_string_lossy().into_owned(),
-        );
         Ok(Self {
-            phase: if is_install(&argv) { "install" } else { "run" },
-            project,
-            label,
-            argv,
-            ecosystem,
+            project: way.project,
+            repository: way.repository,
+            label: way.label,
+            steps: way.steps,
+            keep_going: options.keep_going,
+            ecosystems: way.ecosystems,
             allows,
             // Both names mean QEMU until there is a second hypervisor.
-            machine: match args.machine {
+            machine: match options.machine {
                 MachineArg::Auto | MachineArg::Qemu => MachineChoice::Auto,
             },
-            allow_degraded: args.allow_degraded,
-            cpus: args.cpus,
-            memory: args.memory,
-            disk: args.disk,
-            pids: args.pids,
-            timeout: args.timeout,
-            observe: !args.no_trace,
-            registries: !args.no_registries,
-            guest_cmdline: args.guest_cmdline.clone(),
+            allow_degraded: options.allow_degraded,
+            cpus: options.cpus,
+            memory: options.memory,
+            disk: options.disk,
+            pids: options.pids,
+            timeout: options.timeout,
+            observe: !options.no_trace,
+            registries: !options.no_registries,
+            guest_cmdline: options.guest_cmdline.clone(),
             rules,
         })
     }
 
-    /// The command for the trace.
+    /// The command for the trace: that of the first phase, which names what the user named,
+    /// or all of them.
     pub(crate) fn command(&self) -> Vec<Text> {
-        self.argv
-            .iter()
-            .map(|word| Text::new(word.as_bytes()))
-            .collect()
+        let mut words = Vec::new();
+        for (number, step) in self.steps.iter().filter(|step| !step.asks()).enumerate() {
+            if number > 0 {
+                words.push(Text::new(b"&&".as_slice()));
+            }
+            words.extend(step.argv.iter().map(|word| Text::new(word.as_bytes())));
+        }
+        words
     }
 }
 
-fn no_command(project: &std::path::Path) -> AppError {
+/// A folder of this machine.
+fn folder(named: &Path, mut steps: Vec<Step>) -> Result<Way, AppError> {
+    let project = named
+        .canonicalize()
+        .map_err(|source| AppError::file("find the project", named, source))?;
+    if !project.is_dir() {
+        return Err(AppError::usage(
+            format!("{} is not a folder", named.display()),
+            "name the project's folder; a command goes behind `--`: belljar run . -- npm test",
+        ));
+    }
+    let marks = ecosystem::marks(&project);
+    let mut ecosystems = told_by(&steps);
+    if ecosystems.is_empty() {
+        ecosystems.extend(marks.first().map(|mark| mark.ecosystem));
+    }
+    if steps.is_empty() {
+        steps = ecosystem::default_steps(&marks);
+    }
+    if steps.is_empty() {
+        return Err(no_command(named));
+    }
+    let label = project.file_name().map_or_else(
+        || "project".into(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    Ok(Way {
+        project: Some(project),
+        repository: None,
+        label,
+        steps,
+        ecosystems,
+    })
+}
+
+/// A repository. What it is written for is known only in the guest.
+fn cloned(repository: Repository, commands: Vec<Step>) -> Way {
+    let mut ecosystems = told_by(&commands);
+    if ecosystems.is_empty() {
+        ecosystems = vec![Ecosystem::Node, Ecosystem::Python];
+    }
+    let mut steps = vec![repository.step()];
+    if commands.is_empty() {
+        let files: Vec<_> = ecosystem::MARKS.iter().map(|mark| mark.file).collect();
+        steps.push(phase::marks(&files));
+    }
+    steps.extend(commands);
+    Way {
+        project: None,
+        label: repository.label.clone(),
+        repository: Some(repository),
+        steps,
+        ecosystems,
+    }
+}
+
+/// The ecosystems that commands tell by their programs.
+fn told_by(steps: &[Step]) -> Vec<Ecosystem> {
+    let mut all = Vec::new();
+    for word in steps.iter().flat_map(|step| first_words(&step.argv)) {
+        if let Some(ecosystem) = ecosystem::of_program(&word)
+            && !all.contains(&ecosystem)
+        {
+            all.push(ecosystem);
+        }
+    }
+    all
+}
+
+/// The program; of a shell's command every word could be one.
+fn first_words(argv: &[OsString]) -> Vec<OsString> {
+    match argv {
+        [shell, option, command] if shell == "sh" && option == "-c" => command
+            .to_string_lossy()
+            .split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')'))
+            .map(OsString::from)
+            .collect(),
+        argv => argv.first().cloned().into_iter().collect(),
+    }
+}
+
+fn no_command(project: &Path) -> AppError {
+    let files: Vec<_> = ecosystem::MARKS.iter().map(|mark| mark.file).collect();
     AppError::usage(
         format!(
-            "{} has no package.json, so there is no default command",
-            project.display()
+            "{} has none of {}, so there is no default command",
+            project.display(),
+            files.join(", ")
         ),
         "say what to run: belljar run DIR -- CMD…",
     )

@@ -9,7 +9,8 @@ use etcetera::BaseStrategy;
 use super::Plan;
 use crate::error::AppError;
 use crate::guest::AGENT;
-use crate::project::Ecosystem;
+use crate::ways::ecosystem::Ecosystem;
+use crate::ways::phase::CLONE;
 
 /// Everything a guest boots from.
 #[derive(Debug)]
@@ -50,24 +51,33 @@ pub(crate) fn prepare(cache: &Path, progress: &mut dyn FnMut(Progress)) -> Resul
     Ok(Guest { image, initramfs })
 }
 
-/// The policy of a run: what the user allows, the client's own registries, the preset.
+/// The policy of a run: the host of a clone, what the user allows, the clients'
+/// own registries, the preset.
 pub(crate) fn policy(plan: &Plan, guest: &Guest) -> Result<Policy, AppError> {
-    let client = match plan.ecosystem {
-        Ecosystem::Node => Some("npm"),
-        Ecosystem::Python => Some("pip"),
-        Ecosystem::Other => None,
+    let wanted = |client: &str| {
+        plan.ecosystems.iter().any(|ecosystem| match ecosystem {
+            Ecosystem::Node => client == "npm",
+            Ecosystem::Python => client == "pip",
+        })
     };
     let registries: Vec<_> = guest
         .image
         .clients
         .endpoints()
         .into_iter()
-        .filter(|endpoint| plan.registries && Some(endpoint.client) == client)
+        .filter(|endpoint| plan.registries && wanted(endpoint.client))
         .map(|endpoint| (endpoint.client.to_owned(), endpoint.host, endpoint.port))
         .collect();
-    Policy::preset("default")
-        .and_then(|preset| Policy::compose(&preset, &registries, &plan.allows))
-        .map_err(|e| AppError::Rules(e.to_string()))
+    let policy = Policy::preset("default")
+        .and_then(|preset| Policy::compose(&preset, &registries, &plan.allows));
+    let policy = match &plan.repository {
+        // Behind the clone nothing of the run needs its host.
+        Some(repository) => {
+            policy.and_then(|policy| policy.allow_in_phase("clone:git", &repository.host, CLONE))
+        }
+        None => policy,
+    };
+    policy.map_err(|e| AppError::Rules(e.to_string()))
 }
 
 /// The policy as the trace keeps it.

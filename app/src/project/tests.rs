@@ -89,21 +89,3 @@ fn too_large_is_refused() {
         Err(PackError::TooLarge { limit: 1, .. })
     ));
 }
-
-#[test]
-fn ecosystems() {
-    let dir = tempfile::tempdir().unwrap();
-    assert_eq!(detect(dir.path(), &[]), Ecosystem::Other);
-    assert_eq!(
-        detect(dir.path(), &["/usr/bin/npm".into(), "ci".into()]),
-        Ecosystem::Node
-    );
-    fs::write(dir.path().join("setup.py"), "").unwrap();
-    assert_eq!(detect(dir.path(), &["make".into()]), Ecosystem::Python);
-    fs::write(dir.path().join("package.json"), "{}").unwrap();
-    assert_eq!(detect(dir.path(), &[]), Ecosystem::Node);
-    assert_eq!(
-        default_command(Ecosystem::Node).unwrap(),
-        ["npm", "install"]
-    );
-}

@@ -114,6 +114,24 @@ impl Allow {
 
     /// The line that stands for it. Names are checked, so they need no quotes.
     pub(super) fn line(&self, id: String, reason: String) -> Result<Line, PolicyError> {
+        self.line_with(id, reason, "")
+    }
+
+    /// The line, bound to a phase.
+    pub(super) fn line_in_phase(
+        &self,
+        id: String,
+        reason: String,
+        phase: &str,
+    ) -> Result<Line, PolicyError> {
+        if text::id_part(phase) != phase || phase.is_empty() {
+            let message = "a phase's name has small letters, digits, `-` and `_`".into();
+            return Err(PolicyError::Line { id, message });
+        }
+        self.line_with(id, reason, &format!(" and phase.name = {phase}"))
+    }
+
+    fn line_with(&self, id: String, reason: String, also: &str) -> Result<Line, PolicyError> {
         let (mut condition, port) = match self {
             Self::Host(name, port) => (format!("net.name = {name}"), *port),
             Self::Below(name, port) => (format!("net.name endswith .{name}"), *port),
@@ -125,6 +143,7 @@ impl Allow {
         if let Some(port) = port {
             condition.push_str(&format!(" and fd.sport = {port}"));
         }
+        condition.push_str(also);
         let literal = match self {
             Self::Address(address) => Some(*address),
             Self::Host(..) | Self::Below(..) => None,

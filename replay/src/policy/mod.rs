@@ -146,6 +146,23 @@ impl Policy {
         Self::from_lines(preset.name.clone(), lines)
     }
 
+    /// This policy with a line in front that allows a destination while a
+    /// phase of this name runs.
+    ///
+    /// # Errors
+    /// If the phase's name is no plain word, or the id is taken.
+    pub fn allow_in_phase(
+        &self,
+        id: &str,
+        allow: &Allow,
+        phase: &str,
+    ) -> Result<Self, PolicyError> {
+        let reason = format!("{allow}, while the phase {phase} runs");
+        let mut lines = vec![allow.line_in_phase(id.to_owned(), reason, phase)?];
+        lines.extend(self.lines.iter().cloned());
+        Self::from_lines(self.name.clone(), lines)
+    }
+
     /// The name: `default`.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -16,6 +16,7 @@ pub struct Question<'a> {
     address: Option<IpAddr>,
     port: Option<u16>,
     process: Option<&'a dyn Subject>,
+    phase: Option<&'a str>,
 }
 
 impl<'a> Question<'a> {
@@ -27,6 +28,7 @@ impl<'a> Question<'a> {
             address: None,
             port: None,
             process: None,
+            phase: None,
         }
     }
 
@@ -38,6 +40,7 @@ impl<'a> Question<'a> {
             address: target.ip(),
             port: Some(target.port()),
             process: None,
+            phase: None,
         }
     }
 
@@ -48,6 +51,12 @@ impl<'a> Question<'a> {
             process: Some(process),
             ..self
         }
+    }
+
+    /// While this phase runs.
+    #[must_use]
+    pub fn during(self, phase: Option<&'a str>) -> Self {
+        Self { phase, ..self }
     }
 
     fn is_lookup(&self) -> bool {
@@ -81,6 +90,7 @@ impl Subject for Question<'_> {
                 (Some(ip), Some(port)) => std::net::SocketAddr::new(ip, port).to_string().into(),
                 _ => Value::Unknown,
             },
+            Field::PhaseName if self.phase.is_some() => self.phase.into(),
             field => self.process.map_or(Value::Absent, |process| {
                 if is_of_process(field) {
                     process.value(field)

@@ -9,9 +9,9 @@ use belljar_recorder::Integrity;
 
 use super::{
     AllowedDestination, CheckReport, CopiedReport, DecidedBy, EnforcementReport, FORMAT,
-    FileCounts, FindingReport, IntegrityReport, LeftOutReport, LostReport, MachineReport, Names,
-    NetworkCounts, OpenRule, PhaseReport, ProcessCounts, Ran, ReasonReport, Receipt,
-    RefusedDestination, RefusedName, Report, SensitivePath, Toucher, Touches,
+    FileCounts, FindingReport, IntegrityReport, LeftOutReport, LimitReport, LostReport,
+    MachineReport, Names, NetworkCounts, OpenRule, PhaseReport, ProcessCounts, Ran, ReasonReport,
+    Receipt, RefusedDestination, RefusedName, Report, SensitivePath, Toucher, Touches,
 };
 use crate::escape;
 use crate::moment;
@@ -66,6 +66,15 @@ impl Report {
             network: network(session),
             phases: run.phases.iter().map(phase).collect(),
             copied: copied(session),
+            limits: run
+                .limits
+                .iter()
+                .map(|reached| LimitReport {
+                    what: escape::string(&reached.what),
+                    limit: reached.limit,
+                    unit: escape::string(&reached.unit),
+                })
+                .collect(),
             lost: LostReport {
                 events: run.lost,
                 places: run

@@ -243,7 +243,18 @@ impl Report {
             let status = phase.status.as_deref().unwrap_or("no status");
             page.field(
                 &format!("phase {}", phase.name),
-                &format!("{took}, {status}: {}", phase.command),
+                &format!("{took}, {status}: {}", first_line(&phase.command)),
+            );
+        }
+        for reached in &self.limits {
+            page.field(
+                "limit reached",
+                &format!(
+                    "{}: {} {}",
+                    reached.what,
+                    grouped(reached.limit),
+                    reached.unit
+                ),
             );
         }
         if let Some(copied) = &self.copied {
@@ -387,4 +398,12 @@ fn decided(by: &[DecidedBy]) -> String {
 
 fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
     if text.is_empty() { other } else { text }
+}
+
+/// A program on the command line is told by its first line.
+fn first_line(command: &str) -> String {
+    match command.split_once("\\n") {
+        Some((first, _)) => format!("{first} …"),
+        None => command.to_owned(),
+    }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use belljar_event::{
-    Armed, Copied, End, Ended, Event, Fact, LeftOut, Lost, Machine, Phase, Policy, Status, Step,
-    Text,
+    Armed, Copied, End, Ended, Event, Fact, LeftOut, LimitReached, Lost, Machine, Phase, Policy,
+    Status, Step, Text,
 };
 use belljar_recorder::Start;
 
@@ -15,6 +15,8 @@ use belljar_recorder::Start;
 const MAX_PHASES: usize = 64;
 /// Places of loss named; the rest is added to one of others.
 const MAX_PLACES: usize = 32;
+/// Limits that were reached, kept.
+const MAX_LIMITS: usize = 32;
 /// Paths that stayed out, and self-tests, kept.
 const MAX_LISTED: usize = 1000;
 const NANOS: u64 = 1_000_000_000;
@@ -40,6 +42,8 @@ pub(crate) struct Run {
     pub(crate) copied: Option<Arc<Copied>>,
     pub(crate) phases: Arc<Vec<PhaseState>>,
     pub(crate) phases_total: u64,
+    /// Limits that were reached, each kind once.
+    pub(crate) limits: Arc<Vec<LimitReached>>,
     pub(crate) lost: u64,
     pub(crate) lost_by: Arc<BTreeMap<String, u64>>,
     pub(crate) end: Option<Arc<End>>,
@@ -103,9 +107,21 @@ impl Run {
             }
             Fact::Copied(copied) => self.copied = Some(shortened(copied).into()),
             Fact::Phase(phase) => self.phase(phase, event.at),
+            Fact::LimitReached(reached) => self.reach(reached),
             Fact::Lost(lost) => self.lose(lost),
             Fact::Ended(Ended { how }) => self.end = Some(how.clone().into()),
             _ => {}
+        }
+    }
+
+    fn reach(&mut self, reached: &LimitReached) {
+        let limits = Arc::make_mut(&mut self.limits);
+        if limits.len() < MAX_LIMITS && !limits.contains(reached) {
+            limits.push(LimitReached {
+                what: reached.what.chars().take(64).collect(),
+                limit: reached.limit,
+                unit: reached.unit.chars().take(64).collect(),
+            });
         }
     }
 

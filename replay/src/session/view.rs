@@ -33,6 +33,12 @@ impl Session {
         }
     }
 
+    /// The phase that runs now; `None` before the first and after the last.
+    #[must_use]
+    pub fn phase(&self) -> Option<&str> {
+        self.run.current()
+    }
+
     /// The verdict so far with its reasons. A run that goes on is not blamed for
     /// having no end; [`crate::report::Report`] holds the final one.
     #[must_use]

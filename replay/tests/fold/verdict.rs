@@ -110,6 +110,13 @@ fn every_gap_keeps_a_run_from_safe() {
             tape.events
                 .retain(|event| !matches!(event.fact, Fact::Armed(_)));
         }),
+        ("the limit of time was reached: 5 s", |tape| {
+            tape.host(LimitReached {
+                what: "time".into(),
+                limit: 5,
+                unit: "s".into(),
+            });
+        }),
         ("events follow the end", |tape| {
             tape.host(Ended {
                 how: End::Finished(Status::Code(0)),
