@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         cli::Command::Replay(args) => commands::replay(&args, plain),
         cli::Command::Report(args) => commands::report(&args),
         cli::Command::Verify(args) => commands::verify(&args),
+        cli::Command::Demo(args) => commands::demo(&args, plain),
+        cli::Command::Traces(args) => commands::traces(&args),
         cli::Command::Doctor(args) => commands::doctor(&args),
     };
     match result {

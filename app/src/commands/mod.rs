@@ -1,17 +1,21 @@
 //! One file a command: arguments in, exit code out.
 
+mod demo;
 mod doctor;
 mod replay;
 mod report;
 #[cfg(target_os = "linux")]
 mod run;
+mod traces;
 mod verify;
 
+pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
 #[cfg(target_os = "linux")]
 pub(crate) use run::run;
+pub(crate) use traces::traces;
 pub(crate) use verify::verify;
 
 use std::fs::File;
