@@ -28,6 +28,7 @@ Examples:
   belljar verify t.bjt                    recompute every digest
   belljar redact t.bjt -o p.bjt --preset home   a copy without names
   belljar cut t.bjt --around 1 -o f.bjt   the part around a finding
+  belljar demo                            look at a bundled recording
 
 Exit codes:
   0 below --fail-on   1 at or above it   2 usage   3 could not enforce or record
@@ -58,6 +59,10 @@ pub(crate) enum Command {
     Redact(Redact),
     /// Write the part of a trace around a finding as a trace of its own.
     Cut(Cut),
+    /// Replay a bundled recording of a credential thief; needs no machine.
+    Demo(Demo),
+    /// List, remove and tidy up the traces that runs have left.
+    Traces(Traces),
     /// Say which parts are there, which are missing, and how to get them.
     Doctor(Doctor),
 }
@@ -333,6 +338,79 @@ pub(crate) struct Doctor {
     pub(crate) format: Format,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  belljar demo\n  belljar demo --list\n  belljar demo benign\n\nWhere there is no terminal, the report is printed."
+)]
+pub(crate) struct Demo {
+    /// Which recording.
+    #[arg(default_value = "thief")]
+    pub(crate) name: String,
+    /// List the recordings.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Start at this second, paused.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) at: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  belljar traces list\n  belljar traces rm 1700000000-left-padded\n  belljar traces gc --keep 20\n  belljar traces gc --older 30d --dry-run"
+)]
+pub(crate) struct Traces {
+    #[command(subcommand)]
+    pub(crate) command: TracesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TracesCommand {
+    /// List the traces, the newest first, with what they amount to.
+    List {
+        /// Do not judge: quick, but without verdicts.
+        #[arg(long)]
+        quick: bool,
+        /// How to print it (table or json).
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Remove traces by name.
+    Rm {
+        /// Names as `list` shows them.
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Remove old traces.
+    #[command(group = clap::ArgGroup::new("which").required(true))]
+    Gc {
+        /// Keep so many of the newest.
+        #[arg(long, group = "which", value_name = "N")]
+        keep: Option<usize>,
+        /// Remove those older than this (12h, 30d).
+        #[arg(long, group = "which", value_name = "AGE", value_parser = age)]
+        older: Option<std::time::Duration>,
+        /// Say what would be removed, and remove nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `30d`, `12h`, `90m`, `10s`.
+fn age(text: &str) -> Result<std::time::Duration, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 'd')) => (text.get(..at), 24 * 3600),
+        Some((at, 'h')) => (text.get(..at), 3600),
+        Some((at, 'm')) => (text.get(..at), 60),
+        Some((at, 's')) => (text.get(..at), 1),
+        _ => (None, 1),
+    };
+    number
+        .and_then(|n| n.parse::<u64>().ok())
+        .and_then(|n| n.checked_mul(unit))
+        .map(std::time::Duration::from_secs)
+        .ok_or_else(|| format!("{text:?} is no age; write 30d, 12h or 90m"))
+}
+
 /// `90`, `90s`, `10m`, `2h`.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     let (number, unit) = match text.char_indices().last() {
@@ -357,6 +435,14 @@ mod tests {
     fn the_table_of_flags_is_sound() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ages() {
+        assert_eq!(age("30d"), Ok(std::time::Duration::from_secs(30 * 86_400)));
+        for wrong in ["", "d", "30", "-1d", "99999999999999999999d", "1y"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ fn main() -> ExitCode {
         cli::Command::Verify(args) => commands::verify(&args),
         cli::Command::Redact(args) => commands::redact(&args),
         cli::Command::Cut(args) => commands::cut(&args),
+        cli::Command::Demo(args) => commands::demo(&args, plain),
+        cli::Command::Traces(args) => commands::traces(&args),
         cli::Command::Doctor(args) => commands::doctor(&args),
     };
     match result {

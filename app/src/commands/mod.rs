@@ -1,21 +1,25 @@
 //! One file a command: arguments in, exit code out.
 
 mod cut;
+mod demo;
 mod doctor;
 mod redact;
 mod replay;
 mod report;
 #[cfg(target_os = "linux")]
 mod run;
+mod traces;
 mod verify;
 
 pub(crate) use cut::cut;
+pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
 pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
 #[cfg(target_os = "linux")]
 pub(crate) use run::{npm, pip, run};
+pub(crate) use traces::traces;
 pub(crate) use verify::verify;
 
 use std::fs::File;

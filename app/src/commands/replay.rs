@@ -1,7 +1,9 @@
 //! `belljar replay`: the screen, fed from a trace.
 
+use std::io::Read;
 use std::sync::mpsc::sync_channel;
 
+use belljar_recorder::Reader;
 use belljar_replay::rules::RuleSet;
 
 use super::open;
@@ -11,8 +13,8 @@ use crate::exit::Exit;
 use crate::print;
 use crate::screen::{self, Msg};
 
-/// Entries a message.
-const BATCH: usize = 4096;
+/// Entries a message: small enough that keys are answered between two of them.
+const BATCH: usize = 2048;
 
 pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> {
     if !print::interactive() {
@@ -21,12 +23,21 @@ pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> 
             format!("for a summary: belljar report {}", args.trace.display()),
         ));
     }
-    let mut reader = open(&args.trace)?;
+    show(open(&args.trace)?, args.at, plain)
+}
+
+/// Shows a trace on the terminal until someone leaves.
+pub(super) fn show<R: Read + Send + 'static>(
+    mut reader: Reader<R>,
+    at: Option<f64>,
+    plain: bool,
+) -> Result<Exit, AppError> {
     let setup = screen::Setup {
         mode: screen::Mode::Replay,
         start: reader.start().clone(),
         rules: RuleSet::builtin(),
         theme: super::theme(plain),
+        at: at.map(nanos).transpose()?,
     };
     let (messages, source) = sync_channel(64);
     let reading = std::thread::spawn(move || {
@@ -54,6 +65,20 @@ pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> 
         screen::Options::default(),
     )
     .map_err(|source| AppError::io("draw on the terminal", source))?;
+    // A reader that still waits for room must not be waited for.
+    drop(source);
     let whole = reading.join().unwrap_or(false);
     Ok(if whole { Exit::Fine } else { Exit::Damaged })
+}
+
+fn nanos(seconds: f64) -> Result<u64, AppError> {
+    std::time::Duration::try_from_secs_f64(seconds)
+        .ok()
+        .and_then(|time| u64::try_from(time.as_nanos()).ok())
+        .ok_or_else(|| {
+            AppError::usage(
+                format!("{seconds} is no time in a recording"),
+                "write seconds from its start, like --at 12.5",
+            )
+        })
 }

@@ -279,6 +279,7 @@ fn with_screen(
         start: live::start(plan, guest),
         rules: Arc::clone(&plan.rules),
         theme: super::theme(plain),
+        at: None,
     };
     let stop = stopping.stop.clone();
     let interrupt = |effect: &screen::Effect| {

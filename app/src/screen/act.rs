@@ -3,13 +3,15 @@
 //! Owns: from a key, through the key table, to a change of the model.
 //! Must not: know a key itself.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use super::events;
 use super::keys::{self, Action};
 use super::layout::inner;
 use super::model::{Effect, Model, Pane, Scroll};
 use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
+use super::prompt::Prompt;
 use super::rows::{Fold, RowKey};
 use super::text::clock;
 use super::update::{toast, window};
@@ -22,6 +24,7 @@ pub(super) fn scopes(model: &Model) -> &'static [keys::Scope] {
     match (&model.overlay, model.leaving) {
         (_, true) => keys::LEAVE,
         (Some(_), _) => keys::OVERLAY,
+        (None, _) if model.prompt.is_some() => keys::INPUT,
         (None, _) => keys::pane_scopes(model.focus),
     }
 }
@@ -32,6 +35,9 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(action) = keys::find(scopes(model), event) else {
+        if scopes(model) == keys::INPUT {
+            character(model, event);
+        }
         return Vec::new();
     };
     // The answer to the last key is not the answer to this one.
@@ -57,10 +63,67 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
                 Action::NextPane => turn(model, 1),
                 Action::PreviousPane => turn(model, Pane::ALL.len() - 1),
                 Action::Output => visit(model, Pane::Output),
+                Action::Events => visit(model, Pane::Events),
+                Action::Filter => {
+                    let before = model.filter.as_ref().map_or("", |filter| filter.source());
+                    model.prompt = Some(Prompt::new(before));
+                }
+                Action::ClearFilter if model.filter.is_some() => {
+                    model.filter = None;
+                    toast(model, "filter cleared");
+                }
+                Action::ClearFilter => {}
+                Action::NextMatch => events::jump(model, true),
+                Action::PreviousMatch => events::jump(model, false),
+                Action::GoThere => events::go_to_selected(model),
+                Action::Apply
+                | Action::Cancel
+                | Action::Left
+                | Action::Right
+                | Action::LineStart
+                | Action::LineEnd
+                | Action::Erase
+                | Action::EraseNext
+                | Action::EraseWord
+                | Action::EraseAll
+                | Action::Complete => type_filter(model, action),
                 Action::Timeline => visit(model, Pane::Timeline),
                 _ => play(model, action, event),
             }
             Vec::new()
+        }
+    }
+}
+
+/// A key that is text where text is typed.
+fn character(model: &mut Model, event: &KeyEvent) {
+    let command = KeyModifiers::CONTROL | KeyModifiers::ALT;
+    if let (KeyCode::Char(c), Some(prompt)) = (event.code, &mut model.prompt)
+        && !event.modifiers.intersects(command)
+    {
+        prompt.insert(c, model.setup.rules.names());
+    }
+}
+
+fn type_filter(model: &mut Model, action: Action) {
+    let Some(mut prompt) = model.prompt.take() else {
+        return;
+    };
+    let names = model.setup.rules.names();
+    match action {
+        Action::Cancel => {}
+        // An empty filter is none.
+        Action::Apply if prompt.text().trim().is_empty() => model.filter = None,
+        Action::Apply => match prompt.parse(names) {
+            Some(condition) => {
+                events::apply(model, condition);
+                focus(model, Pane::Events);
+            }
+            None => model.prompt = Some(prompt),
+        },
+        _ => {
+            prompt.edit(action, names);
+            model.prompt = Some(prompt);
         }
     }
 }
@@ -115,6 +178,11 @@ fn selected_text(model: &Model) -> Option<String> {
             let line = model.rows.findings.get(index)?;
             Some(format!("{} {} {}", line.id, line.title, line.lineage))
         }
+        Pane::Events => {
+            let list = model.list(Pane::Events)?;
+            let line = model.rows.events.get(index.checked_sub(list.offset)?)?;
+            Some(format!("#{} {} {}", line.seq, line.process, line.summary))
+        }
         Pane::Output | Pane::Timeline => None,
     }
 }
@@ -138,6 +206,13 @@ fn scroll(model: &mut Model, action: Action) {
             offset,
             held: offset < last,
         };
+        return;
+    }
+    if model.focus == Pane::Events {
+        let (list, len) = events::list(model);
+        let row = moved(list.index, action, rows, len.saturating_sub(1));
+        let onwards = !matches!(action, Action::Up | Action::PageUp | Action::Top);
+        events::select(model, row, onwards);
         return;
     }
     let pane = model.focus;
@@ -247,8 +322,9 @@ fn visit(model: &mut Model, pane: Pane) {
 }
 
 fn focus(model: &mut Model, pane: Pane) {
-    // From output and timeline one goes back to where one was before both.
-    if model.focus != Pane::Timeline && model.focus != pane {
+    // From output, events and timeline one goes back to where one was before them.
+    let aside = [Pane::Timeline, Pane::Output, Pane::Events];
+    if !aside.contains(&model.focus) && model.focus != pane {
         model.back = model.focus;
     }
     model.focus = pane;

@@ -22,11 +22,14 @@ macro_rules! actions {
 }
 
 actions! {
-    Quit, Interrupt, Help, Verdict, NextPane, PreviousPane, Output, Timeline,
+    Quit, Interrupt, Help, Verdict, NextPane, PreviousPane, Output, Events, Timeline,
     PlayPause, Freeze, Back, Forward, StepBack, StepForward,
     PreviousFinding, NextFinding, Tenth, Slower, Faster, Start, Follow,
     Up, Down, PageUp, PageDown, Top, Bottom, Open, Copy,
     Fold, Unfold, Close, Yes, No,
+    Filter, ClearFilter, NextMatch, PreviousMatch, GoThere,
+    Apply, Cancel, Complete, Left, Right, LineStart, LineEnd,
+    Erase, EraseNext, EraseWord, EraseAll,
 }
 
 /// Where a key holds.
@@ -40,6 +43,10 @@ pub(super) enum Scope {
     Rows,
     /// Panes whose rows fold.
     Tree,
+    /// The list of events.
+    Events,
+    /// The line that a filter is typed into; what is no key here is text.
+    Input,
     /// Text that only scrolls.
     Scroll,
     /// The timeline.
@@ -55,6 +62,7 @@ pub(super) fn pane_scopes(pane: Pane) -> &'static [Scope] {
     match pane {
         Pane::Processes | Pane::Files => &[Scope::Tree, Scope::Rows, Scope::Global, Scope::Always],
         Pane::Network | Pane::Findings => &[Scope::Rows, Scope::Global, Scope::Always],
+        Pane::Events => &[Scope::Events, Scope::Rows, Scope::Global, Scope::Always],
         Pane::Output => &[Scope::Scroll, Scope::Global, Scope::Always],
         Pane::Timeline => &[Scope::Timeline, Scope::Global, Scope::Always],
     }
@@ -62,6 +70,8 @@ pub(super) fn pane_scopes(pane: Pane) -> &'static [Scope] {
 
 /// The scopes that hold over an overlay.
 pub(super) const OVERLAY: &[Scope] = &[Scope::Overlay, Scope::Scroll, Scope::Always];
+/// The scopes that hold while a filter is typed.
+pub(super) const INPUT: &[Scope] = &[Scope::Input, Scope::Always];
 /// The scopes that hold while the question whether to leave is open.
 pub(super) const LEAVE: &[Scope] = &[Scope::Leave, Scope::Always];
 
@@ -107,6 +117,8 @@ impl Press {
                 KeyCode::PageUp => "PgUp".into(),
                 KeyCode::PageDown => "PgDn".into(),
                 KeyCode::Esc => "Esc".into(),
+                KeyCode::Backspace => "⌫".into(),
+                KeyCode::Delete => "Del".into(),
                 other => format!("{other}"),
             },
         }
@@ -154,6 +166,19 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Leave, Action::Yes, &[Press::Char('y'), Press::Char('q')], "stop the run and leave", "Stop the run and leave"),
     key(Scope::Leave, Action::No, &[Press::Char('n'), ESC], "stay", "Stay"),
 
+    key(Scope::Input, Action::Apply, &[ENTER], "apply", "Apply the filter"),
+    key(Scope::Input, Action::Cancel, &[ESC], "cancel", "Leave the filter as it was"),
+    key(Scope::Input, Action::Complete, &[Press::Named(KeyCode::Tab)], "complete", "Complete the name of a field"),
+    key(Scope::Input, Action::Left, &[Press::Named(KeyCode::Left), Press::Ctrl('b')], "", "One character left"),
+    key(Scope::Input, Action::Right, &[Press::Named(KeyCode::Right), Press::Ctrl('f')], "", "One character right"),
+    key(Scope::Input, Action::LineStart, &[Press::Named(KeyCode::Home), Press::Ctrl('a')], "", "To the start of the line"),
+    key(Scope::Input, Action::LineEnd, &[Press::Named(KeyCode::End), Press::Ctrl('e')], "", "To the end of the line"),
+    key(Scope::Input, Action::Erase, &[Press::Named(KeyCode::Backspace), Press::Ctrl('h')], "", "Remove the character before the cursor"),
+    key(Scope::Input, Action::EraseNext, &[Press::Named(KeyCode::Delete), Press::Ctrl('d')], "", "Remove the character at the cursor"),
+    key(Scope::Input, Action::EraseWord, &[Press::Ctrl('w')], "", "Remove the word before the cursor"),
+    key(Scope::Input, Action::EraseAll, &[Press::Ctrl('u')], "clear", "Remove everything"),
+
+    key(Scope::Events, Action::GoThere, &[Press::Char('m')], "go there", "Move the playhead to the selected event"),
     key(Scope::Rows, Action::Open, &[ENTER], "open", "Open what is selected: why, and the very events"),
     key(Scope::Tree, Action::Fold, &[Press::Char('h'), Press::Char('-')], "fold", "Fold what is selected, or go to its parent"),
     key(Scope::Tree, Action::Unfold, &[Press::Char('l'), Press::Char('+')], "fold", "Unfold what is selected"),
@@ -192,7 +217,12 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Global, Action::Faster, &[Press::Char('>')], "speed", "Play faster (up to 64 times)"),
     key(Scope::Global, Action::Start, &[Press::Named(KeyCode::Home)], "", "To the start"),
     key(Scope::Global, Action::Follow, &[Press::Named(KeyCode::End)], "", "To the end, and follow"),
+    key(Scope::Global, Action::Filter, &[Press::Char('/')], "filter", "Filter the events by a condition: evt.type = open and fd.name contains .ssh"),
+    key(Scope::Global, Action::NextMatch, &[Press::Char('n')], "match", "Next event that the filter leaves"),
+    key(Scope::Global, Action::PreviousMatch, &[Press::Char('N')], "match", "Previous event that the filter leaves"),
+    key(Scope::Global, Action::ClearFilter, &[ESC], "", "Clear the filter"),
     key(Scope::Global, Action::Verdict, &[Press::Char('v')], "verdict", "Why the verdict is what it is"),
+    key(Scope::Global, Action::Events, &[Press::Char('e')], "events", "The list of events, and back"),
     key(Scope::Global, Action::Output, &[Press::Char('o')], "output", "What the code wrote to its terminal, and back"),
     key(Scope::Global, Action::Timeline, &[Press::Char('t')], "timeline", "To the timeline, and back"),
     key(Scope::Global, Action::Help, &[Press::Char('?')], "help", "This help"),

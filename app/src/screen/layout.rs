@@ -3,8 +3,8 @@
 //! ```text
 //! header    verdict, what runs, recording, enforcement            2 rows
 //! tabs      narrow only: the pane's name among the others         1 row
-//! panes     wide: processes | files | network above findings
-//!           or output; narrow: the one that has the keys
+//! panes     wide: processes | files | network above findings,
+//!           events or output; narrow: the one that has the keys
 //! timeline                                                        1 row
 //! footer    keys, or a passing message                            1 row
 //! ```
@@ -109,6 +109,10 @@ fn wide_panes(body: Rect, shown: Pane) -> Vec<(Pane, Rect)> {
             column(2 * third, body.width.saturating_sub(2 * third)),
         ),
     ];
+    let second = match shown {
+        Pane::Events => Pane::Events,
+        _ => Pane::Output,
+    };
     match (shown, bottom.width >= 160) {
         (_, true) => {
             let half = bottom.width / 2;
@@ -124,9 +128,9 @@ fn wide_panes(body: Rect, shown: Pane) -> Vec<(Pane, Rect)> {
                 width: bottom.width - half,
                 ..bottom
             };
-            panes.push((Pane::Output, right));
+            panes.push((second, right));
         }
-        (Pane::Output, false) => panes.push((Pane::Output, bottom)),
+        (Pane::Output | Pane::Events, false) => panes.push((shown, bottom)),
         (_, false) => panes.push((Pane::Findings, bottom)),
     }
     panes

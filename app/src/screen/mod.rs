@@ -11,16 +11,18 @@
 
 mod act;
 mod density;
+mod events;
 mod keys;
 mod layout;
 mod model;
-mod output;
 mod overlay;
 mod player;
+mod prompt;
 #[cfg(test)]
 mod render;
 mod rows;
 mod run;
+mod terminal;
 mod text;
 mod theme;
 mod update;

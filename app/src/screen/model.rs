@@ -12,10 +12,13 @@ use belljar_replay::session::Session;
 use crossterm::event::KeyEvent;
 
 use super::density::Density;
+use super::events::Filter;
 use super::layout::Layout;
 use super::overlay::Overlay;
 use super::player::{Motion, Player, SECOND};
+use super::prompt::Prompt;
 use super::rows::{Facts, RowKey, Rows};
+use super::terminal::Terminal;
 use super::theme::Theme;
 
 /// Whether the entries come from a run that goes on or from a trace.
@@ -38,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) rules: Arc<RuleSet>,
     /// Colours.
     pub(crate) theme: Theme,
+    /// Stand here, paused, as soon as the recording reaches it: nanoseconds from its start.
+    pub(crate) at: Option<u64>,
 }
 
 /// What happens to the screen.
@@ -93,6 +98,8 @@ pub(crate) enum Pane {
     Network,
     /// Findings.
     Findings,
+    /// Every event, or those that a filter leaves.
+    Events,
     /// What the payload wrote to its terminal.
     Output,
     /// The timeline.
@@ -101,11 +108,12 @@ pub(crate) enum Pane {
 
 impl Pane {
     /// In the order of Tab.
-    pub(super) const ALL: [Pane; 6] = [
+    pub(super) const ALL: [Pane; 7] = [
         Pane::Processes,
         Pane::Files,
         Pane::Network,
         Pane::Findings,
+        Pane::Events,
         Pane::Output,
         Pane::Timeline,
     ];
@@ -117,6 +125,7 @@ impl Pane {
             Self::Files => "files",
             Self::Network => "network",
             Self::Findings => "findings",
+            Self::Events => "events",
             Self::Output => "output",
             Self::Timeline => "timeline",
         }
@@ -164,8 +173,15 @@ pub(crate) struct Model {
     /// The pane to go back to from output and timeline.
     pub(super) back: Pane,
     /// Panes with rows, in the order of [`Pane::ALL`].
-    pub(super) lists: [List; 4],
+    pub(super) lists: [List; 5],
     pub(super) output: Scroll,
+    pub(super) terminal: Terminal,
+    /// Narrows the events.
+    pub(super) filter: Option<Filter>,
+    /// The filter that is being typed.
+    pub(super) prompt: Option<Prompt>,
+    /// The selected event; `None`: the newest before the playhead, whichever that is.
+    pub(super) event: Option<usize>,
     pub(super) folds: BTreeMap<RowKey, bool>,
     pub(super) overlay: Option<Overlay>,
     pub(super) leaving: bool,
@@ -209,6 +225,10 @@ impl Model {
             back: Pane::Processes,
             lists: Default::default(),
             output: Scroll::default(),
+            terminal: Terminal::default(),
+            filter: None,
+            prompt: None,
+            event: None,
             folds: BTreeMap::new(),
             overlay: None,
             leaving: false,

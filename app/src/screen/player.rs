@@ -185,6 +185,11 @@ impl Player {
         &self.tip
     }
 
+    /// A session that has seen nothing of this recording.
+    pub(super) fn empty(&self) -> &Session {
+        &self.empty
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len
     }

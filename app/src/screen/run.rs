@@ -61,11 +61,13 @@ pub(crate) fn run(
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
     let (columns, rows) = terminal::size()?;
     update(&mut model, Msg::Resize(columns, rows));
-    let mut drawn = None;
+    // The first picture waits for nothing; the trace is folded behind it.
+    terminal.draw(|frame| view(&model, frame))?;
+    let mut drawn = Some(model.revision());
     let mut last = Instant::now();
     loop {
         let mut asked = keys(&mut model, options.tick.saturating_sub(last.elapsed()))?;
-        asked.extend(entries(&mut model, source, options.batch));
+        asked.extend(entries(&mut model, source, options));
         let elapsed = last.elapsed();
         if elapsed >= options.tick {
             last = Instant::now();
@@ -122,9 +124,13 @@ fn keys(model: &mut Model, wait: Duration) -> io::Result<Vec<Effect>> {
 }
 
 /// Takes what the source has. A source that is gone sends nothing; the screen stays.
-fn entries(model: &mut Model, source: &Receiver<Msg>, batch: usize) -> Vec<Effect> {
+fn entries(model: &mut Model, source: &Receiver<Msg>, options: Options) -> Vec<Effect> {
     let mut asked = Vec::new();
-    for _ in 0..batch {
+    let begun = Instant::now();
+    for _ in 0..options.batch {
+        if begun.elapsed() > options.tick {
+            break;
+        }
         match source.try_recv() {
             Ok(msg) => asked.extend(update(model, msg)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,

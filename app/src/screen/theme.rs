@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use ratatui::style::{Color, Modifier, Style};
 
+use super::terminal;
+
 macro_rules! roles {
     ($($role:ident $name:literal $meaning:literal,)*) => {
         /// What a piece of the screen means; a theme says how that looks.
@@ -43,6 +45,28 @@ roles! {
     Key "key" "A key in the footer and the help.",
     Degraded "degraded" "The machine is no security boundary.",
     Toast "toast" "A passing message.",
+}
+
+/// A colour as the guest asked for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Ink {
+    /// Whatever the theme has.
+    #[default]
+    Default,
+    /// Of the palette of 256.
+    Index(u8),
+    /// Red, green, blue.
+    Rgb(u8, u8, u8),
+}
+
+impl From<vt100::Color> for Ink {
+    fn from(colour: vt100::Color) -> Self {
+        match colour {
+            vt100::Color::Default => Self::Default,
+            vt100::Color::Idx(index) => Self::Index(index),
+            vt100::Color::Rgb(red, green, blue) => Self::Rgb(red, green, blue),
+        }
+    }
 }
 
 /// Styles by role.
@@ -171,6 +195,38 @@ impl Theme {
     #[must_use]
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How a cell of the guest's terminal looks. Without colours of its own the
+    /// theme leaves the guest none either.
+    #[must_use]
+    pub(super) fn guest(&self, look: &terminal::Look) -> Style {
+        if look.strange {
+            return self.style(Role::Warning);
+        }
+        let coloured = self.style(Role::Text).fg.is_some();
+        let colour = |ink| match ink {
+            Ink::Index(index) if coloured => Some(Color::Indexed(index)),
+            Ink::Rgb(red, green, blue) if coloured => Some(Color::Rgb(red, green, blue)),
+            _ => None,
+        };
+        let mut style = Style {
+            fg: colour(look.fg),
+            bg: colour(look.bg),
+            ..Style::new()
+        };
+        for (on, modifier) in [
+            (look.bold, Modifier::BOLD),
+            (look.dim, Modifier::DIM),
+            (look.italic, Modifier::ITALIC),
+            (look.underline, Modifier::UNDERLINED),
+            (look.inverse, Modifier::REVERSED),
+        ] {
+            if on {
+                style = style.add_modifier(modifier);
+            }
+        }
+        self.style(Role::Text).patch(style)
     }
 
     /// How a role looks.

@@ -8,6 +8,7 @@ use belljar_event::{Decoys, Fact};
 use belljar_recorder::{Entry, Integrity};
 
 use super::act;
+use super::events;
 use super::layout::{Layout, inner};
 use super::model::{Effect, List, Model, Msg, Pane, Toast};
 use super::overlay::{self, Kind, Overlay};
@@ -54,8 +55,11 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 }
 
 fn take(model: &mut Model, entries: Vec<Entry>) {
-    for entry in &entries {
+    for (index, entry) in (model.player.len()..).zip(&entries) {
         model.density.add(entry.at());
+        if let Fact::Output(_) = &entry.event().fact {
+            model.terminal.has_output_at(index);
+        }
         if let Fact::Decoys(Decoys { decoys }) = &entry.event().fact {
             let paths = decoys.iter().take(1000).map(|decoy| decoy.path.bytes());
             model.home = home_of(paths).or(model.home.take());
@@ -66,6 +70,19 @@ fn take(model: &mut Model, entries: Vec<Entry>) {
         model.quiet = 0;
     }
     model.player.append(entries);
+    start_at(model, false);
+}
+
+/// To the moment that was asked for, once the recording reaches it.
+fn start_at(model: &mut Model, ended: bool) {
+    let (first, last) = model.player.range();
+    if let Some(at) = model.setup.at
+        && (ended || last.saturating_sub(first) >= at)
+    {
+        model.setup.at = None;
+        model.player.set_motion(Motion::Paused);
+        model.player.seek_time(first.saturating_add(at));
+    }
 }
 
 /// The home folder that most decoys lie in: `/root` or `/home/NAME`.
@@ -115,6 +132,9 @@ fn tick(model: &mut Model, elapsed: u64) {
             changed = true;
         }
     }
+    if events::search(model) {
+        model.revision += 1;
+    }
     // Large tables take their time to be laid out; every few ticks is often enough.
     model.skipped += 1;
     model.stale |= changed;
@@ -124,6 +144,7 @@ fn tick(model: &mut Model, elapsed: u64) {
 }
 
 fn ended(model: &mut Model, end: Integrity) {
+    start_at(model, true);
     if model.player.motion() == Motion::Following {
         model.player.set_motion(Motion::Paused);
     }
@@ -172,6 +193,14 @@ pub(super) fn refresh(model: &mut Model) {
         model.home.as_deref(),
         &model.folds,
     );
+    let caught_up = model.terminal.catch_up(&model.player);
+    let room = model
+        .layout
+        .pane(Pane::Output)
+        .map(|rect| inner(rect).width);
+    // One cell stands free at the left.
+    let room = usize::from(room.unwrap_or(u16::MAX)).saturating_sub(1);
+    model.rows.output = model.terminal.lines(room);
     settle(model);
     if let Some(mut open) = model.overlay.take() {
         (open.title, open.lines) = overlay::content(model, &open.kind);
@@ -179,7 +208,7 @@ pub(super) fn refresh(model: &mut Model) {
         open.offset = open.offset.min(open.lines.len().saturating_sub(rows));
         model.overlay = Some(open);
     }
-    model.stale = false;
+    model.stale = !caught_up;
     model.skipped = 0;
     model.revision += 1;
 }
@@ -197,6 +226,9 @@ fn settle(model: &mut Model) {
     for (list, pane) in lists.iter_mut().zip(Pane::ALL) {
         let rows = model.layout.rows_of(pane);
         let len = model.rows.len(pane);
+        if pane == Pane::Events {
+            continue;
+        }
         if let Some(key) = &list.key {
             let found = (0..len)
                 .find(|at| model.rows.key(pane, *at) == Some(key))
@@ -210,6 +242,7 @@ fn settle(model: &mut Model) {
         window(list, len, rows);
     }
     model.lists = lists;
+    events::settle(model);
     let rows = model.layout.rows_of(Pane::Output);
     let last = model.rows.output.len().saturating_sub(rows);
     if !model.output.held || model.output.offset >= last {

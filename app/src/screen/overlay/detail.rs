@@ -6,13 +6,16 @@ use std::collections::BTreeSet;
 use belljar_event::{Fact, Text};
 use belljar_recorder::Entry;
 use belljar_replay::moment::Moment;
+use belljar_replay::report::jsonl;
 use belljar_replay::session::{Finding, ProcessRow, Session};
 
 use super::page::Page;
+use serde_json::Value;
+
 use crate::screen::model::Model;
 use crate::screen::player::Player;
 use crate::screen::rows::{RowKey, command, ended, host, short_path};
-use crate::screen::text::{bytes, clock, grouped, safe_str, safe_text, span};
+use crate::screen::text::{bytes, clock, cut, grouped, safe_str, safe_text, span};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
 
@@ -57,10 +60,43 @@ pub(super) fn detail(model: &Model, key: &RowKey, page: &mut Page) -> String {
             destination_detail(model, session, name, *port, page);
             "destination".to_owned()
         }
+        RowKey::Event(seq) => {
+            event_detail(model, session, *seq, page);
+            "event".to_owned()
+        }
         RowKey::Name(name) => {
             name_detail(model, session, name, page);
             "name".to_owned()
         }
+    }
+}
+
+/// Everything that was recorded of an event.
+fn event_detail(model: &Model, session: &Session, seq: u64, page: &mut Page) {
+    let found = model
+        .player
+        .index_of(seq)
+        .and_then(|at| model.player.entry(at));
+    let Some(entry) = found else {
+        page.line(Role::Muted, "This event is not known any more.");
+        return;
+    };
+    let moment = Moment::new(session, entry);
+    page.line(Role::Strong, &moment.summary());
+    page.gap();
+    let since = entry.at().saturating_sub(model.player.range().0);
+    page.pair("at", Role::Text, &clock(since));
+    if let Some(key) = moment.process_key() {
+        page.pair("by", Role::Text, &session.lineage(key).join(" ← "));
+    }
+    page.heading("As it was recorded");
+    let Value::Object(fields) = jsonl::value(entry) else {
+        return;
+    };
+    for (name, value) in fields.iter().take(64) {
+        // Long values are cut here; `belljar report --format jsonl` has all of them.
+        let text = jsonl::guarded(&value.to_string());
+        page.pair(name, Role::Text, &cut(&text, 2000));
     }
 }
 

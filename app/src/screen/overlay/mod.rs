@@ -10,6 +10,7 @@ use belljar_replay::session::Session;
 use belljar_replay::verdict::Reason;
 
 use self::page::Page;
+use super::events;
 use super::keys;
 use super::layout::inner;
 use super::model::{Model, Pane};
@@ -93,8 +94,10 @@ fn help(model: &Model, page: &mut Page) -> String {
     );
     for (scope, title) in [
         (Scope::Global, "Everywhere"),
-        (Scope::Rows, "Processes, files, network, findings"),
+        (Scope::Rows, "Processes, files, network, findings, events"),
         (Scope::Tree, "Processes and files"),
+        (Scope::Events, "Events"),
+        (Scope::Input, "While a filter is typed"),
         (Scope::Scroll, "Output and overlays"),
         (Scope::Timeline, "Timeline"),
         (Scope::Overlay, "Overlays"),
@@ -112,6 +115,7 @@ fn help(model: &Model, page: &mut Page) -> String {
         ("▲ ✗", "a finding: warning, danger"),
         ("◆ ◇", "enforcement: armed, not armed"),
         ("●", "recording; at the right of the timeline: following"),
+        ("≈", "an event that the filter can neither affirm nor deny"),
         ("w r", "writes and reads of a file or below a folder"),
     ] {
         page.pair(mark, Role::Text, text);
@@ -209,6 +213,10 @@ fn reason_line(session: &Session, reason: &Reason) -> (Role, String) {
 
 /// What Enter opens for the selected row of a pane.
 pub(super) fn of_selection(model: &Model, pane: Pane) -> Option<Kind> {
+    if pane == Pane::Events {
+        let entry = model.player.entry(events::selected(model)?)?;
+        return Some(Kind::Detail(RowKey::Event(entry.seq())));
+    }
     let list = model.list(pane)?;
     let key = model.rows.key(pane, list.index)?.clone();
     Some(Kind::Detail(key))

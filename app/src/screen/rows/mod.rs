@@ -9,6 +9,7 @@ mod network;
 mod processes;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use belljar_event::{End, Machine};
 use belljar_recorder::Integrity;
@@ -22,6 +23,7 @@ pub(super) use processes::{Moment, ProcessLine, command, ended};
 
 use super::model::Pane;
 use super::player::Player;
+use super::terminal::Line;
 use super::text::safe_str;
 
 /// Lines that a pane has at most.
@@ -44,6 +46,8 @@ pub(super) enum RowKey {
     Name(Vec<u8>),
     /// A finding by its number.
     Finding(u64),
+    /// An event by its number.
+    Event(u64),
 }
 
 /// Folds that someone changed: true is unfolded.
@@ -75,6 +79,19 @@ pub(super) struct FindingLine {
     pub(super) count: u64,
 }
 
+/// One line of the events pane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EventLine {
+    pub(super) key: RowKey,
+    pub(super) at: u64,
+    pub(super) seq: u64,
+    /// The process, as its arguments call it.
+    pub(super) process: String,
+    pub(super) summary: String,
+    /// The filter can neither affirm nor deny it.
+    pub(super) open: bool,
+}
+
 /// Lines of every pane.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rows {
@@ -82,7 +99,10 @@ pub(super) struct Rows {
     pub(super) files: Vec<FileLine>,
     pub(super) network: Vec<NetworkLine>,
     pub(super) findings: Vec<FindingLine>,
-    pub(super) output: Vec<String>,
+    /// Only those in the window.
+    pub(super) events: Vec<EventLine>,
+    pub(super) events_total: usize,
+    pub(super) output: Arc<Vec<Line>>,
 }
 
 /// What the header says.
@@ -142,7 +162,7 @@ impl Rows {
             files: files::lines(&session.files(), home, folds),
             network: network::lines(&session.destinations(), &session.names()),
             findings: findings(session, home),
-            output: super::output::lines(&session.output()),
+            ..Self::default()
         }
     }
 
@@ -153,7 +173,7 @@ impl Rows {
             Pane::Files => self.files.get(at).map(|line| &line.key),
             Pane::Network => self.network.get(at).map(|line| &line.key),
             Pane::Findings => self.findings.get(at).map(|line| &line.key),
-            Pane::Output | Pane::Timeline => None,
+            Pane::Events | Pane::Output | Pane::Timeline => None,
         }
     }
 
@@ -180,6 +200,7 @@ impl Rows {
             Pane::Files => self.files.len(),
             Pane::Network => self.network.len(),
             Pane::Findings => self.findings.len(),
+            Pane::Events => self.events_total,
             Pane::Output => self.output.len(),
             Pane::Timeline => 0,
         }

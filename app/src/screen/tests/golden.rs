@@ -53,7 +53,7 @@ fn replay_at_the_end() {
 fn every_pane_alone() {
     let mut model = replay();
     let mut out = String::new();
-    for _ in 0..6 {
+    for _ in 0..7 {
         out.push_str(&render_text(&model, 80, 24));
         press(&mut model, &[KeyCode::Tab]);
     }
@@ -139,6 +139,35 @@ fn a_cut_trace_and_a_failure() {
         }),
     );
     golden!("failed", format!("{cut}\n{}", render_text(&model, 80, 24)));
+}
+
+#[test]
+fn a_filter_that_is_typed_and_one_that_is_set() {
+    let mut model = replay();
+    typed(&mut model, "/evt.type = open and fd.nmae contains .ssh");
+    let typing = both(&model);
+    press(&mut model, &[KeyCode::Enter]);
+    let refused = render_text(&model, 80, 24);
+    press(&mut model, &[KeyCode::Esc]);
+    typed(&mut model, "/evt.type = openat and fd.name contains .ssh");
+    press(&mut model, &[KeyCode::Enter]);
+    golden!("filter", format!("{typing}\n{refused}\n{}", both(&model)));
+}
+
+#[test]
+fn a_terminal_with_colours_and_tricks() {
+    let mut story = story::Story::new();
+    story::boot(&mut story);
+    story.say("\x1b[1;31mred\x1b[0m plain \x1b[42;30mon green\x1b[0m \\ \x1b[7minverse\x1b[0m\r\n");
+    story.say("progress 10%\rprogress 95%\x1b[K\r\n");
+    story.say("\x1b]0;title\x07\x1b]52;c;ZXZpbA==\x07\u{202e}reversed \u{200b}hidden\r\n");
+    story.say("\x1b[8m\x1b[30;40mblack on black\x1b[0m \u{65e5}\u{672c}\r\nabc\x1b[3Dxyz\r\n");
+    let mut model = live(story.record(None).0);
+    typed(&mut model, "o");
+    golden!(
+        "terminal",
+        format!("{}\n{}", both(&model), styles(&render(&model, 80, 12)))
+    );
 }
 
 #[test]

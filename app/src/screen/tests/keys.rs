@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::screen::keys::{
-    Action, KEYS, LEAVE, OVERLAY, Press, Scope, find, in_scopes, pane_scopes,
+    Action, INPUT, KEYS, LEAVE, OVERLAY, Press, Scope, find, in_scopes, pane_scopes,
 };
 use crate::screen::model::Pane;
 
@@ -11,7 +11,7 @@ fn stacks() -> Vec<&'static [Scope]> {
     Pane::ALL
         .iter()
         .map(|pane| pane_scopes(*pane))
-        .chain([OVERLAY, LEAVE])
+        .chain([OVERLAY, LEAVE, INPUT])
         .collect()
 }
 

@@ -1,10 +1,13 @@
 //! The screen's tests: a made-up run through the real writer, session and rules.
 
+mod events;
 mod golden;
 mod keys;
 mod player;
 mod random;
+mod speed;
 pub(crate) mod story;
+mod terminal;
 mod text;
 mod theme;
 mod update;
@@ -23,6 +26,7 @@ pub(super) fn model(mode: Mode, theme: &str) -> Model {
         start: story::start(),
         rules: RuleSet::builtin(),
         theme: Theme::named(theme).unwrap(),
+        at: None,
     })
 }
 

@@ -15,12 +15,12 @@ use crate::screen::view::view;
 
 fn code() -> impl Strategy<Value = KeyCode> {
     prop_oneof![
-        8 => proptest::sample::select(" phjklgGyvot?,.[]<>-+0123456789nq".chars().collect::<Vec<_>>())
+        8 => proptest::sample::select(" phjklgGyvoteem/nN?,.[]<>-+0123456789nq=.x".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         4 => proptest::sample::select(vec![
             KeyCode::Tab, KeyCode::BackTab, KeyCode::Enter, KeyCode::Esc, KeyCode::Left,
             KeyCode::Right, KeyCode::Up, KeyCode::Down, KeyCode::PageUp, KeyCode::PageDown,
-            KeyCode::Home, KeyCode::End, KeyCode::F(5), KeyCode::Delete,
+            KeyCode::Home, KeyCode::End, KeyCode::F(5), KeyCode::Delete, KeyCode::Backspace,
         ]),
     ]
 }
@@ -127,7 +127,7 @@ proptest! {
         story.push(0, Outcome::None, Output { bytes: output.into() });
         let mut model = model(Mode::Live, "dark");
         super::feed(&mut model, story.record(None).0);
-        for _ in 0..6 {
+        for _ in 0..7 {
             prop_assert!(is_clean(&model, width, height));
             super::press(&mut model, &[KeyCode::End, KeyCode::Char('G'), KeyCode::Enter]);
             prop_assert!(is_clean(&model, width, height));

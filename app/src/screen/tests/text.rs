@@ -1,9 +1,8 @@
-//! Measuring, cutting, wrapping; terminal output as lines.
+//! Measuring, cutting, wrapping.
 
 use proptest::prelude::*;
 
 use crate::screen::density::Density;
-use crate::screen::output;
 use crate::screen::text::*;
 
 #[test]
@@ -41,21 +40,6 @@ fn numbers_are_short() {
 }
 
 #[test]
-fn output_is_shown_as_a_terminal_would_and_obeyed_by_nobody() {
-    let lines = |text: &str| output::lines(text.as_bytes());
-    assert_eq!(lines("\x1b[1mbold\x1b[0m\r\nnext"), ["bold", "next"]);
-    assert_eq!(lines("10%\r20%\r30%\n"), ["30%"]);
-    assert_eq!(
-        lines("a\x1b]52;c;ZXZpbA==\x07b\x1b]0;title\x1b\\c"),
-        ["abc"]
-    );
-    assert_eq!(lines("abd\x08c\n\u{202e}x"), ["abc", "\\u{202e}x"]);
-    // A command that never ends must not hide what follows.
-    assert_eq!(lines("\x1b]0;open\nrest"), ["rest"]);
-    assert_eq!(lines(&"x\n".repeat(5000)).len(), 2000);
-}
-
-#[test]
 fn density_keeps_every_count_in_bounded_memory() {
     let mut density = Density::default();
     for at in 0..10_000u64 {
@@ -88,12 +72,5 @@ proptest! {
     fn wrapping_loses_nothing(text in "[a-z ]{0,80}", room in 1usize..20) {
         let squeezed = |text: &str| text.replace(' ', "");
         prop_assert_eq!(squeezed(&wrap(&text, room).concat()), squeezed(&text));
-    }
-
-    #[test]
-    fn output_of_any_bytes_is_clean(raw in proptest::collection::vec(any::<u8>(), 0..400)) {
-        for line in output::lines(&raw) {
-            prop_assert!(line.chars().all(|c| c == '\\' || belljar_replay::escape::is_plain(c)));
-        }
     }
 }

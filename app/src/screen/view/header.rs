@@ -72,6 +72,14 @@ fn recording(model: &Model, room: u16) -> Spans {
         _ => now,
     };
     spans.extend([gap(), (Role::Strong, time)]);
+    if room >= 110 {
+        let (here, all) = (model.player.position() as u64, model.player.len() as u64);
+        let text = match here == all {
+            true => format!("#{}", grouped(all)),
+            false => format!("#{}/{}", grouped(here), grouped(all)),
+        };
+        spans.extend([gap(), (Role::Muted, text)]);
+    }
     if room >= 100 && !model.facts.over {
         spans.extend([
             gap(),
@@ -104,21 +112,22 @@ fn state(model: &Model, room: u16) -> Spans {
         (Mode::Replay, None) => spans.push((Role::Muted, "reading …".into())),
         (_, Some(Integrity::Cut { .. })) => spans.push((Role::Danger, "✗ cut".into())),
     }
-    let speed = match model.player.is_normal_speed() {
+    let speed = model.player.speed();
+    let unusual = match model.player.is_normal_speed() {
         true => String::new(),
-        false => format!(" {}", model.player.speed()),
+        false => format!(" {speed}"),
     };
     let (role, text) = match (model.player.motion(), model.setup.mode) {
         (Motion::Following, _) => return spans,
         // The timeline says it too.
         _ if room < 60 => return spans,
-        (Motion::Playing, _) => (Role::Accent, format!("▶ playing{speed}")),
+        (Motion::Playing, _) => (Role::Accent, format!("▶ playing {speed}")),
         (Motion::Paused, Mode::Live) if behind > 0 => {
             (Role::Toast, format!("❚❚ {} behind", grouped(behind as u64)))
         }
         (Motion::Paused, Mode::Live) if model.is_open() => (Role::Toast, "❚❚ frozen".into()),
         (Motion::Paused, Mode::Live) => return spans,
-        (Motion::Paused, Mode::Replay) => (Role::Toast, format!("❚❚ paused{speed}")),
+        (Motion::Paused, Mode::Replay) => (Role::Toast, format!("❚❚ paused{unusual}")),
     };
     spans.extend([(Role::Text, "  ".to_owned()), (role, text)]);
     spans

@@ -14,6 +14,7 @@
 //! Owns: drawing. Must not: change the model, name a colour, or show guest text
 //! that was not escaped where the rows were made.
 
+mod events;
 mod files;
 mod findings;
 mod footer;
@@ -23,6 +24,7 @@ mod output;
 mod overlay;
 mod paint;
 mod processes;
+mod prompt;
 mod timeline;
 
 use ratatui::Frame;
@@ -53,8 +55,13 @@ pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
     if let Some(open) = &model.overlay {
         overlay::draw(model, open, &mut paint);
     }
-    timeline::draw(model, model.layout.timeline, &mut paint);
-    footer::draw(model, model.layout.footer, &mut paint);
+    match &model.prompt {
+        Some(prompt) => prompt::draw(model, prompt, &mut paint),
+        None => {
+            timeline::draw(model, model.layout.timeline, &mut paint);
+            footer::draw(model, model.layout.footer, &mut paint);
+        }
+    }
 }
 
 fn too_small(model: &Model, paint: &mut Paint<'_>) {
@@ -71,7 +78,8 @@ fn too_small(model: &Model, paint: &mut Paint<'_>) {
 }
 
 fn draw_pane(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
-    let title = match count(model, pane) {
+    let room = usize::from(rect.width).saturating_sub(4);
+    let title = match count(model, pane, room) {
         Some(count) => format!("{} {count}", pane.title()),
         None => pane.title().to_owned(),
     };
@@ -86,13 +94,14 @@ fn draw_pane(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
         Pane::Files => files::draw(model, rect, paint),
         Pane::Network => network::draw(model, rect, paint),
         Pane::Findings => findings::draw(model, rect, paint),
+        Pane::Events => events::draw(model, rect, paint),
         Pane::Output => output::draw(model, rect, paint),
         Pane::Timeline => {}
     }
 }
 
 /// The number behind a pane's title.
-fn count(model: &Model, pane: Pane) -> Option<String> {
+fn count(model: &Model, pane: Pane, room: usize) -> Option<String> {
     let counts = &model.facts.counts;
     match pane {
         Pane::Processes if counts.processes > 0 => Some(format!(
@@ -105,6 +114,7 @@ fn count(model: &Model, pane: Pane) -> Option<String> {
             Some(grouped(model.rows.network.len() as u64))
         }
         Pane::Findings if counts.findings > 0 => Some(grouped(counts.findings)),
+        Pane::Events => events::count(model, room),
         _ => None,
     }
 }
@@ -118,6 +128,10 @@ fn empty(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
         (None, Pane::Files) => format!("no file touched{yet}"),
         (None, Pane::Network) => format!("nothing wanted out{yet}"),
         (None, Pane::Findings) => format!("no finding{yet}"),
+        (None, Pane::Events) if model.filter.is_some() => {
+            "no event before this moment matches; n goes to the next that does, Esc clears the filter".to_owned()
+        }
+        (None, Pane::Events) => format!("no event{yet}"),
         (None, Pane::Output | Pane::Timeline) => format!("nothing written{yet}"),
     };
     paint.spans(
@@ -133,7 +147,7 @@ fn empty(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
 fn tabs(model: &Model, row: Rect, paint: &mut Paint<'_>) {
     let mut spans = vec![(Role::Muted, " ".to_owned())];
     let visible = model.layout.panes.first().map(|(pane, _)| *pane);
-    let compact = row.width < 72;
+    let compact = row.width < 80;
     for pane in Pane::ALL {
         let here = Some(pane) == visible && model.focus != Pane::Timeline || pane == model.focus;
         let role = if here { Role::TitleFocus } else { Role::Title };

@@ -7,6 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
+use crate::screen::terminal::Look;
 use crate::screen::text::{cut, width};
 use crate::screen::theme::{Role, Theme};
 
@@ -54,6 +55,20 @@ impl<'a> Paint<'a> {
             }
         }
         x - row.x
+    }
+
+    /// A line of the guest's terminal.
+    pub(super) fn guest(&mut self, row: Rect, line: &[(Look, String)]) {
+        let row = row.intersection(self.cells.area);
+        let mut x = row.x;
+        for (look, text) in line {
+            let room = usize::from(row.right().saturating_sub(x));
+            if row.is_empty() || room == 0 {
+                break;
+            }
+            let style = self.theme.guest(look);
+            (x, _) = self.cells.set_stringn(x, row.y, text, room, style);
+        }
     }
 
     /// Pieces at the right end of a row, and others in what is left of it.
@@ -105,6 +120,13 @@ impl<'a> Paint<'a> {
             };
             self.spans(row, &[(name, format!(" {title} "))]);
         }
+    }
+
+    /// Takes away what a row shows.
+    pub(super) fn blank(&mut self, row: Rect) {
+        let row = row.intersection(self.cells.area);
+        Clear.render(row, self.cells);
+        self.cells.set_style(row, self.theme.style(Role::Text));
     }
 
     /// Marks a row as selected.

@@ -1,0 +1,147 @@
+//! The line that a filter is typed into.
+//!
+//! Owns: its text, its cursor, and what is wrong with it so far.
+//! Must not: apply anything; [`super::act`] does.
+
+use belljar_replay::cond::{CondError, Condition, FIELDS, Names};
+use belljar_replay::escape::is_plain;
+
+use super::keys::Action;
+
+/// Longest filter, in bytes.
+const MAX: usize = 4096;
+
+/// A line being edited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Prompt {
+    text: String,
+    /// Byte offset, at a character's start.
+    cursor: usize,
+    /// What is wrong with the text as it stands.
+    error: Option<CondError>,
+    /// Somebody has tried to use it as it stands.
+    tried: bool,
+}
+
+impl Prompt {
+    pub(super) fn new(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            cursor: text.len(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    pub(super) fn error(&self) -> Option<&CondError> {
+        self.error.as_ref()
+    }
+
+    pub(super) fn tried(&self) -> bool {
+        self.tried
+    }
+
+    /// Puts a character in. One that nobody would see is left out.
+    pub(super) fn insert(&mut self, c: char, names: &Names) {
+        if (is_plain(c) || c == '\\') && self.text.len() + c.len_utf8() <= MAX {
+            self.text.insert(self.cursor, c);
+            self.cursor += c.len_utf8();
+            self.check(names);
+        }
+    }
+
+    /// Moves the cursor or removes text.
+    pub(super) fn edit(&mut self, action: Action, names: &Names) {
+        let before = self.head().chars().next_back().map_or(0, char::len_utf8);
+        let after = self.tail().chars().next().map_or(0, char::len_utf8);
+        match action {
+            Action::Left => self.cursor -= before,
+            Action::Right => self.cursor += after,
+            Action::LineStart => self.cursor = 0,
+            Action::LineEnd => self.cursor = self.text.len(),
+            Action::Erase => self.remove(self.cursor - before, self.cursor),
+            Action::EraseNext => self.remove(self.cursor, self.cursor + after),
+            Action::EraseWord => {
+                let head = self.head().trim_end();
+                let start = head.rfind(' ').map_or(0, |at| at + 1);
+                self.remove(start, self.cursor);
+            }
+            Action::EraseAll => self.remove(0, self.text.len()),
+            Action::Complete => self.complete(),
+            _ => return,
+        }
+        self.check(names);
+    }
+
+    /// The condition, if it is one; `Err` keeps what is wrong.
+    pub(super) fn parse(&mut self, names: &Names) -> Option<Condition> {
+        self.tried = true;
+        match Condition::parse(&self.text, names) {
+            Ok(condition) => Some(condition),
+            Err(error) => {
+                self.error = Some(error);
+                None
+            }
+        }
+    }
+
+    fn check(&mut self, names: &Names) {
+        self.tried = false;
+        self.error = match self.text.trim() {
+            "" => None,
+            _ => Condition::parse(&self.text, names).err(),
+        };
+    }
+
+    fn head(&self) -> &str {
+        self.text.get(..self.cursor).unwrap_or_default()
+    }
+
+    fn tail(&self) -> &str {
+        self.text.get(self.cursor..).unwrap_or_default()
+    }
+
+    fn remove(&mut self, from: usize, to: usize) {
+        let mut text = self.text.get(..from).unwrap_or_default().to_owned();
+        text.push_str(self.text.get(to..).unwrap_or_default());
+        self.text = text;
+        self.cursor = from;
+    }
+
+    /// The names of fields that begin with the word before the cursor.
+    pub(super) fn fields(&self) -> Vec<&'static str> {
+        let word = self.word();
+        let known = FIELDS.iter().map(|info| info.name);
+        known
+            .filter(|name| !word.is_empty() && name.starts_with(word))
+            .collect()
+    }
+
+    fn word(&self) -> &str {
+        let name = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
+        let head = self.head();
+        let start = head.trim_end_matches(name).len();
+        head.get(start..).unwrap_or_default()
+    }
+
+    /// Completes the word as far as all fields that it may become agree.
+    fn complete(&mut self) {
+        let fields = self.fields();
+        let Some(first) = fields.first() else { return };
+        let common = |length: &usize| {
+            let head = first.get(..*length);
+            fields.iter().all(|name| name.get(..*length) == head)
+        };
+        let length = (0..=first.len()).rev().find(common).unwrap_or(0);
+        let rest = first.get(self.word().len()..length).unwrap_or_default();
+        self.text.insert_str(self.cursor, rest);
+        self.cursor += rest.len();
+    }
+}
