@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         cli::Command::Replay(args) => commands::replay(&args, plain),
         cli::Command::Report(args) => commands::report(&args),
         cli::Command::Verify(args) => commands::verify(&args),
+        cli::Command::Image(args) => commands::image(&args),
         cli::Command::Doctor(args) => commands::doctor(&args),
     };
     match result {

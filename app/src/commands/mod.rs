@@ -1,6 +1,8 @@
 //! One file a command: arguments in, exit code out.
 
 mod doctor;
+#[cfg(target_os = "linux")]
+mod image;
 mod replay;
 mod report;
 #[cfg(target_os = "linux")]
@@ -8,6 +10,8 @@ mod run;
 mod verify;
 
 pub(crate) use doctor::doctor;
+#[cfg(target_os = "linux")]
+pub(crate) use image::image;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
 #[cfg(target_os = "linux")]
@@ -28,6 +32,11 @@ use crate::exit::Exit;
 /// Elsewhere there is nothing to boot.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn run(_: &crate::cli::Run, _: bool) -> Result<Exit, AppError> {
+    Err(AppError::NoGuests)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn image(_: &crate::cli::Image) -> Result<Exit, AppError> {
     Err(AppError::NoGuests)
 }
 
