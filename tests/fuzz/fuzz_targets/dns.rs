@@ -2,6 +2,7 @@
 #![no_main]
 #![allow(dead_code, reason = "the agent uses more of it")]
 
+#[rustfmt::skip]
 #[path = "../../../agent/src/net/dns.rs"]
 mod dns;
 
