@@ -23,7 +23,10 @@ fn tarball(dir: &Path) -> Result<PathBuf> {
     let needs = Command::new("ldd").arg(&shell).output()?;
     let needs = text(&needs.stdout);
     let mut files = vec![(shell, PathBuf::from("bin/sh"))];
-    for word in needs.split_whitespace().filter(|word| word.starts_with('/')) {
+    for word in needs
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
         let to = PathBuf::from(word.trim_start_matches('/'));
         files.push((PathBuf::from(word), to));
     }
@@ -34,7 +37,12 @@ fn tarball(dir: &Path) -> Result<PathBuf> {
     }
     let file = dir.join("root.tar.gz");
     let made = Command::new("tar")
-        .args(["-C".as_ref(), tree.as_os_str(), "-czf".as_ref(), file.as_os_str()])
+        .args([
+            "-C".as_ref(),
+            tree.as_os_str(),
+            "-czf".as_ref(),
+            file.as_os_str(),
+        ])
         .args(["--owner=0", "--group=0", "."])
         .status()?;
     check(made.success(), || "tar failed".into())?;
@@ -52,9 +60,7 @@ fn imported() -> Result {
     went?;
     check(code(&gone) == 0, || text(&gone.stderr))?;
     let list = output(&mut belljar(["image", "list"]))?;
-    check(!text(&list.stdout).contains(&name), || {
-        text(&list.stdout)
-    })
+    check(!text(&list.stdout).contains(&name), || text(&list.stdout))
 }
 
 fn ran(dir: &Path, name: &str) -> Result {
@@ -65,7 +71,16 @@ fn ran(dir: &Path, name: &str) -> Result {
     fs::write(project.join("word"), "from the project\n")?;
     let trace = dir.join("t.bjt");
     let command = "echo hi; read line < word; echo \"$line\"; exit 7";
-    let words = ["--image", name, "--fail-on", "never", "--", "sh", "-c", command];
+    let words = [
+        "--image",
+        name,
+        "--fail-on",
+        "never",
+        "--",
+        "sh",
+        "-c",
+        command,
+    ];
     let live = output(&mut run(&project, &trace, &words))?;
     let report = json(&live)?;
     check(report["end"].to_string().contains('7'), || {

@@ -314,7 +314,8 @@ pub fn ensure(
     let kept = list::list(cache_dir)?;
     cache::prune_images(&images, &digest, &|name| {
         let this = kept.iter().find(|one| one.digest == name);
-        this.and_then(|one| one.image.as_ref().ok()?.name.as_ref()).is_some()
+        this.and_then(|one| one.image.as_ref().ok()?.name.as_ref())
+            .is_some()
     })?;
     Manifest::load(&target, &digest)?
         .ok_or_else(|| ImageError::cache("find", &target, io::ErrorKind::NotFound.into()))

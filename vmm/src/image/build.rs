@@ -58,7 +58,11 @@ pub(super) fn build(
     let (clients, packages) = answers(recipe, folder)?;
     let facts = Facts {
         name: None,
-        source: Some(format!("debian {}, {}", recipe.suite, recipe.flavour.name())),
+        source: Some(format!(
+            "debian {}, {}",
+            recipe.suite,
+            recipe.flavour.name()
+        )),
         recipe: digest.to_owned(),
         kernel_release,
         modules,

@@ -30,7 +30,9 @@ const CAPS: Caps = Caps {
     entries: 2_000_000,
 };
 /// What the guest mounts over, and what programs take for granted.
-const FOLDERS: &[&str] = &["dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "var"];
+const FOLDERS: &[&str] = &[
+    "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "var",
+];
 /// Largest kernel.
 const MAX_KERNEL: u64 = 256 << 20;
 
@@ -100,7 +102,8 @@ pub fn import(
     let (kernel_release, modules) = put_kernel(kernel, folder)?;
     let kernel_digest = digest_of(&folder.join(KERNEL))?;
     let digest = blake3::hash(
-        format!("belljar import 1\n{name}\n{content}\n{kernel_digest}\n{kernel_release}\n").as_bytes(),
+        format!("belljar import 1\n{name}\n{content}\n{kernel_digest}\n{kernel_release}\n")
+            .as_bytes(),
     )
     .to_hex()
     .to_string();
@@ -119,7 +122,12 @@ pub fn import(
     let target = images.join(&digest);
     partial.publish(&target)?;
     for other in super::list(cache_dir)? {
-        let same = other.image.as_ref().ok().and_then(|image| image.name.as_deref()) == Some(name);
+        let same = other
+            .image
+            .as_ref()
+            .ok()
+            .and_then(|image| image.name.as_deref())
+            == Some(name);
         if same && other.digest != digest {
             cache::remove_image(&images, &other.digest)?;
         }
@@ -212,7 +220,8 @@ fn put_kernel(kernel: Kernel<'_>, folder: &Path) -> Result<(String, Vec<String>)
             let mut names = Vec::new();
             for module in &image.modules {
                 let name = module.file_name().and_then(|name| name.to_str());
-                let name = name.ok_or_else(|| ImageError::module("kernel module", "has no name"))?;
+                let name =
+                    name.ok_or_else(|| ImageError::module("kernel module", "has no name"))?;
                 copy(module, &shelf.join(name))?;
                 names.push(name.to_owned());
             }

@@ -102,7 +102,11 @@ pub fn remove_unused(cache_dir: &Path, current: &[String]) -> Result<Vec<String>
 fn find(all: Vec<Listed>, name: &str) -> Result<Listed, ImageError> {
     let digits = name.len() >= SHORTEST && name.bytes().all(|c| c.is_ascii_hexdigit());
     let is_it = |one: &Listed| {
-        let called = one.image.as_ref().ok().and_then(|image| image.name.as_deref());
+        let called = one
+            .image
+            .as_ref()
+            .ok()
+            .and_then(|image| image.name.as_deref());
         called == Some(name) || (digits && one.digest.starts_with(name))
     };
     let mut found: Vec<_> = all.into_iter().filter(is_it).collect();

@@ -57,7 +57,14 @@ pub enum Flavour {
 pub(super) const FLAVOURS: &[(Flavour, &[&str])] = &[
     (
         Flavour::Base,
-        &["ca-certificates", "curl", "git", "procps", "unzip", "xz-utils"],
+        &[
+            "ca-certificates",
+            "curl",
+            "git",
+            "procps",
+            "unzip",
+            "xz-utils",
+        ],
     ),
     (
         // node's wheel is unpacked by pip, and native add-ons are made by Python.

@@ -188,8 +188,7 @@ fn with_content(paths: Vec<PathBuf>, config: Config) -> Result<Vec<Layer>, Bad> 
     if let Some(other) = config.architecture.filter(|name| name != ARCHITECTURE) {
         return Err(layout(format!("is for {other:?}, not {ARCHITECTURE}")));
     }
-    if paths.is_empty() || paths.len() > MAX_LAYERS || paths.len() != config.rootfs.diff_ids.len()
-    {
+    if paths.is_empty() || paths.len() > MAX_LAYERS || paths.len() != config.rootfs.diff_ids.len() {
         return Err(layout(format!(
             "has {} layers and {} digests for them",
             paths.len(),

@@ -143,7 +143,11 @@ fn links_lead_nowhere_outside() {
     for link in [target.as_str(), "../outside", "../../../../outside"] {
         let mut place = Place::new();
         place
-            .lay(&[(SYM, "way", link), (FILE, "way/x", "x"), (FILE, "way/.wh.kept", "")])
+            .lay(&[
+                (SYM, "way", link),
+                (FILE, "way/x", "x"),
+                (FILE, "way/.wh.kept", ""),
+            ])
             .unwrap();
         place.outside_is_untouched();
     }
@@ -222,7 +226,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn oci(change: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> Vec<u8> {
     let first = archive(&[(FILE, "etc/a", "1"), (FILE, "etc/b", "1")]);
     let second = archive(&[(FILE, "etc/.wh.b", ""), (FILE, "etc/c", "2")]);
-    let packed = [gzip(&first), zstd::encode_all(second.as_slice(), 1).unwrap()];
+    let packed = [
+        gzip(&first),
+        zstd::encode_all(second.as_slice(), 1).unwrap(),
+    ];
     let config = serde_json::json!({
         "architecture": "amd64", "os": "linux",
         "rootfs": { "type": "layers", "diff_ids": [
@@ -251,9 +258,15 @@ fn oci(change: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> Vec<u8> {
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
         header.set_cksum();
-        builder.append_data(&mut header, path, bytes.as_slice()).unwrap();
+        builder
+            .append_data(&mut header, path, bytes.as_slice())
+            .unwrap();
     };
-    put("oci-layout", "oci-layout", b"{\"imageLayoutVersion\":\"1.0.0\"}");
+    put(
+        "oci-layout",
+        "oci-layout",
+        b"{\"imageLayoutVersion\":\"1.0.0\"}",
+    );
     put("index", "index.json", &index);
     for (name, bytes) in [
         ("manifest", &manifest),
@@ -316,7 +329,10 @@ fn docker_archives_too() {
         let id = if right { sha(&layer) } else { sha(b"other") };
         let config = format!(r#"{{"rootfs":{{"diff_ids":["sha256:{id}"]}}}}"#);
         let bytes = archive_of(&[
-            ("manifest.json", br#"[{"Config":"c.json","Layers":["x/layer.tar"]}]"#),
+            (
+                "manifest.json",
+                br#"[{"Config":"c.json","Layers":["x/layer.tar"]}]"#,
+            ),
             ("c.json", config.as_bytes()),
             ("x/layer.tar", &layer),
         ]);
@@ -363,10 +379,13 @@ fn an_import_is_listed_found_replaced_and_removed() {
     let kernel = donor(&dir.path().join("donor"));
     let cache = dir.path().join("cache");
     let file = dir.path().join("root.tar.gz");
-    fs::write(&file, gzip(&archive(&[(DIR, "bin", ""), (FILE, "bin/x", "x")]))).unwrap();
-    let make = |name: &str| {
-        super::super::import(&cache, &file, name, Kernel::Image(&kernel), &mut |_| ())
-    };
+    fs::write(
+        &file,
+        gzip(&archive(&[(DIR, "bin", ""), (FILE, "bin/x", "x")])),
+    )
+    .unwrap();
+    let make =
+        |name: &str| super::super::import(&cache, &file, name, Kernel::Image(&kernel), &mut |_| ());
     for name in ["full", "abcdef", "../x", "", "-x"] {
         assert!(make(name).is_err(), "{name}");
     }
@@ -379,14 +398,19 @@ fn an_import_is_listed_found_replaced_and_removed() {
     assert_eq!(image.clients.endpoints(), []);
     let again = make("mine").unwrap();
     assert_eq!(again.digest, image.digest);
-    assert_eq!(super::super::named(&cache, "mine").unwrap().digest, image.digest);
+    assert_eq!(
+        super::super::named(&cache, "mine").unwrap().digest,
+        image.digest
+    );
 
     // Other content under the same name takes its place.
     fs::write(&file, archive(&[(FILE, "bin/y", "y")])).unwrap();
     let other = make("mine").unwrap();
     let all = super::super::list(&cache).unwrap();
     assert_eq!(
-        all.iter().map(|one| one.digest.as_str()).collect::<Vec<_>>(),
+        all.iter()
+            .map(|one| one.digest.as_str())
+            .collect::<Vec<_>>(),
         [other.digest.as_str()]
     );
     assert!(super::super::remove_unused(&cache, &[]).unwrap().is_empty());

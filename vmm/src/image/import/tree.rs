@@ -143,10 +143,7 @@ impl Tree {
             member: member.to_owned(),
             why,
         };
-        if matches!(
-            kind,
-            EntryType::Char | EntryType::Block | EntryType::Fifo
-        ) {
+        if matches!(kind, EntryType::Char | EntryType::Block | EntryType::Fifo) {
             self.skipped = self.skipped.saturating_add(1);
             return Ok(());
         }
