@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// List, remove and tidy up the traces that runs have left.
     Traces(Traces),
+    /// Build, import, list and remove guest images.
+    Image(Image),
     /// Say which parts are there, which are missing, and how to get them.
     Doctor(Doctor),
 }
@@ -189,6 +191,9 @@ pub(crate) struct Options {
     /// Consent to software emulation, which is no security boundary.
     #[arg(long, env = "BELLJAR_ALLOW_DEGRADED", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) allow_degraded: bool,
+    /// Boot this image: base, node, python, full, or one that was imported.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) image: Option<String>,
     /// Which machine to use.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) machine: MachineArg,
@@ -409,6 +414,83 @@ fn age(text: &str) -> Result<std::time::Duration, String> {
         .and_then(|n| n.checked_mul(unit))
         .map(std::time::Duration::from_secs)
         .ok_or_else(|| format!("{text:?} is no age; write 30d, 12h or 90m"))
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  belljar image build --flavour python\n  belljar image import alpine-rootfs.tar.gz --name alpine\n  docker save NAME | gzip > i.tar.gz && belljar image import i.tar.gz --name mine\n  belljar run --image mine . -- make test\n  belljar image rm --unused"
+)]
+pub(crate) struct Image {
+    #[command(subcommand)]
+    pub(crate) action: ImageAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageAction {
+    /// Build belljar's own image, unless it is there.
+    Build {
+        /// How much is in it.
+        #[arg(long, value_enum, default_value = "full")]
+        flavour: FlavourArg,
+        /// Debian mirror.
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
+    },
+    /// Make an image of a root file system (tar) or an OCI or Docker archive.
+    Import {
+        /// The archive: plain, gzip or zstd.
+        archive: PathBuf,
+        /// What to call it.
+        #[arg(long)]
+        name: String,
+        /// Kernel; default: that of belljar's own image.
+        #[arg(long, value_name = "FILE", requires = "modules")]
+        kernel: Option<PathBuf>,
+        /// Its modules: a /lib/modules/RELEASE.
+        #[arg(long, value_name = "DIR", requires = "kernel")]
+        modules: Option<PathBuf>,
+    },
+    /// List images.
+    List {
+        /// How to print it (table or json).
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Remove images.
+    Rm {
+        /// Names or digests (at least 6 digits).
+        #[arg(required_unless_present = "unused")]
+        images: Vec<String>,
+        /// Every image that no name and no present setting leads to.
+        #[arg(long)]
+        unused: bool,
+    },
+}
+
+/// How much is in belljar's own image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FlavourArg {
+    /// git and ordinary tools.
+    Base,
+    /// And node with npm.
+    Node,
+    /// And Python with pip.
+    Python,
+    /// Both, and a compiler.
+    Full,
+}
+
+#[cfg(target_os = "linux")]
+impl FlavourArg {
+    pub(crate) fn of(self) -> belljar_vmm::image::Flavour {
+        use belljar_vmm::image::Flavour;
+        match self {
+            Self::Base => Flavour::Base,
+            Self::Node => Flavour::Node,
+            Self::Python => Flavour::Python,
+            Self::Full => Flavour::Full,
+        }
+    }
 }
 
 /// `90`, `90s`, `10m`, `2h`.

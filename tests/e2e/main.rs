@@ -12,6 +12,7 @@
 
 mod fail;
 mod hostile;
+mod image;
 mod run;
 mod screen;
 mod support;
@@ -27,6 +28,7 @@ fn main() {
     tests.extend(run::tests());
     tests.extend(fail::tests());
     tests.extend(hostile::tests());
+    tests.extend(image::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());
     libtest_mimic::run(&arguments, tests).exit();

@@ -8,7 +8,9 @@ mod build;
 mod cache;
 mod cpio;
 mod host;
+mod import;
 mod initramfs;
+mod list;
 mod manifest;
 mod modules;
 mod recipe;
@@ -23,9 +25,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use host::Host;
+pub use import::{Kernel, import};
 pub use initramfs::initramfs;
+pub use list::{Listed, list, named, remove, remove_unused};
 pub use manifest::{Clients, Endpoint};
-pub use recipe::Recipe;
+pub use recipe::{Flavour, Recipe};
 
 use manifest::Manifest;
 
@@ -50,7 +54,14 @@ pub struct Image {
     pub digest: String,
     /// What the package managers in it talk to.
     pub clients: Clients,
+    /// What the user calls it, if it was imported.
+    pub name: Option<String>,
+    /// What it was made from, in words.
+    pub source: Option<String>,
 }
+
+/// Fewest digits of a digest that name an image.
+const SHORTEST: usize = 6;
 
 /// Where a build is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -205,6 +216,22 @@ pub enum ImageError {
         /// Why it failed.
         source: io::Error,
     },
+    /// An archive is no image.
+    #[error("cannot import {}: {why}", .path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No image, or more than one, is called so.
+    #[error("{count} images are called {name:?}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// How many there are.
+        count: usize,
+    },
     /// A cached image is damaged.
     #[error("image manifest {} {why}", .path.display())]
     Manifest {
@@ -284,7 +311,12 @@ pub fn ensure(
     let partial = cache::Partial::create(&images, &digest, &lock)?;
     build::build(recipe, &digest, partial.path(), progress)?;
     partial.publish(&target)?;
-    cache::prune_images(&images, &digest)?;
+    let kept = list::list(cache_dir)?;
+    cache::prune_images(&images, &digest, &|name| {
+        let this = kept.iter().find(|one| one.digest == name);
+        this.and_then(|one| one.image.as_ref().ok()?.name.as_ref())
+            .is_some()
+    })?;
     Manifest::load(&target, &digest)?
         .ok_or_else(|| ImageError::cache("find", &target, io::ErrorKind::NotFound.into()))
 }

@@ -4,6 +4,8 @@ mod cut;
 mod demo;
 mod doctor;
 mod redact;
+#[cfg(target_os = "linux")]
+mod image;
 mod replay;
 mod report;
 #[cfg(target_os = "linux")]
@@ -15,6 +17,8 @@ pub(crate) use cut::cut;
 pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
 pub(crate) use redact::redact;
+#[cfg(target_os = "linux")]
+pub(crate) use image::image;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
 #[cfg(target_os = "linux")]
@@ -48,6 +52,11 @@ pub(crate) fn npm(_: &crate::cli::Npm, _: bool) -> Result<Exit, AppError> {
 /// See `run`.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn pip(_: &crate::cli::Pip, _: bool) -> Result<Exit, AppError> {
+    Err(AppError::NoGuests)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn image(_: &crate::cli::Image) -> Result<Exit, AppError> {
     Err(AppError::NoGuests)
 }
 

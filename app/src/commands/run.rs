@@ -66,7 +66,11 @@ pub(crate) fn pip(args: &cli::Pip, plain: bool) -> Result<Exit, AppError> {
 fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> {
     let plan = Arc::new(plan);
     let output = output_path(args, &plan)?;
-    let guest = Arc::new(live::prepare(&live::cache_dir()?, &mut progress())?);
+    let guest = Arc::new(live::prepare(
+        &live::cache_dir()?,
+        args.image.as_deref(),
+        &mut progress(),
+    )?);
     let runtime = runtime()?;
     let (stop, stops) = mpsc::channel(4);
     let signals = stop.clone();
@@ -147,7 +151,7 @@ fn create(path: &Path) -> Result<File, AppError> {
 }
 
 /// A line on standard error that is rewritten on a terminal, and a line a stage elsewhere.
-fn progress() -> impl FnMut(Progress) {
+pub(super) fn progress() -> impl FnMut(Progress) {
     use std::io::IsTerminal;
     let terminal = std::io::stderr().is_terminal();
     let bar = terminal.then(|| {

@@ -32,7 +32,7 @@ use self::core::{Core, Input};
 pub(crate) use self::core::{Done, Watcher};
 use self::disk::Disk;
 pub(crate) use self::plan::Plan;
-pub(crate) use self::prepare::{Guest, cache_dir, prepare, recipe};
+pub(crate) use self::prepare::{Guest, cache_dir, flavoured, prepare, recipe};
 use crate::commands::hex;
 use crate::error::AppError;
 use crate::ways::script::Script;

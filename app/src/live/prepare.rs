@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use belljar_replay::policy::Policy;
-use belljar_vmm::image::{self, Host, Image, Progress, Recipe};
+use belljar_vmm::image::{self, Flavour, Host, Image, Progress, Recipe};
 use etcetera::BaseStrategy;
 
 use super::Plan;
@@ -32,23 +32,48 @@ pub(crate) fn cache_dir() -> Result<PathBuf, AppError> {
 
 /// What the image is made from.
 pub(crate) fn recipe() -> Recipe {
-    let mut recipe = Recipe::debian(Host::detect());
+    flavoured(Flavour::Full)
+}
+
+/// What the image of a flavour is made from.
+pub(crate) fn flavoured(flavour: Flavour) -> Recipe {
+    let mut recipe = Recipe::flavoured(flavour, Host::detect());
     recipe.mirror = std::env::var("BELLJAR_DEBIAN_MIRROR")
         .ok()
         .filter(|mirror| !mirror.is_empty());
     recipe
 }
 
-/// The image, built if it must be, and the initramfs around this agent.
-pub(crate) fn prepare(cache: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Guest, AppError> {
+/// The image of this name (belljar's own without one, built if it must be), and
+/// the initramfs around this agent.
+pub(crate) fn prepare(
+    cache: &Path,
+    name: Option<&str>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Guest, AppError> {
     if AGENT.is_empty() {
         return Err(AppError::Guest(
             "this belljar was built without a guest agent".into(),
         ));
     }
-    let image = image::ensure(cache, &recipe(), progress)?;
+    let image = chosen(cache, name, progress)?;
     let initramfs = image::initramfs(&image, AGENT, cache)?;
     Ok(Guest { image, initramfs })
+}
+
+/// The image of a run: the one that was asked for, else belljar's own.
+fn chosen(
+    cache: &Path,
+    name: Option<&str>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Image, AppError> {
+    let Some(name) = name else {
+        return Ok(image::ensure(cache, &recipe(), progress)?);
+    };
+    Ok(match Flavour::of(name) {
+        Some(flavour) => image::ensure(cache, &flavoured(flavour), progress)?,
+        None => image::named(cache, name)?,
+    })
 }
 
 /// The policy of a run: the host of a clone, what the user allows, the clients'

@@ -55,8 +55,14 @@ pub(super) fn build(
     let kernel_release = unpack_kernel(folder, &path, &mut tell)?;
     tell("ordering modules");
     let modules = take_modules(recipe, folder, &kernel_release)?;
-    let (clients, packages) = answers(folder)?;
+    let (clients, packages) = answers(recipe, folder)?;
     let facts = Facts {
+        name: None,
+        source: Some(format!(
+            "debian {}, {}",
+            recipe.suite,
+            recipe.flavour.name()
+        )),
         recipe: digest.to_owned(),
         kernel_release,
         modules,
@@ -158,11 +164,16 @@ fn take_modules(recipe: &Recipe, folder: &Path, release: &str) -> Result<Vec<Str
     let tree = shelf.iter().find(|path| path.is_dir()).unwrap_or(&unpacked);
     let target = folder.join(MODULES);
     fs::create_dir(&target).map_err(|error| ImageError::cache("create", &target, error))?;
+    put_modules(&modules::in_load_order(tree, &recipe.modules)?, &target)
+}
+
+/// Writes modules into a folder; answers their files' names.
+pub(super) fn put_modules(
+    modules: &[modules::Module],
+    target: &Path,
+) -> Result<Vec<String>, ImageError> {
     let mut names = Vec::new();
-    for (number, module) in modules::in_load_order(tree, &recipe.modules)?
-        .iter()
-        .enumerate()
-    {
+    for (number, module) in modules.iter().enumerate() {
         let name = format!("{number:02}-{}.ko", module.name);
         let file = target.join(&name);
         fs::write(&file, &module.content)
@@ -173,7 +184,7 @@ fn take_modules(recipe: &Recipe, folder: &Path, release: &str) -> Result<Vec<Str
 }
 
 /// What the image's own clients and package database said.
-fn answers(folder: &Path) -> Result<(Clients, Vec<String>), ImageError> {
+fn answers(recipe: &Recipe, folder: &Path) -> Result<(Clients, Vec<String>), ImageError> {
     let text = read(&folder.join("packages"))?;
     let mut packages: Vec<String> = text.lines().map(str::to_owned).collect();
     let answers = read(&folder.join("clients"))?;
@@ -191,9 +202,13 @@ fn answers(folder: &Path) -> Result<(Clients, Vec<String>), ImageError> {
         }),
         None => Ok(None),
     };
-    for tool in ["node", "npm"] {
+    let tools: &[&'static str] = match recipe.flavour.has_node() {
+        true => &["node", "npm"],
+        false => &[],
+    };
+    for tool in tools {
         let version = answer(tool).ok_or(ImageError::Answer {
-            question: tool,
+            question: *tool,
             answer: String::new(),
         });
         packages.push(format!("{tool} {}", version?));
@@ -219,7 +234,7 @@ fn read(path: &Path) -> Result<String, ImageError> {
 }
 
 /// Leaves only what belongs to the image.
-fn remove_scaffold(folder: &Path) -> Result<(), ImageError> {
+pub(super) fn remove_scaffold(folder: &Path) -> Result<(), ImageError> {
     let list = fs::read_dir(folder).map_err(|error| ImageError::cache("list", folder, error))?;
     for entry in list {
         let path = entry

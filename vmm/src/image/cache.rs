@@ -15,7 +15,7 @@ use super::ImageError;
 const LOCK: &str = "lock";
 const PARTIAL: &str = ".partial-";
 /// Images kept: the newest ones, so that going back to the last setting is free.
-const KEPT_IMAGES: usize = 2;
+const KEPT_IMAGES: usize = 5;
 
 /// The right to build, until dropped (or until this process dies, however it does).
 pub(super) struct Lock {
@@ -124,7 +124,7 @@ impl Drop for Partial {
     }
 }
 
-fn remove_partials(images: &Path) -> Result<(), ImageError> {
+pub(super) fn remove_partials(images: &Path) -> Result<(), ImageError> {
     for (name, path) in entries(images)? {
         if name.contains(PARTIAL) {
             fs::remove_dir_all(&path)
@@ -135,9 +135,28 @@ fn remove_partials(images: &Path) -> Result<(), ImageError> {
 }
 
 /// Removes all but the newest images. Machines that run keep their open files.
-pub(super) fn prune_images(images: &Path, current: &str) -> Result<(), ImageError> {
-    let is_image = |name: &str| name.len() == 64 && name.bytes().all(|c| c.is_ascii_hexdigit());
-    prune(images, KEPT_IMAGES, current, &is_image)
+/// One that the user named stays.
+pub(super) fn prune_images(
+    images: &Path,
+    current: &str,
+    named: &dyn Fn(&str) -> bool,
+) -> Result<(), ImageError> {
+    prune(images, KEPT_IMAGES, current, &|name| {
+        is_digest(name) && !named(name)
+    })
+}
+
+/// Whether a folder is called as an image is.
+pub(super) fn is_digest(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|c| c.is_ascii_hexdigit())
+}
+
+/// Removes an image in two steps, so that half of one is never found whole.
+pub(super) fn remove_image(images: &Path, digest: &str) -> Result<(), ImageError> {
+    let from = images.join(digest);
+    let aside = images.join(format!("{digest}{PARTIAL}removed"));
+    fs::rename(&from, &aside).map_err(|source| ImageError::cache("remove", &from, source))?;
+    fs::remove_dir_all(&aside).map_err(|source| ImageError::cache("remove", &aside, source))
 }
 
 /// Removes all but the `keep` newest entries of `folder` that are `ours`.
@@ -169,7 +188,7 @@ pub(super) fn prune(
     Ok(())
 }
 
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ImageError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, ImageError> {
     let fault = |source| ImageError::cache("list", folder, source);
     let mut out = Vec::new();
     for entry in fs::read_dir(folder).map_err(fault)? {

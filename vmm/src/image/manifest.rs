@@ -17,7 +17,7 @@ const FILE: &str = "manifest.json";
 const MAX_MANIFEST: u64 = 1 << 20;
 const MAX_MODULES: usize = 200;
 const VERSION: u32 = 1;
-const ROOT: &str = "root.erofs";
+pub(super) const ROOT: &str = "root.erofs";
 pub(super) const KERNEL: &str = "vmlinuz";
 pub(super) const MODULES: &str = "modules";
 /// What an image's folder holds besides the manifest.
@@ -123,6 +123,12 @@ pub(super) struct Manifest {
     clients: Clients,
     /// `name version`, as the image's package database has them.
     packages: Vec<String>,
+    /// What the user calls it; such an image is never removed by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// What it was made from, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
 }
 
 /// What the build found out.
@@ -132,6 +138,8 @@ pub(super) struct Facts {
     pub(super) modules: Vec<String>,
     pub(super) clients: Clients,
     pub(super) packages: Vec<String>,
+    pub(super) name: Option<String>,
+    pub(super) source: Option<String>,
 }
 
 impl Manifest {
@@ -146,6 +154,8 @@ impl Manifest {
             modules: facts.modules,
             clients: facts.clients,
             packages: facts.packages,
+            name: facts.name,
+            source: facts.source,
         })
     }
 
@@ -216,6 +226,9 @@ impl Manifest {
                 return Err("names a module that is not there".to_owned());
             }
         }
+        if self.name.as_deref().is_some_and(|name| !is_name(name)) {
+            return Err("has a name that is none".to_owned());
+        }
         self.clients
             .problem()
             .map_or(Ok(()), |why| Err(format!("names a registry that {why}")))
@@ -233,6 +246,8 @@ impl Manifest {
             root_digest: self.root.blake3,
             digest: self.recipe,
             clients: self.clients,
+            name: self.name,
+            source: self.source,
         }
     }
 }

