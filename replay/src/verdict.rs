@@ -11,8 +11,8 @@
 //! - Any other high or a medium finding is WARNING.
 //! - Low and info findings do not change the verdict.
 //! - What is not whole is never SAFE: loss, missing or unknown events, no end,
-//!   an end by time-out, interruption or failure, a cut trace, enforcement not
-//!   proved, tables that overflowed where rules look, and a rule of medium or
+//!   an end by time-out, interruption or failure, a limit that was reached, a
+//!   cut trace, enforcement not proved, tables that overflowed where rules look, and a rule of medium or
 //!   higher severity that could be neither affirmed nor denied for some event.
 //!
 //! The payload's own exit status is reported and means nothing here. Nor does
@@ -221,6 +221,17 @@ fn gaps(session: &Session, integrity: Option<&Integrity>) -> Vec<String> {
         }
     };
     gap(run.lost > 0, &|| format!("{} events were lost", run.lost));
+    for (what, (limit, unit, count)) in run.limits.iter() {
+        gap(true, &|| {
+            let (what, unit) = (escape::string(what), escape::string(unit));
+            let times = if *count == 1 {
+                String::new()
+            } else {
+                format!(", {count} times")
+            };
+            format!("the limit on {what} was reached ({limit} {unit}{times})")
+        });
+    }
     gap(run.missing > 0, &|| {
         format!(
             "{} events are missing or of a kind that this version does not know",

@@ -10,6 +10,7 @@ use belljar_event::Text;
 use belljar_replay::policy::Allow;
 use belljar_replay::rules::RuleSet;
 use belljar_vmm::MachineChoice;
+use belljar_vmm::egress::Limits;
 
 use crate::cli::{self, MachineArg};
 use crate::error::AppError;
@@ -36,6 +37,7 @@ pub(crate) struct Plan {
     pub(crate) disk: u32,
     pub(crate) pids: u32,
     pub(crate) timeout: Duration,
+    pub(crate) flow_limits: Limits,
     pub(crate) observe: bool,
     pub(crate) registries: bool,
     pub(crate) guest_cmdline: String,
@@ -98,6 +100,10 @@ impl Plan {
             disk: args.disk,
             pids: args.pids,
             timeout: args.timeout,
+            flow_limits: Limits {
+                sent: mebibytes(args.flow_limit),
+                received: mebibytes(args.flow_limit_in),
+            },
             observe: !args.no_trace,
             registries: !args.no_registries,
             guest_cmdline: args.guest_cmdline.clone(),
@@ -112,6 +118,11 @@ impl Plan {
             .map(|word| Text::new(word.as_bytes()))
             .collect()
     }
+}
+
+/// Bytes; nothing where there is no limit.
+fn mebibytes(mebibytes: u32) -> Option<u64> {
+    (mebibytes > 0).then_some(u64::from(mebibytes) << 20)
 }
 
 fn no_command(project: &std::path::Path) -> AppError {
