@@ -10,6 +10,7 @@
     reason = "a test binary has no public items to reach, and indexing a JSON value never panics"
 )]
 
+mod egress;
 mod fail;
 mod hostile;
 mod run;
@@ -26,6 +27,7 @@ fn main() {
     tests.extend(run::tests());
     tests.extend(fail::tests());
     tests.extend(hostile::tests());
+    tests.extend(egress::tests());
     tests.extend(screen::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }

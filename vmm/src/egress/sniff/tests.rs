@@ -42,7 +42,10 @@ fn sni(name: &str) -> (u16, Vec<u8>) {
 
 /// The same hello over records of so many bytes.
 fn spread(whole: &[u8], size: usize) -> Vec<u8> {
-    whole[5..].chunks(size).flat_map(|part| record(22, part)).collect()
+    whole[5..]
+        .chunks(size)
+        .flat_map(|part| record(22, part))
+        .collect()
 }
 
 /// What a flow came to.
@@ -74,7 +77,10 @@ impl Came {
             }
             other => panic!("{other:?}"),
         };
-        self.said.iter().map(|fact| name(fact).unwrap_or_default()).collect()
+        self.said
+            .iter()
+            .map(|fact| name(fact).unwrap_or_default())
+            .collect()
     }
 
     fn why(&self) -> &str {
@@ -132,7 +138,10 @@ fn a_hello_to_another_name_never_leaves() {
         let came = whole(Some(NAME), &bytes);
         assert_eq!(came.passed, b"");
         assert_eq!(came.names(), ["other.example"]);
-        assert_eq!(came.why(), "TLS name other.example differs from the allowed name");
+        assert_eq!(
+            came.why(),
+            "TLS name other.example differs from the allowed name"
+        );
         // A literal address has no name to differ from.
         let came = whole(None, &bytes);
         assert_eq!((came.passed, came.refused), (bytes, None));
@@ -155,7 +164,10 @@ fn hellos_that_cannot_be_compared() {
         ("cannot be read", follows),
         ("cannot be read", record(22, &[2, 0, 0, 0])),
         ("in the middle", hello(&[sni(NAME)])[..50].to_vec()),
-        ("too long", record(22, &[&[1, 0, 0x7f, 0xff], &[0; 16380][..]].concat()).repeat(2)),
+        (
+            "too long",
+            record(22, &[&[1, 0, 0x7f, 0xff], &[0; 16380][..]].concat()).repeat(2),
+        ),
     ];
     for (why, bytes) in table {
         let came = whole(Some(NAME), bytes);
@@ -204,12 +216,20 @@ fn requests_to_the_allowed_name_pass() {
     assert_eq!(came.passed, all.as_bytes());
     assert_eq!(
         came.names(),
-        ["UPLOAD.example:8080", "upload.example.", "upload.example", ""]
+        [
+            "UPLOAD.example:8080",
+            "upload.example.",
+            "upload.example",
+            ""
+        ]
     );
     let Some(Fact::HttpRequest(first)) = came.said.first() else {
         panic!()
     };
-    assert_eq!((first.method.lossy(), first.target.lossy()), ("POST".into(), "/c".into()));
+    assert_eq!(
+        (first.method.lossy(), first.target.lossy()),
+        ("POST".into(), "/c".into())
+    );
 }
 
 #[test]
@@ -220,24 +240,54 @@ fn requests_to_another_host_never_leave() {
         ("GET / HTTP/1.1\r\nHost: other.example\r\n\r\n", OTHER),
         ("get / HTTP/1.1\r\nhOST:other.example\r\n\r\n", OTHER),
         ("\r\n\nGET / HTTP/1.1\r\nHost: other.example\r\n\r\n", OTHER),
-        ("GET http://other.example/ HTTP/1.1\r\nHost: upload.example\r\n\r\n", OTHER),
-        ("GET http://upload.example/ HTTP/1.1\r\nHost: other.example\r\n\r\n", OTHER),
-        ("GET http://upload.example@other.example/ HTTP/1.1\r\n\r\n", "differs"),
+        (
+            "GET http://other.example/ HTTP/1.1\r\nHost: upload.example\r\n\r\n",
+            OTHER,
+        ),
+        (
+            "GET http://upload.example/ HTTP/1.1\r\nHost: other.example\r\n\r\n",
+            OTHER,
+        ),
+        (
+            "GET http://upload.example@other.example/ HTTP/1.1\r\n\r\n",
+            "differs",
+        ),
         ("CONNECT other.example:443 HTTP/1.1\r\n\r\n", "differs"),
         ("GET / HTTP/1.1\r\nHost:\r\n\r\n", "(empty)"),
-        ("GET / HTTP/1.1\r\nHost: upload.example\r\nHost: other.example\r\n\r\n", DOUBT),
-        ("GET / HTTP/1.1\r\nHost: upload.example\r\n other.example\r\n\r\n", DOUBT),
+        (
+            "GET / HTTP/1.1\r\nHost: upload.example\r\nHost: other.example\r\n\r\n",
+            DOUBT,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: upload.example\r\n other.example\r\n\r\n",
+            DOUBT,
+        ),
         ("GET / HTTP/1.1\r\nHost : other.example\r\n\r\n", DOUBT),
         ("GET / HTTP/1.1\nHost: other.example\n\r\n\r\n", DOUBT),
         ("GET / HTTP/1.1\r\nX: y\rHost: other.example\r\n\r\n", DOUBT),
         ("GET /a b HTTP/1.1\r\nHost: upload.example\r\n\r\n", DOUBT),
         ("GET\t/ HTTP/1.1\r\nHost: other.example\r\n\r\n", DOUBT),
-        ("GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", DOUBT),
-        ("GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", DOUBT),
+        (
+            "GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            DOUBT,
+        ),
+        (
+            "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            DOUBT,
+        ),
         ("GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", DOUBT),
-        ("GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", DOUBT),
-        ("GET / HTTP/1.1\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\n\0", DOUBT),
-        ("GET / HTTP/1.1\r\nUpgrade: websocket, h2c\r\n\r\n", "in the clear"),
+        (
+            "GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            DOUBT,
+        ),
+        (
+            "GET / HTTP/1.1\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\n\0",
+            DOUBT,
+        ),
+        (
+            "GET / HTTP/1.1\r\nUpgrade: websocket, h2c\r\n\r\n",
+            "in the clear",
+        ),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "in the clear"),
         ("GET / HTTP/1.1\r\nHost: other.example\r\n", "in the middle"),
     ];
@@ -246,7 +296,11 @@ fn requests_to_another_host_never_leave() {
         assert!(came.why().contains(why), "{text:?}: {}", came.why());
         assert_eq!(came.passed, b"", "{text:?}");
         let free = whole(None, text.as_bytes());
-        assert_eq!((free.passed, free.refused), (text.as_bytes().to_vec(), None), "{text:?}");
+        assert_eq!(
+            (free.passed, free.refused),
+            (text.as_bytes().to_vec(), None),
+            "{text:?}"
+        );
     }
 }
 
@@ -274,7 +328,10 @@ fn later_requests_are_held_to_the_name_too() {
     let ahead = tunnel.len();
     tunnel.extend(hello(&[sni("other.example")]));
     let came = whole(Some(NAME), &tunnel);
-    assert_eq!((came.passed.len(), came.why().contains("TLS name")), (ahead, true));
+    assert_eq!(
+        (came.passed.len(), came.why().contains("TLS name")),
+        (ahead, true)
+    );
 }
 
 #[test]
@@ -290,7 +347,10 @@ fn other_protocols_pass() {
         b"{\"loot\":1}",
     ] {
         let came = whole(Some(NAME), bytes);
-        assert_eq!((came.passed, came.said, came.refused), (bytes.to_vec(), vec![], None));
+        assert_eq!(
+            (came.passed, came.said, came.refused),
+            (bytes.to_vec(), vec![], None)
+        );
     }
 }
 
@@ -298,15 +358,32 @@ fn other_protocols_pass() {
 fn an_unfinished_line_goes_on_when_its_sender_waits_and_is_still_checked() {
     let came = feed(
         Some(NAME),
-        [Some(&b"GE"[..]), None, None, Some(b"T /"), None, Some(b" HTTP/1.1\r\nHost: other.example\r\n\r\n")],
+        [
+            Some(&b"GE"[..]),
+            None,
+            None,
+            Some(b"T /"),
+            None,
+            Some(b" HTTP/1.1\r\nHost: other.example\r\n\r\n"),
+        ],
     );
     assert_eq!(came.passed, b"GET /");
     assert!(came.why().contains("differs"));
     let came = feed(
         Some(NAME),
-        [Some(&b"GE"[..]), None, Some(b"T / HTTP/1.1\r\nHost: upload.example\r\n"), None, Some(b"\r\n"), None],
+        [
+            Some(&b"GE"[..]),
+            None,
+            Some(b"T / HTTP/1.1\r\nHost: upload.example\r\n"),
+            None,
+            Some(b"\r\n"),
+            None,
+        ],
     );
-    assert_eq!(came.passed, b"GET / HTTP/1.1\r\nHost: upload.example\r\n\r\n");
+    assert_eq!(
+        came.passed,
+        b"GET / HTTP/1.1\r\nHost: upload.example\r\n\r\n"
+    );
     // A hello, or a head past its first line, is never sent in parts.
     let part = &hello(&[sni("other.example")])[..60];
     assert_eq!(feed(Some(NAME), [Some(part), None]).passed, b"");
@@ -341,16 +418,18 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
         proptest::collection::vec(any::<u8>(), 0..24),
         "[ -~]{0,12}(\r\n)?".prop_map(String::into_bytes),
     ];
-    (proptest::collection::vec(part, 0..5), any::<Option<(proptest::sample::Index, u8)>>()).prop_map(
-        |(parts, flip)| {
+    (
+        proptest::collection::vec(part, 0..5),
+        any::<Option<(proptest::sample::Index, u8)>>(),
+    )
+        .prop_map(|(parts, flip)| {
             let mut all = parts.concat();
             if let Some((at, value)) = flip.filter(|_| !all.is_empty()) {
                 let at = at.index(all.len());
                 all[at] = value;
             }
             all
-        },
-    )
+        })
 }
 
 proptest! {
