@@ -1,13 +1,31 @@
 //! The only way out of the guest.
 //!
 //! Owns: one flow from the agent's request to its last byte: asking, resolving
-//! after the yes, dialling, relaying, counting. Must not: know policy (it asks
-//! through a channel), resolve before the yes, or connect to what
-//! [`refused`] lists unless a literal address was allowed.
+//! after the yes, dialling, comparing what is said with the name that was
+//! allowed, relaying, counting, limiting. Must not: know policy (it asks
+//! through a channel), resolve before the yes, let a byte out before what it
+//! says is recorded, or connect to what [`refused`] lists unless a literal
+//! address was allowed.
 //!
 //! What each flow reports, in this order: [`Ask::Flow`]; [`Ask::Opened`] if it
-//! was allowed (or the guest gave up before there was an answer); and
-//! [`Ask::Closed`]. Each exactly once.
+//! was allowed (or the guest gave up before there was an answer); any number of
+//! [`Ask::Stated`]; and [`Ask::Closed`]. All but `Stated` exactly once.
+//!
+//! Who refuses, what the trace and every report call it, and what the payload sees:
+//!
+//! | what | called | the payload sees |
+//! | --- | --- | --- |
+//! | a name that no line allows | the line: `default:egress` | no such name (NXDOMAIN) |
+//! | an address without a name, not allowed literally | `guest`, as the call never leaves it | ECONNREFUSED from `connect` |
+//! | an allowed name at another port | the line: `default:egress` | connected, then a reset |
+//! | an allowed name in a refused range | `allow:1/loopback` | connected, then a reset |
+//! | a TLS name that differs, or is hidden | `allow:1/tls-name` | connected; end of file or a reset |
+//! | an HTTP host that differs, or is in doubt | `allow:1/http-host` | connected; end of file or a reset |
+//! | the flow's byte limit | no refusal: `limit`, and why in `flow_closed` | end of file or a reset |
+//! | nobody there | no refusal: `flow_opened` says why | connected, then a reset |
+//!
+//! Behind the slash stands the check that outranks the line before it. "Connected"
+//! comes from the agent's relay, which takes a connection before the host is asked.
 
 mod dial;
 pub mod refused;
