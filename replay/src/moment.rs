@@ -158,6 +158,8 @@ impl<'a> Moment<'a> {
             Fact::Decision(decision) => decision.flow,
             Fact::FlowOpened(opened) => opened.flow,
             Fact::FlowClosed(closed) => closed.flow,
+            Fact::TlsHello(hello) => hello.flow,
+            Fact::HttpRequest(request) => request.flow,
             _ => return None,
         };
         self.session.network.flow(number)

@@ -10,6 +10,7 @@
     reason = "a test binary has no public items to reach, and indexing a JSON value never panics"
 )]
 
+mod egress;
 mod fail;
 mod hostile;
 mod image;
@@ -29,6 +30,7 @@ fn main() {
     tests.extend(fail::tests());
     tests.extend(hostile::tests());
     tests.extend(image::tests());
+    tests.extend(egress::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());
     libtest_mimic::run(&arguments, tests).exit();

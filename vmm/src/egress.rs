@@ -1,31 +1,51 @@
 //! The only way out of the guest.
 //!
 //! Owns: one flow from the agent's request to its last byte: asking, resolving
-//! after the yes, dialling, relaying, counting. Must not: know policy (it asks
-//! through a channel), resolve before the yes, or connect to what
-//! [`refused`] lists unless a literal address was allowed.
+//! after the yes, dialling, comparing what is said with the name that was
+//! allowed, relaying, counting, limiting. Must not: know policy (it asks
+//! through a channel), resolve before the yes, let a byte out before what it
+//! says is recorded, or connect to what [`refused`] lists unless a literal
+//! address was allowed.
 //!
 //! What each flow reports, in this order: [`Ask::Flow`]; [`Ask::Opened`] if it
-//! was allowed (or the guest gave up before there was an answer); and
-//! [`Ask::Closed`]. Each exactly once.
+//! was allowed (or the guest gave up before there was an answer); any number of
+//! [`Ask::Stated`]; and [`Ask::Closed`]. All but `Stated` exactly once.
+//!
+//! Who refuses, what the trace and every report call it, and what the payload sees:
+//!
+//! | what | called | the payload sees |
+//! | --- | --- | --- |
+//! | a name that no line allows | the line: `default:egress` | no such name (NXDOMAIN) |
+//! | an address without a name, not allowed literally | `guest`, as the call never leaves it | ECONNREFUSED from `connect` |
+//! | an allowed name at another port | the line: `default:egress` | connected, then a reset |
+//! | an allowed name in a refused range | `allow:1/loopback` | connected, then a reset |
+//! | a TLS name that differs, or is hidden | `allow:1/tls-name` | connected; end of file or a reset |
+//! | an HTTP host that differs, or is in doubt | `allow:1/http-host` | connected; end of file or a reset |
+//! | the flow's byte limit | no refusal: `limit`, and why in `flow_closed` | end of file or a reset |
+//! | nobody there | no refusal: `flow_opened` says why | connected, then a reset |
+//!
+//! Behind the slash stands the check that outranks the line before it. "Connected"
+//! comes from the agent's relay, which takes a connection before the host is asked.
 
 mod dial;
 pub mod refused;
 mod relay;
+mod sniff;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use belljar_event::wire::{FlowReply, FlowRequest};
-use belljar_event::{Dial, Target};
+use belljar_event::{Dial, Fact, Target};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::link::{Stream, write_frame};
 use dial::Dialled;
-use relay::Flow;
+use relay::{Flow, Notes, Relayed, Watch};
+use sniff::Sniffer;
 
 /// Lookups at once: each occupies a thread, and a hostile guest may ask for thousands.
 const LOOKUPS: usize = 16;
@@ -51,6 +71,17 @@ pub enum Ask {
         /// How that went.
         how: Dial,
     },
+    /// Something to be recorded about the flow before it goes on: what it says
+    /// (a TLS hello, the head of an HTTP request), that it must end because
+    /// that is not what was allowed (a decision), or that a limit is reached.
+    Stated {
+        /// Which flow.
+        flow: u64,
+        /// What to record.
+        fact: Fact,
+        /// Told when it is recorded; dropped, the flow ends.
+        recorded: oneshot::Sender<()>,
+    },
     /// The flow is over.
     Closed {
         /// Which flow.
@@ -59,7 +90,18 @@ pub enum Ask {
         sent: u64,
         /// Bytes to the guest.
         received: u64,
+        /// Why belljar ended it, if it did.
+        why: Option<String>,
     },
+}
+
+/// How many bytes one flow may carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// From the guest.
+    pub sent: Option<u64>,
+    /// To the guest.
+    pub received: Option<u64>,
 }
 
 /// Whether a flow may go.
@@ -80,6 +122,7 @@ pub struct Answer {
 pub struct Egress {
     last: AtomicU64,
     lookups: Arc<Semaphore>,
+    limits: Limits,
 }
 
 /// One flow.
@@ -87,6 +130,7 @@ struct Served {
     flow: u64,
     ask: mpsc::Sender<Ask>,
     lookups: Arc<Semaphore>,
+    limits: Limits,
 }
 
 /// What came of a flow before it could be relayed.
@@ -99,17 +143,18 @@ enum Way {
 
 impl Default for Egress {
     fn default() -> Self {
-        Self::new()
+        Self::new(Limits::default())
     }
 }
 
 impl Egress {
     /// Nothing served yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             last: AtomicU64::new(0),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            limits,
         }
     }
 
@@ -135,14 +180,16 @@ impl Egress {
             flow,
             ask,
             lookups: Arc::clone(&self.lookups),
+            limits: self.limits,
         };
         async move {
-            let (sent, received) = served.run(stream, request).await;
+            let relayed = served.run(stream, request).await;
             served
                 .tell(Ask::Closed {
                     flow,
-                    sent,
-                    received,
+                    sent: relayed.sent,
+                    received: relayed.received,
+                    why: relayed.why,
                 })
                 .await;
         }
@@ -150,15 +197,14 @@ impl Egress {
 }
 
 impl Served {
-    /// Returns the bytes from the guest and those to it.
-    async fn run(&self, mut stream: impl Flow, request: FlowRequest) -> (u64, u64) {
+    async fn run(&self, mut stream: impl Flow, request: FlowRequest) -> Relayed {
         let target = request.target.clone();
         let mut ahead = Vec::new();
         let decided = tokio::select! {
             decided = self.ask(request) => decided,
             () = gave_up(&mut stream, &mut ahead) => {
                 self.opened(Dial::Failed(GAVE_UP.into())).await;
-                return (0, 0);
+                return Relayed::default();
             }
         };
         let answer = match decided {
@@ -167,7 +213,7 @@ impl Served {
                 let by = refusal.map_or_else(|| "nobody answered".into(), |answer| answer.by);
                 // The guest may be gone; then nobody needs the reply.
                 let _ = write_frame(&mut stream, &FlowReply::Refused { by }).await;
-                return (0, 0);
+                return Relayed::default();
             }
         };
         let way = tokio::select! {
@@ -178,7 +224,9 @@ impl Served {
             Way::Open(socket, addr) => (Dial::Connected(addr), FlowReply::Connected, Some(socket)),
             Way::Shut(how) => {
                 let reply = match &how {
-                    Dial::Refused { range, .. } => FlowReply::Refused { by: range.clone() },
+                    Dial::Refused { range, .. } => FlowReply::Refused {
+                        by: by(&answer.by, range),
+                    },
                     Dial::Connected(_) | Dial::Failed(_) => FlowReply::Failed,
                 };
                 (how, reply, None)
@@ -187,8 +235,20 @@ impl Served {
         // Reported before the guest hears of it.
         self.opened(how).await;
         match (write_frame(&mut stream, &reply).await, socket) {
-            (Ok(()), Some(socket)) => relay::both_ways(stream, socket, &ahead).await,
-            _ => (0, 0),
+            (Ok(()), Some(socket)) => {
+                let notes = Notes {
+                    flow: self.flow,
+                    ask: &self.ask,
+                    by: &answer.by,
+                };
+                let watch = Watch {
+                    sniffer: Sniffer::new(self.flow, target.name()),
+                    limits: self.limits,
+                    notes: &notes,
+                };
+                relay::both_ways(stream, socket, &ahead, watch).await
+            }
+            _ => Relayed::default(),
         }
     }
 
@@ -233,6 +293,13 @@ impl Served {
         // Nobody listens any more only when the run is over.
         let _ = self.ask.send(notice).await;
     }
+}
+
+/// Who refused a flow that policy had allowed: the line, and the check that
+/// outranks it. The same words stand in the guest's reply, in the trace and in
+/// every report.
+fn by(line: &str, check: &str) -> String {
+    format!("{line}/{check}")
 }
 
 const GAVE_UP: &str = "the guest closed the flow before it was connected";

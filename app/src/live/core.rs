@@ -7,6 +7,7 @@
 //! The order is the promise: an event is recorded, then shown and judged, and a
 //! decision is recorded before the one who asked hears it.
 
+use std::collections::HashMap;
 use std::io::Write;
 
 use belljar_event::wire::{FromAgent, ToAgent};
@@ -79,9 +80,10 @@ pub(crate) struct Core<W: Write> {
     agent: mpsc::Sender<ToAgent>,
     watcher: Option<Watcher>,
     disk: Disk,
-    open_flows: u64,
     script: Script,
     transcript: Transcript,
+    /// Flows under way, with the process and thread that wanted each.
+    flows: HashMap<u64, (u32, u32)>,
     ended: Option<Status>,
 }
 
@@ -104,9 +106,9 @@ impl<W: Write> Core<W> {
             agent,
             watcher,
             disk,
-            open_flows: 0,
             script,
             transcript: Transcript::default(),
+            flows: HashMap::new(),
             ended: None,
         }
     }
@@ -180,7 +182,7 @@ impl<W: Write> Core<W> {
             }
             if let Some(status) = self.ended {
                 let until = *last_call.get_or_insert_with(|| tokio::time::Instant::now() + GRACE);
-                if self.open_flows == 0 || tokio::time::Instant::now() >= until {
+                if self.flows.is_empty() || tokio::time::Instant::now() >= until {
                     self.publish()?;
                     return Ok(End::Finished(status));
                 }
@@ -315,7 +317,7 @@ impl<W: Write> Core<W> {
                 request,
                 reply,
             } => {
-                self.open_flows += 1;
+                self.flows.insert(flow, (request.pid, request.tid));
                 let fact = FlowAsked {
                     flow,
                     target: request.target,
@@ -344,17 +346,35 @@ impl<W: Write> Core<W> {
                 let _ = reply.send(Answer { allow, by, literal });
             }
             Ask::Opened { flow, how } => self.state(FlowOpened { flow, how })?,
+            Ask::Stated {
+                flow,
+                fact,
+                recorded,
+            } => {
+                let (pid, tid) = self.flows.get(&flow).copied().unwrap_or_default();
+                self.writer.append(Event {
+                    at: self.clock.now(),
+                    pid,
+                    tid,
+                    outcome: Outcome::None,
+                    fact,
+                })?;
+                self.publish()?;
+                // The flow may have ended meanwhile.
+                let _ = recorded.send(());
+            }
             Ask::Closed {
                 flow,
                 sent,
                 received,
+                why,
             } => {
-                self.open_flows = self.open_flows.saturating_sub(1);
+                self.flows.remove(&flow);
                 self.state(FlowClosed {
                     flow,
                     sent,
                     received,
-                    why: None,
+                    why,
                 })?;
             }
         }
@@ -385,5 +405,7 @@ fn host_only(fact: &Fact) -> bool {
             | Fact::Decision(_)
             | Fact::FlowOpened(_)
             | Fact::FlowClosed(_)
+            | Fact::TlsHello(_)
+            | Fact::HttpRequest(_)
     )
 }

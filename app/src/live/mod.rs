@@ -22,7 +22,7 @@ use belljar_event::{Armed, Copied, End, LimitReached, Lost};
 use belljar_recorder::{Start, Writer};
 use belljar_replay::policy::Policy;
 use belljar_replay::session::Session;
-use belljar_vmm::egress::{Ask, Egress};
+use belljar_vmm::egress::{Ask, Egress, Limits};
 use belljar_vmm::link::{FrameReader, Link, read_frame};
 use belljar_vmm::{Spec, Vm};
 use tokio::sync::mpsc;
@@ -225,7 +225,11 @@ impl Run<'_> {
         let tasks = [
             speaker,
             tokio::spawn(guest::listen(frames, inputs.clone())),
-            tokio::spawn(serve_flows(Arc::clone(&link), inputs)),
+            tokio::spawn(serve_flows(
+                Arc::clone(&link),
+                self.plan.flow_limits,
+                inputs,
+            )),
         ];
         (self.stage)(RUNNING);
         let mut end = core.run(&mut to_core).await.map_err(record)?;
@@ -338,7 +342,7 @@ impl Run<'_> {
 }
 
 /// Judges and relays every flow that the guest opens.
-async fn serve_flows(link: Arc<Link>, inputs: mpsc::Sender<Input>) {
+async fn serve_flows(link: Arc<Link>, limits: Limits, inputs: mpsc::Sender<Input>) {
     let (asks, mut asked) = mpsc::channel::<Ask>(INPUTS);
     let forward = tokio::spawn(async move {
         while let Some(ask) = asked.recv().await {
@@ -347,7 +351,7 @@ async fn serve_flows(link: Arc<Link>, inputs: mpsc::Sender<Input>) {
             }
         }
     });
-    let egress = Egress::new();
+    let egress = Egress::new(limits);
     while let Some((kind, stream)) = link.accept().await {
         if let StreamKind::Flow(request) = kind {
             tokio::spawn(egress.serve(stream, request, asks.clone()));

@@ -10,6 +10,7 @@ use belljar_event::Text;
 use belljar_replay::policy::Allow;
 use belljar_replay::rules::RuleSet;
 use belljar_vmm::MachineChoice;
+use belljar_vmm::egress::Limits;
 
 use crate::cli::{self, MachineArg, Options};
 use crate::error::AppError;
@@ -41,6 +42,7 @@ pub(crate) struct Plan {
     pub(crate) disk: u32,
     pub(crate) pids: u32,
     pub(crate) timeout: Duration,
+    pub(crate) flow_limits: Limits,
     pub(crate) observe: bool,
     pub(crate) registries: bool,
     pub(crate) guest_cmdline: String,
@@ -139,6 +141,10 @@ impl Plan {
             disk: options.disk,
             pids: options.pids,
             timeout: options.timeout,
+            flow_limits: Limits {
+                sent: mebibytes(options.flow_limit),
+                received: mebibytes(options.flow_limit_in),
+            },
             observe: !options.no_trace,
             registries: !options.no_registries,
             guest_cmdline: options.guest_cmdline.clone(),
@@ -158,6 +164,11 @@ impl Plan {
         }
         words
     }
+}
+
+/// Bytes; nothing where there is no limit.
+fn mebibytes(mebibytes: u32) -> Option<u64> {
+    (mebibytes > 0).then_some(u64::from(mebibytes) << 20)
 }
 
 /// A folder of this machine.

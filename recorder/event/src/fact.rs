@@ -525,6 +525,9 @@ pub struct TlsHello {
     pub name: Option<Text>,
     /// Protocols offered (ALPN), at most 16.
     pub alpn: Vec<Text>,
+    /// An encrypted hello (ECH) is inside: the name outside need not be the one
+    /// that counts.
+    pub encrypted: bool,
 }
 
 /// The head of a plain HTTP request.

@@ -117,6 +117,7 @@ fn life() -> Vec<Fact> {
             flow: 3,
             name: Some(t("a.example")),
             alpn: vec![t("h2"), Text::Unreadable],
+            encrypted: true,
         }
         .into(),
         HttpRequest {

@@ -199,8 +199,11 @@ impl Moment<'_> {
                 Dial::Failed(why) => format!("{target}: not reached, {}", short(why.as_bytes())),
             },
             Fact::FlowClosed(closed) => {
+                let why = closed.why.as_ref().map_or_else(String::new, |why| {
+                    format!(", ended: {}", short(why.as_bytes()))
+                });
                 format!(
-                    "{target}: closed, {} bytes out, {} bytes in",
+                    "{target}: closed, {} bytes out, {} bytes in{why}",
                     closed.sent, closed.received
                 )
             }
@@ -247,11 +250,16 @@ impl Moment<'_> {
                 short(reached.unit.as_bytes())
             ),
             Fact::TlsHello(hello) => format!(
-                "TLS for {}",
+                "TLS for {}{}",
                 hello
                     .name
                     .as_ref()
-                    .map_or_else(|| "no name".to_owned(), text)
+                    .map_or_else(|| "no name".to_owned(), text),
+                if hello.encrypted {
+                    ", another one encrypted inside"
+                } else {
+                    ""
+                }
             ),
             Fact::HttpRequest(request) => format!(
                 "HTTP {} {} at {}",

@@ -242,6 +242,7 @@ fn of_network(fact: &Fact) -> Option<Value> {
             "flow": hello.flow,
             "name": maybe(hello.name.as_ref()),
             "alpn": texts(&hello.alpn),
+            "encrypted": hello.encrypted,
         }),
         Fact::HttpRequest(request) => json!({
             "flow": request.flow,

@@ -252,7 +252,8 @@ impl Network {
             Dial::Refused { addr, range } => {
                 flow.dialled = Some(addr.ip());
                 flow.range = true;
-                flow.by = capped(range, MAX_HOST);
+                // The line that allowed it, and the range that outranks it.
+                flow.by = capped(&format!("{}/{range}", flow.by), MAX_HOST);
                 to.ranged = to.ranged.saturating_add(1);
                 to.refused(&flow.by);
                 self.refused = self.refused.saturating_add(1);

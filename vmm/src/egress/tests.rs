@@ -24,6 +24,10 @@ struct Under {
 }
 
 fn start(target: Target) -> Under {
+    start_with(target, Limits::default())
+}
+
+fn start_with(target: Target, limits: Limits) -> Under {
     let (guest, host) = duplex(4096);
     let (ask, asks) = mpsc::channel(8);
     let request = FlowRequest {
@@ -32,7 +36,7 @@ fn start(target: Target) -> Under {
         tid: 3,
         target,
     };
-    let done = tokio::spawn(Egress::new().run(host, request, ask));
+    let done = tokio::spawn(Egress::new(limits).run(host, request, ask));
     Under { guest, asks, done }
 }
 
@@ -76,6 +80,7 @@ impl Under {
             flow: 1,
             sent,
             received,
+            why: None,
         }) = self.next().await
         else {
             panic!("not closed")
@@ -216,7 +221,26 @@ async fn a_reset_by_the_guest_resets_the_server() {
         .await
         .unwrap();
     let (mut server, _) = listener.accept().await.unwrap();
-    assert_eq!(relay::both_ways(Reset, socket, b"cut").await, (3, 0));
+    let (ask, _asked) = mpsc::channel(1);
+    let notes = Notes {
+        flow: 1,
+        ask: &ask,
+        by: "test:1",
+    };
+    let watch = Watch {
+        sniffer: Sniffer::new(1, None),
+        limits: Limits::default(),
+        notes: &notes,
+    };
+    let relayed = relay::both_ways(Reset, socket, b"\0cut", watch).await;
+    assert_eq!(
+        relayed,
+        Relayed {
+            sent: 4,
+            received: 0,
+            why: None
+        }
+    );
     let mut got = Vec::new();
     let error = server.read_to_end(&mut got).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
@@ -259,7 +283,7 @@ async fn loopback_is_refused_unless_it_is_a_literal() {
     assert_eq!(
         flow.reply().await,
         Some(FlowReply::Refused {
-            by: "loopback".into()
+            by: "test:1/loopback".into()
         })
     );
     assert_eq!(flow.closed().await, (0, 0));
