@@ -11,7 +11,8 @@
 //! - Any other high or a medium finding is WARNING.
 //! - Low and info findings do not change the verdict.
 //! - What is not whole is never SAFE: loss, missing or unknown events, no end,
-//!   an end by time-out, interruption or failure, a cut trace, enforcement not
+//!   an end by time-out, interruption or failure, a limit reached (what came
+//!   after it is not what would have come), a cut trace, enforcement not
 //!   proved, tables that overflowed where rules look, and a rule of medium or
 //!   higher severity that could be neither affirmed nor denied for some event.
 //!
@@ -227,6 +228,13 @@ fn gaps(session: &Session, integrity: Option<&Integrity>) -> Vec<String> {
             run.missing
         )
     });
+    for reached in run.limits.iter() {
+        gap(true, &|| {
+            let what = escape::clip(&escape::string(&reached.what), 64);
+            let unit = escape::clip(&escape::string(&reached.unit), 16);
+            format!("a limit was reached: {what} ({} {unit})", reached.limit)
+        });
+    }
     gap(run.behind > 0, &|| {
         format!("{} events follow the end of the run", run.behind)
     });

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use belljar_event::{
-    Armed, Copied, End, Ended, Event, Fact, LeftOut, Lost, Machine, Phase, Policy, Status, Step,
-    Text,
+    Armed, Copied, End, Ended, Event, Fact, LeftOut, LimitReached, Lost, Machine, Phase, Policy,
+    Status, Step, Text,
 };
 use belljar_recorder::Start;
 
@@ -15,6 +15,8 @@ use belljar_recorder::Start;
 const MAX_PHASES: usize = 64;
 /// Places of loss named; the rest is added to one of others.
 const MAX_PLACES: usize = 32;
+/// Limits named; whoever states more has stated enough.
+const MAX_LIMITS: usize = 16;
 /// Paths that stayed out, and self-tests, kept.
 const MAX_LISTED: usize = 1000;
 const NANOS: u64 = 1_000_000_000;
@@ -42,6 +44,8 @@ pub(crate) struct Run {
     pub(crate) phases_total: u64,
     pub(crate) lost: u64,
     pub(crate) lost_by: Arc<BTreeMap<String, u64>>,
+    /// Limits that were reached, each once.
+    pub(crate) limits: Arc<Vec<LimitReached>>,
     pub(crate) end: Option<Arc<End>>,
     /// Events behind the end.
     pub(crate) behind: u64,
@@ -104,6 +108,7 @@ impl Run {
             Fact::Copied(copied) => self.copied = Some(shortened(copied).into()),
             Fact::Phase(phase) => self.phase(phase, event.at),
             Fact::Lost(lost) => self.lose(lost),
+            Fact::LimitReached(reached) => self.reached(reached),
             Fact::Ended(Ended { how }) => self.end = Some(how.clone().into()),
             _ => {}
         }
@@ -122,6 +127,12 @@ impl Run {
         };
         let total = places.entry(place.chars().take(64).collect()).or_default();
         *total = total.saturating_add(count);
+    }
+
+    fn reached(&mut self, reached: &LimitReached) {
+        if self.limits.len() < MAX_LIMITS && !self.limits.contains(reached) {
+            Arc::make_mut(&mut self.limits).push(reached.clone());
+        }
     }
 
     fn phase(&mut self, phase: &Phase, at: u64) {
