@@ -55,6 +55,14 @@ pub(crate) enum ObserveError {
         /// Why it failed.
         source: libbpf_rs::Error,
     },
+    /// The verifier, with the end of what it says.
+    #[error("the kernel refused the programs: {source}: {log}")]
+    Refused {
+        /// The load's error.
+        source: libbpf_rs::Error,
+        /// Its reason.
+        log: String,
+    },
     /// The cgroup, or the thread.
     #[error("{what}: {source}")]
     Io {
@@ -233,6 +241,27 @@ const OBSERVERS: [&str; 5] = [
     "lsm/inode_",
 ];
 
+/// The end of what libbpf had to say: with it a refused program can be understood.
+static SAID: Mutex<String> = Mutex::new(String::new());
+const SAID_MOST: usize = 2000;
+
+fn said() -> std::sync::MutexGuard<'static, String> {
+    SAID.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn remember(_: libbpf_rs::PrintLevel, line: String) {
+    let mut said = said();
+    // A verifier's log comes in one piece, with the reason at its end.
+    let skip = line.len().saturating_sub(SAID_MOST);
+    let tail = (skip..line.len()).find_map(|at| line.get(at..));
+    said.push_str(tail.unwrap_or_default());
+    let excess = said.len().saturating_sub(SAID_MOST);
+    if let Some(end) = (excess..=said.len()).find(|at| said.is_char_boundary(*at)) {
+        said.drain(..end);
+    }
+}
+
 /// The programs, attached.
 struct Loaded<'obj> {
     skel: skel::ObserveSkel<'obj>,
@@ -266,9 +295,11 @@ impl<'obj> Loaded<'obj> {
                 }
             }
         }
-        let mut skel = open
-            .load()
-            .map_err(bpf("the kernel refused the programs"))?;
+        libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, remember)));
+        let mut skel = open.load().map_err(|source| ObserveError::Refused {
+            source,
+            log: said().clone(),
+        })?;
         for addr in direct {
             skel.maps
                 .direct
