@@ -11,6 +11,7 @@
 #include <bpf/bpf_tracing.h>
 
 #define EPERM 1
+#define ENOSPC 28
 #define EACCES 13
 #define ECONNREFUSED 111
 #define AF_UNIX 1
@@ -28,6 +29,8 @@
 #define S_IFCHR 0020000
 #define S_IFIFO 0010000
 #define AT_FDCWD -100
+#define SENDMMSG 307
+#define MMSGHDR 64 /* sizeof(struct mmsghdr) */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -53,7 +56,21 @@ struct super_block {
 struct inode {
 	unsigned short i_mode;
 	unsigned int i_nlink;
+	unsigned long i_ino;
 	struct super_block *i_sb;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	struct upid numbers[1];
+};
+
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
 };
 
 struct dentry {
@@ -92,6 +109,7 @@ struct socket {
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+	unsigned long *open_fds;
 };
 
 struct files_struct {

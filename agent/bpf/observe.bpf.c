@@ -10,8 +10,10 @@ const volatile __u64 payload_cgroup = 0;
 const volatile __u32 cgroup_level = 1;
 const volatile struct call_desc calls[512] = {};
 
-/* 0: ring full, 1: no task storage, 2: string area full */
+/* 0: ring full, 1: no task storage, 2: string area full, 3: no room for totals */
 __u64 lost[4] = {};
+/* How often a call on a file was told that the disk is full. */
+__u64 disk_full = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -232,6 +234,139 @@ __noinline int descriptor(__u32 fd)
 	return FD_OTHER;
 }
 
+/* The descriptors beyond the standard ones that a new program was handed. */
+__noinline int put_descriptors(struct record *r)
+{
+	struct task_struct *t = (struct task_struct *)bpf_get_current_task();
+	if (!r)
+		return 0;
+	unsigned long open = 0;
+	struct fdtable *table = BPF_CORE_READ(t, files, fdt);
+	bpf_probe_read_kernel(&open, sizeof(open), BPF_CORE_READ(table, open_fds));
+	if (!(open >> 3))
+		return 0;
+	struct segment *s = new_segment(r, ROLE_DESCRIPTORS);
+	if (!s)
+		return 0;
+	__u32 at = r->used;
+	if (at > DATA_MAX - 2 * HANDED) {
+		s->flags = SEG_UNREADABLE;
+		return 0;
+	}
+	/* Unrolled: clang would enter the loop in its middle, which 6.1 refuses. */
+#pragma clang loop unroll(full)
+	for (int fd = 3; fd < 64; fd++) {
+		if (!((open >> fd) & 1) || at - r->used >= 2 * HANDED)
+			continue;
+		__u32 here = bounded(at, DATA_MAX - 2);
+		r->data[here] = fd;
+		r->data[here + 1] = descriptor(fd);
+		at = here + 2;
+	}
+	s->len = s->full = at - r->used;
+	r->used = at;
+	return 0;
+}
+
+struct vector {
+	__u64 from, bytes;
+};
+
+struct message {
+	__u64 name;
+	__u32 name_len;
+	__u64 vectors, count;
+};
+
+/* The address of a msghdr, and the bytes that it asks to be sent in args[5].
+ * 1: it has none, so it is an ordinary write to a connection. */
+__noinline int put_message(struct record *r, __u64 from)
+{
+	struct message m = {};
+	if (!r)
+		return 1;
+	if (bpf_probe_read_user(&m, sizeof(m), (const void *)from)) {
+		struct segment *s = new_segment(r, ROLE_ADDR);
+		if (s)
+			s->flags = SEG_UNREADABLE;
+		return 0;
+	}
+	if (!m.name || !m.name_len)
+		return 1;
+	__u64 bytes = 0;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < VECTORS; i++) {
+		struct vector v = {};
+		if (i >= m.count || bpf_probe_read_user(&v, sizeof(v), (const void *)(m.vectors + i * sizeof(v))))
+			break;
+		bytes += v.bytes;
+	}
+	r->args[5] = bytes;
+	put_addr(r, m.name, m.name_len);
+	return 0;
+}
+
+/* The process behind a pidfd, or behind a folder of /proc, which may stand for one. */
+static __always_inline __s32 pid_of(struct file *f)
+{
+	struct pid *pid = 0;
+	if (!f)
+		return -1;
+	struct inode *inode = BPF_CORE_READ(f, f_inode);
+	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR) {
+		struct proc_inode *in = (void *)inode - bpf_core_field_offset(struct proc_inode, vfs_inode);
+		pid = BPF_CORE_READ(in, pid);
+	} else {
+		pid = BPF_CORE_READ(f, private_data);
+	}
+	__s32 number = BPF_CORE_READ(pid, numbers[0].nr);
+	return number > 0 ? number : -1;
+}
+
+/* A signal's target into args[0] and its number into args[1]. 0: it is the
+ * sender's own business. */
+__noinline int take_signal(struct record *r)
+{
+	if (!r)
+		return 0;
+	__u32 own = r->pid;
+	switch (r->nr) {
+	case 200: /* tkill: a thread */
+		return (__u32)r->args[0] != r->tid;
+	case 234: /* tgkill */
+	case 297: /* rt_tgsigqueueinfo */
+		r->args[1] = r->args[2];
+		break;
+	case 424: { /* pidfd_send_signal */
+		struct task_struct *t = (struct task_struct *)bpf_get_current_task();
+		r->args[0] = (__s64)pid_of(file_of(t, r->args[0]));
+		break;
+	}
+	}
+	return (__u32)r->args[0] != own;
+}
+
+/* What an identity call's pointers lead to, into the arguments. */
+__noinline int take_identity(struct record *r)
+{
+	if (!r)
+		return 0;
+	if (r->nr == 116) { /* setgroups: count and the first groups */
+		__u32 first[2] = {};
+		__u64 n = r->args[0];
+		if (n)
+			bpf_probe_read_user(first, n > 1 ? 8 : 4, (const void *)r->args[1]);
+		r->args[1] = first[0];
+		r->args[2] = first[1];
+	} else if (r->nr == 126) { /* capset: effective, permitted, inheritable */
+		__u32 sets[6] = {};
+		bpf_probe_read_user(sets, sizeof(sets), (const void *)r->args[1]);
+		for (int i = 0; i < 3; i++)
+			r->args[i] = sets[i] | (__u64)sets[i + 3] << 32;
+	}
+	return 0;
+}
+
 static __always_inline void begin(struct record *r, struct task_struct *t, __u32 kind, __u32 nr)
 {
 	__u64 id = bpf_get_current_pid_tgid();
@@ -371,6 +506,23 @@ end:
 	return 0;
 }
 
+/* What is to be read at entry. 0: nothing that is worth a record. */
+static __always_inline int take(struct record *r, __u8 class_)
+{
+	switch (class_) {
+	case CLASS_MESSAGE:
+		/* Of several messages a later one may have an address. */
+		return !put_message(r, r->args[1]) || r->nr == SENDMMSG;
+	case CLASS_SIGNAL:
+		return take_signal(r);
+	case CLASS_IDENTITY:
+		take_identity(r);
+		return 1;
+	}
+	take_strings(r, r->nr);
+	return 1;
+}
+
 SEC("raw_tp/sys_enter")
 int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -378,7 +530,7 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (nr >= 512)
 		return 0;
 	__u8 class_ = calls[nr & 511].class_;
-	if (!class_ || class_ == CLASS_GUARD_REFUSED || !traced())
+	if (!class_ || class_ == CLASS_GUARD_REFUSED || class_ == CLASS_TRANSFER || !traced())
 		return 0;
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct state *s = bpf_task_storage_get(&states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -388,7 +540,8 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	}
 	begin(&s->record, t, KIND_CALL, nr);
 	take_args(&s->record, (struct pt_regs *)ctx->args[0]);
-	take_strings(&s->record, nr);
+	if (!take(&s->record, class_))
+		return 0;
 	s->class_ = class_;
 	s->active = 1;
 	return 0;
@@ -405,6 +558,25 @@ static __always_inline void finish_exec(struct record *r, struct task_struct *t)
 	put_dentry(r, ROLE_CWD, (__u64)BPF_CORE_READ(t, fs, pwd.dentry));
 	for (int i = 0; i < 3; i++)
 		r->stdio[i] = descriptor(i);
+	if (r->ret == 0)
+		put_descriptors(r);
+}
+
+/* The messages of a sendmmsg behind its first, each in a record of its own. Of
+ * the one that ended the call only the call's next use may tell. */
+static __always_inline void more_messages(struct record *r)
+{
+	__u64 list = r->args[1], count = r->args[2];
+	__s64 sent = r->ret;
+#pragma clang loop unroll(disable)
+	for (int i = 1; i < MESSAGES; i++) {
+		if (i >= count || i > sent)
+			return;
+		r->used = r->segments = 0;
+		r->flags = i < sent ? 0 : REC_UNTOLD;
+		if (!put_message(r, list + i * MMSGHDR))
+			output(r);
+	}
 }
 
 static __always_inline int finish(struct record *r, struct task_struct *t, __u32 class_)
@@ -428,6 +600,17 @@ static __always_inline int finish(struct record *r, struct task_struct *t, __u32
 		r->stdio[0] = FD_NET;
 		break;
 	}
+	case CLASS_MESSAGE:
+		if (r->segment[0].flags & SEG_UNREADABLE) {
+			r->used = r->segments = 0;
+			put_message(r, r->args[1]);
+		}
+		return r->segments > 0;
+	case CLASS_OPEN:
+	case CLASS_CHANGE:
+		if (r->ret == -ENOSPC)
+			__sync_fetch_and_add(&disk_full, 1);
+		break;
 	}
 	if (c->path && class_ != CLASS_EXEC && class_ != CLASS_GUARD && r->data[0] != '/' && !has_file(r))
 		put_base(r, ROLE_BASE, folder(r, c->dir));
@@ -435,6 +618,8 @@ static __always_inline int finish(struct record *r, struct task_struct *t, __u32
 		put_base(r, ROLE_OTHER_BASE, folder(r, c->other_dir));
 	return 1;
 }
+
+#include "transfer.bpf.h"
 
 SEC("raw_tp/sys_exit")
 int sys_exit(struct bpf_raw_tracepoint_args *ctx)
@@ -451,9 +636,15 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		__s64 ret = ctx->args[1];
 		if (nr & X32_BIT)
 			nr = X32_CALL;
-		if (nr >= 512 || ret >= 0)
+		if (nr >= 512)
 			return 0;
 		__u8 class_ = calls[nr & 511].class_;
+		if (class_ == CLASS_TRANSFER) {
+			transferred(t, regs, &calls[nr & 511], ret);
+			return 0;
+		}
+		if (ret >= 0)
+			return 0;
 		if (!class_ || (class_ == CLASS_GUARD_REFUSED && ret != -EPERM))
 			return 0;
 		s = bpf_task_storage_get(&states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -463,7 +654,7 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		}
 		begin(&s->record, t, KIND_CALL, nr);
 		take_args(&s->record, regs);
-		take_strings(&s->record, nr);
+		take(&s->record, class_);
 		s->record.ret = ret;
 		s->record.flags = REC_REFUSED;
 		output(&s->record);
@@ -473,6 +664,8 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	s->record.ret = ctx->args[1];
 	if (finish(&s->record, t, s->class_))
 		output(&s->record);
+	if (s->class_ == CLASS_MESSAGE && s->record.nr == SENDMMSG)
+		more_messages(&s->record);
 	return 0;
 }
 
@@ -553,6 +746,9 @@ int BPF_PROG(executed, struct linux_binprm *bprm)
 	/* Once for a script, again for its interpreter. */
 	put_dentry(&s->record, has_file(&s->record) ? ROLE_INTERPRETER : ROLE_FILE,
 		   (__u64)BPF_CORE_READ(bprm, file, f_path.dentry));
+	/* By this the agent knows the file again when it reads what was executed. */
+	if (!has(&s->record, ROLE_INTERPRETER))
+		s->record.args[5] = bprm->file->f_inode->i_ino;
 	if (bprm->file->f_inode->i_nlink == 0)
 		s->record.flags |= REC_UNLINKED;
 	return 0;

@@ -9,12 +9,16 @@
 #define ADDR_MAX 112
 #define SEGMENTS 12
 #define DEPTH 64
+#define VECTORS 16     /* parts of a message whose lengths are summed */
+#define MESSAGES 8     /* messages of one sendmmsg that are recorded */
+#define HANDED 16      /* descriptors from 3 on that an exec's record holds */
+#define OPEN_FILES 65536
 
 /* Ports that connects and lookups are turned to, on loopback. */
 #define PORT_RELAY 9040
 #define PORT_STUB 5353
 
-enum kind { KIND_CALL = 1, KIND_FORK = 2, KIND_EXIT = 3 };
+enum kind { KIND_CALL = 1, KIND_FORK = 2, KIND_EXIT = 3, KIND_TRANSFER = 4 };
 
 #define X32_BIT 0x40000000
 #define X32_CALL 511 /* no call of the table: stands for any x32 call */
@@ -34,6 +38,10 @@ enum class_ {
 	CLASS_DUP,
 	CLASS_GUARD,
 	CLASS_GUARD_REFUSED, /* recorded only where seccomp refused it */
+	CLASS_MESSAGE,  /* sends to an address inside a msghdr */
+	CLASS_SIGNAL,
+	CLASS_IDENTITY,
+	CLASS_TRANSFER, /* moves bytes: only summed up, a record comes at the close */
 };
 
 enum role {
@@ -47,6 +55,7 @@ enum role {
 	ROLE_ARGV,        /* words, NUL after each */
 	ROLE_CWD,         /* components */
 	ROLE_OTHER_FILE,  /* likewise */
+	ROLE_DESCRIPTORS, /* pairs of bytes: number, kind */
 };
 
 #define SEG_CUT 1
@@ -56,6 +65,7 @@ enum role {
 #define REC_DIED 2     /* the thread died inside the call */
 #define REC_UNLINKED 4 /* the executed file has no name any more */
 #define REC_LOADED 8   /* exec passed the point of no return */
+#define REC_UNTOLD 16  /* the caller is not told how this part of the call ended */
 
 enum descriptor { FD_CLOSED, FD_FILE, FD_DEVICE, FD_PIPE, FD_UNIX, FD_NET, FD_OTHER };
 
@@ -79,7 +89,9 @@ struct record {
 };
 
 struct call_desc {
-	__u8 class_, path, dir, other, other_dir, addr; /* argument index + 1, 0 = none */
+	/* Argument index + 1, 0 = none. Of a transfer, dir is the descriptor that
+	 * is read and other_dir the one that is written. */
+	__u8 class_, path, dir, other, other_dir, addr;
 };
 
 struct endpoint {

@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     Call,
     Fork,
     Exit,
+    Transfer,
 }
 
 /// What a segment holds (`enum role`).
@@ -47,11 +48,12 @@ pub(crate) enum Role {
     Argv,
     Cwd,
     OtherFile,
+    Descriptors,
 }
 
 impl Role {
     fn from(number: u16) -> Option<Self> {
-        const ROLES: [Role; 10] = [
+        const ROLES: [Role; 11] = [
             Role::Path,
             Role::Other,
             Role::Addr,
@@ -62,6 +64,7 @@ impl Role {
             Role::Argv,
             Role::Cwd,
             Role::OtherFile,
+            Role::Descriptors,
         ];
         ROLES.get(usize::from(number).checked_sub(1)?).copied()
     }
@@ -73,6 +76,8 @@ pub(crate) const REFUSED: u32 = 1;
 pub(crate) const DIED: u32 = 2;
 /// The executed file has no name any more.
 pub(crate) const UNLINKED: u32 = 4;
+/// The caller is not told how this part of the call ended.
+pub(crate) const UNTOLD: u32 = 16;
 
 /// One string or address of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +142,7 @@ impl<'a> Record<'a> {
             1 => Kind::Call,
             2 => Kind::Fork,
             3 => Kind::Exit,
+            4 => Kind::Transfer,
             _ => return Err(Malformed("unknown kind")),
         };
         let call = u16::try_from(c.u32()?).map_err(|_| Malformed("unknown call"))?;

@@ -17,6 +17,7 @@ mod seam;
 mod selftest;
 mod session;
 mod setup;
+mod watch;
 
 use std::path::Path;
 

@@ -21,6 +21,7 @@ use crate::payload::{self, Cgroup, PayloadError};
 use crate::seam::EventSink;
 use crate::selftest;
 use crate::setup::{self, Folder, Place, SetupError, USER_ID};
+use crate::watch::Watch;
 
 /// How long a message about a failure has to reach the host.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -228,13 +229,12 @@ async fn phases(
     while let Some(launch) = queue.recv().await {
         let (guest, out) = (Arc::clone(&guest), sink.clone());
         let status = blocking(move || {
-            payload::run(
-                &launch,
-                &guest.place,
-                &guest.cgroup,
-                || guest.observer.drain(),
-                &out,
-            )
+            let watch = Watch::start(guest.cgroup.path(), guest.observer.watched(), &out);
+            let drain = || {
+                guest.observer.drain();
+                watch.finish();
+            };
+            payload::run(&launch, &guest.place, &guest.cgroup, drain, &out)
         })
         .await??;
         console::say(format_args!("phase ended: {status:?}"));

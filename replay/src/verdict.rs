@@ -221,17 +221,6 @@ fn gaps(session: &Session, integrity: Option<&Integrity>) -> Vec<String> {
         }
     };
     gap(run.lost > 0, &|| format!("{} events were lost", run.lost));
-    for (what, (limit, unit, count)) in run.limits.iter() {
-        gap(true, &|| {
-            let (what, unit) = (escape::string(what), escape::string(unit));
-            let times = if *count == 1 {
-                String::new()
-            } else {
-                format!(", {count} times")
-            };
-            format!("the limit on {what} was reached ({limit} {unit}{times})")
-        });
-    }
     gap(run.missing > 0, &|| {
         format!(
             "{} events are missing or of a kind that this version does not know",

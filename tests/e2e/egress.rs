@@ -346,7 +346,7 @@ fn limit() -> Result {
         || "no limit was recorded".into(),
     )?;
     let reasons = of.report["reasons"].to_string();
-    check(reasons.contains("limit on flow bytes"), || reasons.clone())?;
+    check(reasons.contains("limit of flow bytes"), || reasons.clone())?;
     check(of.report["verdict"] != "SAFE", || reasons.clone())
 }
 

@@ -48,6 +48,17 @@ const ANSWERS: &[(&str, &str)] = &[
     ("tcp6_mapped", "ECONNREFUSED"),
     ("udp4", "ECONNREFUSED"),
     ("relay", "ECONNRESET"),
+    ("sendmsg", "ECONNREFUSED"),
+    ("sendmmsg", "OK"),
+    ("kill", "OK"),
+    ("tgkill", "OK"),
+    ("sigqueue", "OK"),
+    ("pidfd_signal", "OK"),
+    ("setuid", "EPERM"),
+    ("setresgid", "EPERM"),
+    ("setgroups", "EPERM"),
+    ("capset", "EPERM"),
+    ("transfer", "OK"),
     ("int80", "SIGSYS"),
     ("chdir", "OK"),
     ("relative_decoy", "OK"),
@@ -109,6 +120,8 @@ fn escape() -> Result {
         format!("{}", report["lost"])
     })?;
     recorded(&events)?;
+    let child = answer("child").ok_or("no child was printed")?;
+    completed(&events, child.parse()?)?;
     // Nothing that a terminal obeys leaves through the report.
     let table = output(belljar(["report"]).arg(&trace))?;
     let hidden = table
@@ -173,6 +186,82 @@ fn recorded(events: &[Value]) -> Result {
     })
 }
 
+/// What is told of addresses in headers, signals, identities, descriptors,
+/// contents, totals and use.
+fn completed(events: &[Value], child: i64) -> Result {
+    let has = |what: &str, test: &dyn Fn(&Value, &Value) -> bool| {
+        let found = events.iter().any(|event| test(event, &event["fact"]));
+        check(found, || format!("not recorded: {what}"))
+    };
+    has("the refused message", &|event, fact| {
+        event["type"] == "sendmsg"
+            && event["result"] == -111
+            && fact["addr"] == "198.51.100.7:9998"
+            && fact["bytes"] == 7
+    })?;
+    for (addr, result) in [("127.0.0.1:9997", true), ("198.51.100.7:9997", false)] {
+        has(&format!("the message to {addr}"), &|event, fact| {
+            event["type"] == "sendmmsg" && fact["addr"] == addr && (event["result"] == 1) == result
+        })?;
+    }
+    for (call, signal) in [
+        ("kill", 18),
+        ("tgkill", 18),
+        ("rt_sigqueueinfo", 18),
+        ("pidfd_send_signal", 9),
+    ] {
+        has(&format!("the signal by {call}"), &|event, fact| {
+            event["type"] == call
+                && event["result"] == 0
+                && fact["target"] == child
+                && fact["signal"] == signal
+        })?;
+    }
+    has("the signal to the agent", &|event, fact| {
+        event["type"] == "kill" && event["result"] == -1 && fact["target"] == 1
+    })?;
+    let own = |event: &&Value| event["kind"] == "signal" && event["fact"]["target"] == event["pid"];
+    check(!events.iter().any(|event| own(&event)), || {
+        "a signal to itself was recorded".into()
+    })?;
+    for (call, ids) in [
+        ("setuid", [0, 0, 0]),
+        ("setresgid", [0, 0, 0]),
+        ("setgroups", [2, 0, 27]),
+        ("capset", [1 << 21, 1 << 21, 0]),
+    ] {
+        has(&format!("the change by {call}"), &|event, fact| {
+            event["type"] == call && event["result"] == -1 && fact["ids"] == serde_json::json!(ids)
+        })?;
+    }
+    has("the socket handed on as 17", &|event, fact| {
+        event["type"] == "execve"
+            && fact["argv"][0] == "handed"
+            && fact["inherited"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|d| d["fd"] == 17 && d["what"] == "net"))
+    })?;
+    for (file, read, written) in [
+        ("/tmp/transfer", 1000, 3000),
+        ("/tmp/transfer-left-open", 0, 777),
+    ] {
+        has(&format!("the totals of {file}"), &|event, fact| {
+            event["kind"] == "transfer"
+                && fact["file"] == file
+                && fact["read"] == read
+                && fact["written"] == written
+        })?;
+    }
+    has("the content of the probe", &|_, fact| {
+        fact["file"] == "/tmp/probe" && fact["content"].as_str().is_some_and(|d| d.len() == 64)
+    })?;
+    has("a sample", &|event, fact| {
+        event["kind"] == "sample"
+            && fact["cpu_us"].as_u64() > Some(0)
+            && fact["memory"].as_u64() > Some(0)
+    })
+}
+
 /// Names with data in their labels: asked, refused, recorded in full, sent nowhere.
 fn lookups() -> Result {
     let dir = tempfile::tempdir()?;
@@ -218,6 +307,17 @@ fn bomb() -> Result {
     let report = json(&live)?;
     let verified = output(belljar(["verify"]).arg(&trace))?;
     check(code(&verified) == 0, || text(&verified.stdout))?;
+    let limited = |event: &Value| event["kind"] == "limit" && event["fact"]["what"] == "pids";
+    let told = events(&trace)?
+        .iter()
+        .filter(|event| limited(event))
+        .count();
+    check(told == 1, || {
+        format!("the limit of processes was told {told} times")
+    })?;
+    check(report["verdict"] != "SAFE", || {
+        format!("{}", report["reasons"])
+    })?;
     // Whatever was lost is told and keeps the run from being SAFE.
     let lost = report["lost"]["events"].as_u64().unwrap_or(0);
     check(lost == 0 || report["verdict"] != "SAFE", || {

@@ -10,10 +10,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use belljar_event::{
     Accept, Addr, Bind, Call, Change, Class, Connect, Descriptor, Dup, Event, Exec, Exit, Fact,
-    Fork, Guard, Listen, Look, Open, Outcome, Send, Socket, Status, Text,
+    Fork, Guard, Identity, Listen, Look, Open, Outcome, Send, Signal, Socket, Status, Text,
+    Transfer,
 };
 
-use crate::abi::{DIED, Kind, REFUSED, Record, Role, Segment, UNLINKED};
+use crate::abi::{DIED, Kind, REFUSED, Record, Role, Segment, UNLINKED, UNTOLD};
 use crate::seam::MountTable;
 
 /// Most words of a command line that are kept.
@@ -37,10 +38,17 @@ pub(crate) fn event(record: &Record<'_>, mounts: &MountTable, names: &dyn Names)
             status: status(record.result),
         }
         .into(),
+        Kind::Transfer => Transfer {
+            file: reader.path(Role::File).unwrap_or(Text::Unreadable),
+            read: reader.arg(0),
+            written: reader.arg(1),
+        }
+        .into(),
         Kind::Call => reader.call(names)?,
     };
     let outcome = match record.kind {
-        Kind::Fork | Kind::Exit => Outcome::None,
+        Kind::Fork | Kind::Exit | Kind::Transfer => Outcome::None,
+        Kind::Call if record.flags & UNTOLD != 0 => Outcome::None,
         Kind::Call if record.flags & DIED != 0 => Outcome::Died,
         Kind::Call if record.flags & REFUSED != 0 => Outcome::Refused(record.result),
         Kind::Call => Outcome::Returned(record.result),
@@ -213,6 +221,24 @@ impl Reader<'_> {
                 bytes: self.arg(2),
             }
             .into(),
+            Class::Message => Send {
+                call,
+                fd: self.fd(),
+                addr: self.addr(),
+                bytes: self.arg(5),
+            }
+            .into(),
+            Class::Signal => Signal {
+                call,
+                target: self.arg(0) as i32,
+                signal: self.arg(1) as i32,
+            }
+            .into(),
+            Class::Identity => Identity {
+                call,
+                ids: self.ids(call),
+            }
+            .into(),
             Class::Dup => Dup {
                 call,
                 from: self.fd(),
@@ -273,8 +299,36 @@ impl Reader<'_> {
             stdio: [descriptor(stdin), descriptor(stdout), descriptor(stderr)],
             unlinked: self.record.flags & UNLINKED != 0,
             content: None,
-            inherited: Vec::new(),
+            inherited: self.inherited(),
         }
+    }
+
+    /// The arguments that mean something; the rest of the registers holds anything.
+    fn ids(&self, call: Call) -> [u64; 3] {
+        let count = match call.name() {
+            "setuid" | "setgid" | "setfsuid" | "setfsgid" => 1,
+            "setreuid" | "setregid" => 2,
+            _ => 3,
+        };
+        let wide = call.name() == "capset";
+        std::array::from_fn(|index| match self.arg(index) {
+            _ if index >= count => 0,
+            set if wide => set,
+            // An id has 32 bits, whatever the register's upper half holds.
+            id => u64::from(id as u32),
+        })
+    }
+
+    fn inherited(&self) -> Vec<(i32, Descriptor)> {
+        let pairs = self
+            .record
+            .segment(Role::Descriptors)
+            .map_or(&[][..], |segment| segment.bytes);
+        let (pairs, _) = pairs.as_chunks::<2>();
+        pairs
+            .iter()
+            .map(|[fd, kind]| (i32::from(*fd), descriptor(*kind)))
+            .collect()
     }
 
     fn addr(&self) -> Addr {

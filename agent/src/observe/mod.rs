@@ -1,9 +1,11 @@
 //! The observer: loads the kernel programs, reads their ring buffer, hands events on.
 //!
-//! Owns: life of the programs and maps, the reading thread, the loss counters.
+//! Owns: life of the programs and maps, the loss counters, and two threads: one
+//! reads the ring buffer, the other completes events and hands them on in order.
 //! Must not: decide what a payload may do beyond the static maps it is given,
 //! or interpret records (`decode`).
 
+mod content;
 mod decode;
 #[expect(
     unsafe_code,
@@ -26,16 +28,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use belljar_event::{Arg, CALLS, CallInfo, Class, Event, Fact, Lost};
+use belljar_event::{Arg, CALLS, CallInfo, Class, Event, Fact, Lost, MOVERS, Mover};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, OpenObject, RingBufferBuilder};
 
+use self::content::Contents;
 pub(crate) use self::decode::Names;
 use crate::abi::{self, Record};
 use crate::seam::{EventSink, MountTable, Origin, Origins};
 
 /// How long the reader sleeps when nothing wakes it; bounds how late an event is.
 const POLL: Duration = Duration::from_millis(20);
+/// Events between the two threads; beyond that they wait in the ring buffer.
+const QUEUE: usize = 4096;
+/// What was executed longer ago is not read any more: events must not be late for it.
+const TOO_LATE: Duration = Duration::from_secs(2);
 
 /// The observer could not be started, so nothing may run.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +54,14 @@ pub(crate) enum ObserveError {
         what: &'static str,
         /// Why it failed.
         source: libbpf_rs::Error,
+    },
+    /// The verifier, with the end of what it says.
+    #[error("the kernel refused the programs: {source}: {log}")]
+    Refused {
+        /// The load's error.
+        source: libbpf_rs::Error,
+        /// Its reason.
+        log: String,
     },
     /// The cgroup, or the thread.
     #[error("{what}: {source}")]
@@ -90,6 +105,19 @@ struct Shared {
     /// Counts passes of the reader that found the ring empty.
     idle: AtomicU64,
     taps: Mutex<Option<mpsc::Sender<Event>>>,
+    /// A call on a file was told that the disk is full.
+    disk_full: AtomicBool,
+}
+
+/// What the kernel programs know of the run's limits.
+#[derive(Clone)]
+pub(crate) struct Watched(Arc<Shared>);
+
+impl Watched {
+    /// Whether any file operation was told that the disk is full.
+    pub(crate) fn disk_full(&self) -> bool {
+        self.0.disk_full.load(Ordering::Relaxed)
+    }
 }
 
 impl Observer {
@@ -110,14 +138,29 @@ impl Observer {
             stop: AtomicBool::new(false),
             idle: AtomicU64::new(0),
             taps: Mutex::new(None),
+            disk_full: AtomicBool::new(false),
         });
         let direct = options.direct.to_vec();
         let (mounts, names, trace) = (options.mounts, options.names, options.trace);
+        let (queue, events) = mpsc::sync_channel(QUEUE);
+        let hander = Hander {
+            shared: Arc::clone(&shared),
+            sink,
+            contents: Contents::default(),
+        };
+        let failed = |source| ObserveError::Io {
+            what: "cannot start the event reader",
+            source,
+        };
+        std::thread::Builder::new()
+            .name("events".into())
+            .spawn(move || hander.run(&events))
+            .map_err(failed)?;
         let reader = Reader {
             shared: Arc::clone(&shared),
             mounts,
             names,
-            sink,
+            queue,
         };
         let (ready, started) = mpsc::channel();
         // Skeleton, links and ring buffer live and die on the reading thread.
@@ -130,10 +173,7 @@ impl Observer {
                     Err(error) => drop(ready.send(Err(error))),
                 }
             })
-            .map_err(|source| ObserveError::Io {
-                what: "cannot start the event reader",
-                source,
-            })?;
+            .map_err(failed)?;
         let origins = started.recv().map_err(|_| ObserveError::Reader)??;
         Ok(Self {
             shared,
@@ -144,6 +184,11 @@ impl Observer {
     /// Where redirected connects wanted to go.
     pub(crate) fn origins(&self) -> Arc<dyn Origins> {
         Arc::clone(&self.origins) as Arc<dyn Origins>
+    }
+
+    /// What it knows of limits.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched(Arc::clone(&self.shared))
     }
 
     /// While held, events go to the receiver instead of the host: the self-test
@@ -171,7 +216,7 @@ impl Observer {
     /// Waits until everything observed so far has been handed on.
     pub(crate) fn drain(&self) {
         let seen = self.shared.idle.load(Ordering::Acquire);
-        for _ in 0..500 {
+        for _ in 0..1000 {
             // Two passes: one may have been under way already.
             if self.shared.idle.load(Ordering::Acquire) >= seen + 2 {
                 return;
@@ -188,12 +233,34 @@ impl Drop for Observer {
 }
 
 /// Sections of programs that only watch; what refuses is attached always.
-const OBSERVERS: [&str; 4] = [
+const OBSERVERS: [&str; 5] = [
+    "fentry/",
     "raw_tp/",
     "lsm/file_open",
     "lsm/bprm_check_security",
     "lsm/inode_",
 ];
+
+/// The end of what libbpf had to say: with it a refused program can be understood.
+static SAID: Mutex<String> = Mutex::new(String::new());
+const SAID_MOST: usize = 2000;
+
+fn said() -> std::sync::MutexGuard<'static, String> {
+    SAID.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn remember(_: libbpf_rs::PrintLevel, line: String) {
+    let mut said = said();
+    // A verifier's log comes in one piece, with the reason at its end.
+    let skip = line.len().saturating_sub(SAID_MOST);
+    let tail = (skip..line.len()).find_map(|at| line.get(at..));
+    said.push_str(tail.unwrap_or_default());
+    let excess = said.len().saturating_sub(SAID_MOST);
+    if let Some(end) = (excess..=said.len()).find(|at| said.is_char_boundary(*at)) {
+        said.drain(..end);
+    }
+}
 
 /// The programs, attached.
 struct Loaded<'obj> {
@@ -222,10 +289,17 @@ impl<'obj> Loaded<'obj> {
                     *slot = descriptor(info);
                 }
             }
+            for mover in MOVERS {
+                if let Some(slot) = rodata.calls.get_mut(usize::from(mover.number)) {
+                    *slot = moving(mover);
+                }
+            }
         }
-        let mut skel = open
-            .load()
-            .map_err(bpf("the kernel refused the programs"))?;
+        libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, remember)));
+        let mut skel = open.load().map_err(|source| ObserveError::Refused {
+            source,
+            log: said().clone(),
+        })?;
         for addr in direct {
             skel.maps
                 .direct
@@ -265,7 +339,7 @@ impl<'obj> Loaded<'obj> {
         })
     }
 
-    fn lost(&self) -> [u64; 3] {
+    fn lost(&self) -> [u64; 4] {
         let counters = self
             .skel
             .maps
@@ -273,7 +347,12 @@ impl<'obj> Loaded<'obj> {
             .as_deref()
             .map(|bss| bss.lost)
             .unwrap_or_default();
-        [counters[0], counters[1], counters[2]]
+        [counters[0], counters[1], counters[2], counters[3]]
+    }
+
+    fn disk_full(&self) -> bool {
+        let bss = self.skel.maps.bss_data.as_deref();
+        bss.is_some_and(|bss| bss.disk_full > 0)
     }
 }
 
@@ -293,6 +372,22 @@ fn descriptor(info: &CallInfo) -> skel::types::call_desc {
     }
 }
 
+/// A row of a call that is only summed up.
+fn moving(mover: &Mover) -> skel::types::call_desc {
+    let index = |arg: Option<u8>| arg.map_or(0, |at| at + 1);
+    skel::types::call_desc {
+        class_: CLASS_TRANSFER,
+        dir: index(mover.read),
+        other_dir: index(mover.written),
+        path: 0,
+        other: 0,
+        addr: 0,
+    }
+}
+
+/// `CLASS_TRANSFER` of observe.h.
+const CLASS_TRANSFER: u8 = 17;
+
 /// `enum class_` of observe.h.
 fn class(class: Class) -> u8 {
     match class {
@@ -309,55 +404,44 @@ fn class(class: Class) -> u8 {
         Class::Dup => 11,
         Class::Guard => 12,
         Class::GuardRefused => 13,
+        Class::Message => 14,
+        Class::Signal => 15,
+        Class::Identity => 16,
     }
 }
 
-/// Reads the ring buffer until told to stop.
-struct Reader {
-    shared: Arc<Shared>,
-    mounts: MountTable,
-    names: Arc<dyn Names + Send + Sync>,
-    sink: EventSink,
+/// What the reader hands on.
+enum Step {
+    Event(Event),
+    /// An exec that succeeded, with the number of the executed file.
+    Executed(Event, u64),
+    /// The ring buffer was read to its end.
+    Pass,
 }
 
-/// What the programs' `lost` counters mean.
-const LOST_PLACES: [&str; 3] = ["ring buffer", "task storage", "string area"];
+/// Completes events and hands them on, in their order.
+struct Hander {
+    shared: Arc<Shared>,
+    sink: EventSink,
+    contents: Contents,
+}
 
-impl Reader {
-    fn run(&self, loaded: &Loaded<'_>, ready: &mpsc::Sender<Result<KernelOrigins, ObserveError>>) {
-        let malformed = std::cell::Cell::new(0u64);
-        let handle = |bytes: &[u8]| {
-            match Record::parse(bytes) {
-                Ok(record) => {
-                    if let Some(event) = decode::event(&record, &self.mounts, &*self.names) {
-                        self.hand_on(event);
+impl Hander {
+    fn run(mut self, steps: &mpsc::Receiver<Step>) {
+        for step in steps {
+            match step {
+                Step::Event(event) => self.hand_on(event),
+                Step::Executed(mut event, inode) => {
+                    let age = crate::boot::clock::monotonic().saturating_sub(event.at);
+                    if u128::from(age) < TOO_LATE.as_nanos() {
+                        self.contents.fill(&mut event, inode);
                     }
+                    self.hand_on(event);
                 }
-                Err(_) => malformed.set(malformed.get() + 1),
+                Step::Pass => {
+                    self.shared.idle.fetch_add(1, Ordering::AcqRel);
+                }
             }
-            0
-        };
-        let mut builder = RingBufferBuilder::new();
-        let added = builder.add(&loaded.skel.maps.ring, handle).map(drop);
-        let ring = added
-            .and_then(|()| builder.build())
-            .map_err(bpf("cannot read kernel events"));
-        let ring = match ring.and_then(|ring| loaded.origins().map(|origins| (ring, origins))) {
-            Ok((ring, origins)) => {
-                let _ = ready.send(Ok(origins));
-                ring
-            }
-            Err(error) => return drop(ready.send(Err(error))),
-        };
-        let mut reported = [0u64; 4];
-        while !self.shared.stop.load(Ordering::Acquire) {
-            if ring.poll(POLL).is_err() || ring.consume().is_err() {
-                continue; // interrupted by a signal
-            }
-            let [ring_full, storage, area] = loaded.lost();
-            let now = [ring_full, storage, area, malformed.get()];
-            self.report_losses(now, &mut reported);
-            self.shared.idle.fetch_add(1, Ordering::AcqRel);
         }
     }
 
@@ -376,8 +460,74 @@ impl Reader {
             }
         }
     }
+}
 
-    fn report_losses(&self, now: [u64; 4], reported: &mut [u64; 4]) {
+/// Reads the ring buffer until told to stop.
+struct Reader {
+    shared: Arc<Shared>,
+    mounts: MountTable,
+    names: Arc<dyn Names + Send + Sync>,
+    queue: mpsc::SyncSender<Step>,
+}
+
+/// What the programs' `lost` counters mean.
+const LOST_PLACES: [&str; 4] = [
+    "ring buffer",
+    "task storage",
+    "string area",
+    "totals of open files",
+];
+
+impl Reader {
+    fn run(&self, loaded: &Loaded<'_>, ready: &mpsc::Sender<Result<KernelOrigins, ObserveError>>) {
+        let malformed = std::cell::Cell::new(0u64);
+        let handle = |bytes: &[u8]| {
+            match Record::parse(bytes) {
+                Ok(record) => {
+                    if let Some(event) = decode::event(&record, &self.mounts, &*self.names) {
+                        self.hand_on(match executed(&record, &event) {
+                            Some(inode) => Step::Executed(event, inode),
+                            None => Step::Event(event),
+                        });
+                    }
+                }
+                Err(_) => malformed.set(malformed.get() + 1),
+            }
+            0
+        };
+        let mut builder = RingBufferBuilder::new();
+        let added = builder.add(&loaded.skel.maps.ring, handle).map(drop);
+        let ring = added
+            .and_then(|()| builder.build())
+            .map_err(bpf("cannot read kernel events"));
+        let ring = match ring.and_then(|ring| loaded.origins().map(|origins| (ring, origins))) {
+            Ok((ring, origins)) => {
+                let _ = ready.send(Ok(origins));
+                ring
+            }
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        let mut reported = [0u64; 5];
+        while !self.shared.stop.load(Ordering::Acquire) {
+            if ring.poll(POLL).is_err() || ring.consume().is_err() {
+                continue; // interrupted by a signal
+            }
+            let [ring_full, storage, area, totals] = loaded.lost();
+            let now = [ring_full, storage, area, totals, malformed.get()];
+            self.report_losses(now, &mut reported);
+            if loaded.disk_full() {
+                self.shared.disk_full.store(true, Ordering::Relaxed);
+            }
+            self.hand_on(Step::Pass);
+        }
+    }
+
+    fn hand_on(&self, step: Step) {
+        // The other thread ends only with the machine.
+        let _ = self.queue.send(step);
+    }
+
+    fn report_losses(&self, now: [u64; 5], reported: &mut [u64; 5]) {
         let places = LOST_PLACES.iter().copied().chain(["kernel record"]);
         for ((place, now), before) in places.zip(now).zip(reported) {
             if now > *before {
@@ -386,13 +536,19 @@ impl Reader {
                     place: place.into(),
                 };
                 *before = now;
-                self.hand_on(Event::host(
+                self.hand_on(Step::Event(Event::host(
                     crate::boot::clock::monotonic(),
                     Fact::Lost(lost),
-                ));
+                )));
             }
         }
     }
+}
+
+/// The number of the file that an exec which succeeded has executed.
+fn executed(record: &Record<'_>, event: &Event) -> Option<u64> {
+    let done = matches!(event.fact, Fact::Exec(_)) && event.outcome.succeeded();
+    done.then(|| record.args.last().copied())?
 }
 
 /// The kernel's memory of connects and lookups.

@@ -208,7 +208,7 @@ fn endpoints_match_the_kernel_structure() {
 
 proptest::proptest! {
     #[test]
-    fn arbitrary_records_never_panic(mut bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..900), kind in 1u8..4, call in 0u16..450, count in 0u8..14) {
+    fn arbitrary_records_never_panic(mut bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..900), kind in 1u8..5, call in 0u16..450, count in 0u8..14) {
         if bytes.len() > DATA_AT {
             bytes[8..12].copy_from_slice(&u32::from(kind).to_ne_bytes());
             bytes[12..16].copy_from_slice(&u32::from(call).to_ne_bytes());
@@ -227,4 +227,77 @@ fn record_layout_matches_the_skeleton() {
     assert_eq!(size_of::<types::segment>(), 16);
     assert_eq!(size_of::<types::endpoint>(), abi::ENDPOINT_LEN);
     assert_eq!(size_of::<types::origin>(), abi::ORIGIN_LEN);
+}
+
+#[test]
+fn messages_signals_and_identities() {
+    let of = |call, args, segments: &[(u16, u16, u32, u32, &[u8])]| {
+        event(&record(1, call, -1, args, segments)).unwrap().fact
+    };
+    let to = [2, 0, 1, 187, 198, 51, 100, 7];
+    let Fact::Send(send) = of(46, [5, 0, 0, 0, 0, 70], &[(3, 0, 0, 8, &to)]) else {
+        panic!()
+    };
+    assert_eq!((send.fd, send.bytes), (5, 70));
+    assert_eq!(send.addr, Addr::Inet("198.51.100.7:443".parse().unwrap()));
+    let Fact::Signal(signal) = of(62, [(-5i64).cast_unsigned(), 9, 0, 0, 0, 0], &[]) else {
+        panic!()
+    };
+    assert_eq!((signal.target, signal.signal), (-5, 9));
+    let ids = |call| {
+        let Fact::Identity(identity) = of(call, [u64::MAX, 7 << 32, 3, 0, 0, 0], &[]) else {
+            panic!()
+        };
+        identity.ids
+    };
+    assert_eq!(ids(105), [0xffff_ffff, 0, 0]);
+    assert_eq!(ids(117), [0xffff_ffff, 0, 3]);
+    assert_eq!(ids(126), [u64::MAX, 7 << 32, 3]);
+}
+
+#[test]
+fn descriptors_handed_on() {
+    let segments: &[(u16, u16, u32, u32, &[u8])] =
+        &[(1, 0, 0, 0, b"./x"), (11, 0, 0, 0, &[3, 1, 17, 5, 9])];
+    let Fact::Exec(exec) = event(&record(1, 59, 0, [0; 6], segments)).unwrap().fact else {
+        panic!()
+    };
+    use belljar_event::Descriptor::*;
+    assert_eq!(exec.inherited, [(3, File), (17, NetSocket)]);
+}
+
+#[test]
+fn totals_of_a_file() {
+    let bytes = record(4, 0, 0, [10, 20, 0, 0, 0, 0], &[(6, 0, 21, 0, b"a\0tmp\0")]);
+    let Fact::Transfer(moved) = event(&bytes).unwrap().fact else {
+        panic!()
+    };
+    assert_eq!(moved.file, Text::from("/tmp/a"));
+    assert_eq!((moved.read, moved.written), (10, 20));
+}
+
+#[test]
+fn classes_have_the_kernel_programs_numbers() {
+    let header = include_str!("../../bpf/observe.h");
+    let list = header.split("enum class_ {").nth(1).unwrap();
+    let number = |name: &str| {
+        let list = list.split("};").next().unwrap();
+        let names = list.split('\n').filter(|line| line.contains("CLASS_"));
+        names
+            .map(str::trim_start)
+            .position(|line| line.split([',', ' ']).next() == Some(name))
+            .unwrap()
+    };
+    use belljar_event::Class;
+    assert_eq!(number("CLASS_NONE"), 0);
+    for (name, class) in [
+        ("CLASS_EXEC", Class::Exec),
+        ("CLASS_GUARD_REFUSED", Class::GuardRefused),
+        ("CLASS_MESSAGE", Class::Message),
+        ("CLASS_SIGNAL", Class::Signal),
+        ("CLASS_IDENTITY", Class::Identity),
+    ] {
+        assert_eq!(number(name), usize::from(super::class(class)), "{name}");
+    }
+    assert_eq!(number("CLASS_TRANSFER"), usize::from(super::CLASS_TRANSFER));
 }

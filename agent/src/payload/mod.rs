@@ -59,7 +59,7 @@ pub(crate) fn run(
     launch: &Launch,
     place: &Place,
     cgroup: &Cgroup,
-    drain: impl Fn(),
+    drain: impl FnOnce(),
     sink: &EventSink,
 ) -> Result<Status, PayloadError> {
     let environment = environment::of(place, &launch.env);

@@ -58,6 +58,12 @@ pub enum Class {
     /// An ordinary call that is recorded only where the payload's filter refused
     /// it: clone, when it asks for a namespace.
     GuardRefused,
+    /// Sends to an address that a message header points to.
+    Message,
+    /// Sends a signal to another process.
+    Signal,
+    /// Changes user, group or capabilities.
+    Identity,
 }
 
 /// The role of an argument that needs more than its number.
@@ -126,10 +132,12 @@ pub const CALLS: &[CallInfo] = &[
     row(42, "connect", Class::Connect, A1),
     row(43, "accept", Class::Accept, NO),
     row(44, "sendto", Class::Send, [-1, -1, -1, -1, 4]),
+    row(46, "sendmsg", Class::Message, NO),
     row(49, "bind", Class::Bind, A1),
     row(50, "listen", Class::Listen, NO),
     row(56, "clone", Class::GuardRefused, NO),
     row(59, "execve", Class::Exec, P0),
+    row(62, "kill", Class::Signal, NO),
     row(76, "truncate", Class::Change, P0),
     row(82, "rename", Class::Change, P01),
     row(83, "mkdir", Class::Change, P0),
@@ -143,8 +151,17 @@ pub const CALLS: &[CallInfo] = &[
     row(92, "chown", Class::Change, P0),
     row(94, "lchown", Class::Change, P0),
     row(101, "ptrace", Class::Guard, NO),
-    row(105, "setuid", Class::Guard, NO),
-    row(117, "setresuid", Class::Guard, NO),
+    row(105, "setuid", Class::Identity, NO),
+    row(106, "setgid", Class::Identity, NO),
+    row(113, "setreuid", Class::Identity, NO),
+    row(114, "setregid", Class::Identity, NO),
+    row(116, "setgroups", Class::Identity, NO),
+    row(117, "setresuid", Class::Identity, NO),
+    row(119, "setresgid", Class::Identity, NO),
+    row(122, "setfsuid", Class::Identity, NO),
+    row(123, "setfsgid", Class::Identity, NO),
+    row(126, "capset", Class::Identity, NO),
+    row(129, "rt_sigqueueinfo", Class::Signal, NO),
     row(133, "mknod", Class::Change, P0),
     row(153, "vhangup", Class::Guard, NO),
     row(155, "pivot_root", Class::Guard, P01),
@@ -160,7 +177,9 @@ pub const CALLS: &[CallInfo] = &[
     row(175, "init_module", Class::Guard, NO),
     row(176, "delete_module", Class::Guard, P0),
     row(179, "quotactl", Class::Guard, NO),
+    row(200, "tkill", Class::Signal, NO),
     row(212, "lookup_dcookie", Class::Guard, NO),
+    row(234, "tgkill", Class::Signal, NO),
     row(246, "kexec_load", Class::Guard, NO),
     row(248, "add_key", Class::Guard, NO),
     row(249, "request_key", Class::Guard, NO),
@@ -178,9 +197,11 @@ pub const CALLS: &[CallInfo] = &[
     row(272, "unshare", Class::Guard, NO),
     row(288, "accept4", Class::Accept, NO),
     row(292, "dup3", Class::Dup, NO),
+    row(297, "rt_tgsigqueueinfo", Class::Signal, NO),
     row(298, "perf_event_open", Class::Guard, NO),
     row(300, "fanotify_init", Class::Guard, NO),
     row(304, "open_by_handle_at", Class::Guard, NO),
+    row(307, "sendmmsg", Class::Message, NO),
     row(308, "setns", Class::Guard, NO),
     row(310, "process_vm_readv", Class::Guard, NO),
     row(311, "process_vm_writev", Class::Guard, NO),
@@ -192,6 +213,7 @@ pub const CALLS: &[CallInfo] = &[
     row(321, "bpf", Class::Guard, NO),
     row(322, "execveat", Class::Exec, P1AT),
     row(323, "userfaultfd", Class::Guard, NO),
+    row(424, "pidfd_send_signal", Class::Signal, NO),
     row(425, "io_uring_setup", Class::Guard, NO),
     row(426, "io_uring_enter", Class::Guard, NO),
     row(427, "io_uring_register", Class::Guard, NO),
@@ -206,4 +228,41 @@ pub const CALLS: &[CallInfo] = &[
     row(440, "process_madvise", Class::Guard, NO),
     row(442, "mount_setattr", Class::Guard, NO),
     row(511, "x32_syscall", Class::Guard, NO),
+];
+
+/// A call that moves bytes between files. It is no event of its own: what it
+/// moved is summed up for each open file and told when that is closed.
+#[derive(Clone, Copy, Debug)]
+pub struct Mover {
+    /// x86-64 number.
+    pub number: u16,
+    /// Argument (0-based) with the descriptor that is read.
+    pub read: Option<u8>,
+    /// Argument with the descriptor that is written.
+    pub written: Option<u8>,
+}
+
+const fn mover(number: u16, read: Option<u8>, written: Option<u8>) -> Mover {
+    Mover {
+        number,
+        read,
+        written,
+    }
+}
+
+/// Every call that moves bytes, by number.
+pub const MOVERS: &[Mover] = &[
+    mover(0, Some(0), None),      // read
+    mover(1, None, Some(0)),      // write
+    mover(17, Some(0), None),     // pread64
+    mover(18, None, Some(0)),     // pwrite64
+    mover(19, Some(0), None),     // readv
+    mover(20, None, Some(0)),     // writev
+    mover(40, Some(1), Some(0)),  // sendfile
+    mover(275, Some(0), Some(2)), // splice
+    mover(295, Some(0), None),    // preadv
+    mover(296, None, Some(0)),    // pwritev
+    mover(326, Some(0), Some(2)), // copy_file_range
+    mover(327, Some(0), None),    // preadv2
+    mover(328, None, Some(0)),    // pwritev2
 ];

@@ -17,7 +17,7 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Arg, CALLS, Call, CallInfo, Class};
+pub use call::{Arg, CALLS, Call, CallInfo, Class, MOVERS, Mover};
 pub use codec::{CodecError, MAX_EVENT, decode, decode_fact, encode, encode_fact};
 pub use fact::*;
 pub use net::{Addr, NameAnswer, Target};

@@ -365,6 +365,8 @@ pub fn event_type(event: &event::Event) -> &'static str {
         Fact::Send(fact) => fact.call.name(),
         Fact::Dup(fact) => fact.call.name(),
         Fact::Guard(fact) => fact.call.name(),
+        Fact::Signal(fact) => fact.call.name(),
+        Fact::Identity(fact) => fact.call.name(),
         fact => fact.kind_name(),
     }
 }

@@ -47,8 +47,6 @@ pub(crate) struct Run {
     pub(crate) lost: u64,
     pub(crate) lost_by: Arc<BTreeMap<String, u64>>,
     pub(crate) end: Option<Arc<End>>,
-    /// Limits that were reached: the limit, its unit, and how often.
-    pub(crate) limits: Arc<BTreeMap<String, (u64, String, u64)>>,
     /// Events behind the end.
     pub(crate) behind: u64,
     /// Numbers that no event had.
@@ -111,7 +109,6 @@ impl Run {
             Fact::Phase(phase) => self.phase(phase, event.at),
             Fact::LimitReached(reached) => self.reach(reached),
             Fact::Lost(lost) => self.lose(lost),
-            Fact::LimitReached(reached) => self.limit(reached),
             Fact::Ended(Ended { how }) => self.end = Some(how.clone().into()),
             _ => {}
         }
@@ -141,19 +138,6 @@ impl Run {
         };
         let total = places.entry(place.chars().take(64).collect()).or_default();
         *total = total.saturating_add(count);
-    }
-
-    fn limit(&mut self, reached: &LimitReached) {
-        let limits = Arc::make_mut(&mut self.limits);
-        let short = |text: &str| text.chars().take(64).collect::<String>();
-        let what = short(&reached.what);
-        // One more than can be named says nothing new: the verdict is not SAFE already.
-        if limits.len() < MAX_PLACES || limits.contains_key(&what) {
-            let known = limits
-                .entry(what)
-                .or_insert_with(|| (reached.limit, short(&reached.unit), 0));
-            known.2 = known.2.saturating_add(1);
-        }
     }
 
     fn phase(&mut self, phase: &Phase, at: u64) {
