@@ -341,6 +341,7 @@ fn flows(fact: &mut Fact, v: &mut dyn Visit) {
             flow: _,
             name,
             alpn,
+            encrypted: _,
         }) => {
             if let Some(name) = name {
                 v.text(Role::Name, name);
