@@ -220,7 +220,7 @@ fn flows_add_up_by_destination() {
     assert_eq!(registry.programs, ["node".into()]);
     assert_eq!(
         (rows[1].state, rows[1].refused, &*rows[1].by),
-        (DestinationState::Range, 1, "private")
+        (DestinationState::Range, 1, "allow:1/private")
     );
     assert_eq!(
         (rows[2].state, rows[2].refused),
