@@ -298,7 +298,7 @@ fn bomb() -> Result {
     let dir = tempfile::tempdir()?;
     let (trace, project) = (dir.path().join("t.bjt"), dir.path().join("p"));
     std::fs::create_dir(&project)?;
-    let script = "yes flood | head -c 2000000; for i in $(seq 300); do (sleep 5 &) 2>/dev/null; done; echo done-here";
+    let script = "yes flood | head -c 2000000; for i in $(seq 300); do (sleep 60 &) 2>/dev/null; done; echo done-here";
     let live = output(&mut run(
         &project,
         &trace,
