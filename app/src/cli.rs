@@ -293,7 +293,12 @@ pub(crate) struct Redact {
     /// The trace.
     pub(crate) trace: PathBuf,
     /// Where to write the new one; it must not exist yet.
-    #[arg(short = 'o', long = "to", value_name = "FILE", required_unless_present = "dry_run")]
+    #[arg(
+        short = 'o',
+        long = "to",
+        value_name = "FILE",
+        required_unless_present = "dry_run"
+    )]
     pub(crate) to: Option<PathBuf>,
     /// Paths: `*` stays within a folder, `**` does not (repeatable).
     #[arg(long, value_name = "GLOB")]

@@ -32,7 +32,10 @@ struct Part {
 
 pub(crate) fn cut(args: &cli::Cut) -> Result<Exit, AppError> {
     let part = part(args)?;
-    let place = format!("belljar cut: outside the window around finding {}", args.around);
+    let place = format!(
+        "belljar cut: outside the window around finding {}",
+        args.around
+    );
     let made = written(&args.output, |file| {
         let reader = open(&args.trace)?;
         let mut start = reader.start().clone();
@@ -58,7 +61,11 @@ pub(crate) fn cut(args: &cli::Cut) -> Result<Exit, AppError> {
         made.left_out,
         again.verdict.word()
     ));
-    if !again.findings.iter().any(|finding| finding.rule == part.rule) {
+    if !again
+        .findings
+        .iter()
+        .any(|finding| finding.rule == part.rule)
+    {
         print::error(&format!(
             "belljar: {} does not hold in the part alone: it needs events from before; try a larger --before",
             part.rule
@@ -79,10 +86,16 @@ fn part(args: &cli::Cut) -> Result<Part, AppError> {
         session.push(&entry);
     }
     let findings = session.findings();
-    let finding = findings.iter().find(|finding| finding.number == args.around);
+    let finding = findings
+        .iter()
+        .find(|finding| finding.number == args.around);
     let Some(finding) = finding else {
         return Err(AppError::usage(
-            format!("there is no finding {} among {}", args.around, findings.len()),
+            format!(
+                "there is no finding {} among {}",
+                args.around,
+                findings.len()
+            ),
             format!("`belljar report {}` lists them", args.trace.display()),
         ));
     };
@@ -140,5 +153,50 @@ fn flow(fact: &Fact) -> Option<u64> {
         Fact::TlsHello(hello) => Some(hello.flow),
         Fact::HttpRequest(request) => Some(request.flow),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use belljar_replay::verdict::Verdict;
+
+    use super::*;
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../fixtures/traces")
+            .join(name)
+    }
+
+    #[test]
+    fn a_part_keeps_its_finding_and_is_never_safe() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("part.bjt");
+        let args = cli::Cut {
+            trace: fixture("npm-credential-thief.bjt"),
+            around: 1,
+            before: Duration::from_secs(1),
+            after: Duration::from_secs(1),
+            output: output.clone(),
+        };
+        assert_eq!(cut(&args).unwrap(), Exit::Fine);
+        let (whole, part) = (judge(&args.trace).unwrap(), judge(&output).unwrap());
+        let rule = |report: &belljar_replay::report::Report| report.findings[0].rule.clone();
+        assert_eq!(rule(&whole), rule(&part));
+        assert_ne!(part.verdict, Verdict::Safe);
+        assert!(part.ran.redacted[0].starts_with("cut around finding 1"));
+        assert!(open(&output).unwrap().count() < open(&args.trace).unwrap().count());
+        assert!(part.lost.events > 0);
+        // A second time the file is there.
+        assert!(cut(&args).is_err());
+        let args = cli::Cut {
+            around: 999,
+            output: folder.path().join("x"),
+            ..args
+        };
+        assert!(cut(&args).is_err());
     }
 }

@@ -45,7 +45,11 @@ pub(crate) fn redact(args: &cli::Redact) -> Result<Exit, AppError> {
     };
     list(&redactor, args.dry_run);
     if let Some(path) = args.to.as_deref().filter(|_| !args.dry_run) {
-        print::out(&format!("trace: {}, {} events\n", path.display(), made.events));
+        print::out(&format!(
+            "trace: {}, {} events\n",
+            path.display(),
+            made.events
+        ));
     }
     if let Integrity::Cut { why, .. } = &made.integrity {
         print::error(&format!(
@@ -63,8 +67,12 @@ fn patterns(args: &cli::Redact) -> Result<Patterns, AppError> {
     let mut add = || {
         args.path.iter().try_for_each(|glob| patterns.path(glob))?;
         args.name.iter().try_for_each(|name| patterns.name(name))?;
-        args.address.iter().try_for_each(|net| patterns.address(net))?;
-        args.output.iter().try_for_each(|regex| patterns.output(regex))
+        args.address
+            .iter()
+            .try_for_each(|net| patterns.address(net))?;
+        args.output
+            .iter()
+            .try_for_each(|regex| patterns.output(regex))
     };
     add().map_err(unusable)?;
     for preset in &args.preset {
@@ -77,7 +85,10 @@ fn patterns(args: &cli::Redact) -> Result<Patterns, AppError> {
 }
 
 fn unusable(error: RedactError) -> AppError {
-    AppError::usage(error.to_string(), "see `belljar redact --help` for what patterns look like")
+    AppError::usage(
+        error.to_string(),
+        "see `belljar redact --help` for what patterns look like",
+    )
 }
 
 fn unread(path: &Path, error: ReadError) -> AppError {
@@ -97,7 +108,11 @@ fn find(trace: &Path, patterns: Patterns) -> Result<Redactor, AppError> {
     finder.finish().map_err(unusable)
 }
 
-fn write(trace: &Path, redactor: &mut Redactor, sink: impl io::Write) -> Result<Rewritten, AppError> {
+fn write(
+    trace: &Path,
+    redactor: &mut Redactor,
+    sink: impl io::Write,
+) -> Result<Rewritten, AppError> {
     let reader = open(trace)?;
     let mut start = reader.start().clone();
     redactor.start(&mut start);
@@ -134,7 +149,10 @@ fn list(redactor: &Redactor, dry: bool) {
     let rows = redactor.replaced();
     let places: u64 = rows.iter().map(|row| row.count).sum();
     let verb = if dry { "would be replaced" } else { "replaced" };
-    print::out(&format!("{} different things in {places} places {verb}\n", rows.len()));
+    print::out(&format!(
+        "{} different things in {places} places {verb}\n",
+        rows.len()
+    ));
     if !dry {
         // Who redacts does not want to read it all on a shared screen.
         return;
@@ -201,7 +219,40 @@ fn named(policy: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::named;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_trace_is_redacted_into_a_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("new.bjt");
+        let mut args = cli::Redact {
+            trace: Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../fixtures/traces/npm-credential-thief.bjt"),
+            to: Some(to.clone()),
+            path: vec![],
+            name: vec![],
+            address: vec![],
+            output: vec![],
+            preset: vec![],
+            dry_run: false,
+        };
+        assert!(redact(&args).is_err(), "nothing to redact");
+        args.preset = vec![Preset::Home, Preset::Registries];
+        args.dry_run = true;
+        assert_eq!(redact(&args).unwrap(), Exit::Fine);
+        assert!(!to.exists());
+        args.dry_run = false;
+        assert_eq!(redact(&args).unwrap(), Exit::Fine);
+        let reader = open(&to).unwrap();
+        assert_eq!(
+            reader.start().redacted,
+            ["preset home", "preset registries"]
+        );
+        assert_eq!(reader.count(), open(&args.trace).unwrap().count());
+        assert!(redact(&args).is_err(), "the file is there");
+    }
 
     #[test]
     fn a_policy_names_its_registries() {
