@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use belljar_recorder::Integrity;
 use belljar_replay::batch;
 use belljar_replay::escape;
+use belljar_replay::report::jsonl;
 use belljar_replay::rules::RuleSet;
 use serde_json::{Value, json};
 
@@ -180,11 +181,11 @@ fn list(folder: &Path, found: &[Found], quick: bool, format: Format) -> Result<E
         let rows: Vec<Value> = rows.iter().map(|(one, state)| object(one, state)).collect();
         if format == Format::Jsonl {
             for row in &rows {
-                print::out(&format!("{row}\n"));
+                print::out(&format!("{}\n", jsonl::guarded(&row.to_string())));
             }
         } else {
             let all = json!({ "folder": folder.to_string_lossy(), "traces": rows });
-            print::out(&format!("{all:#}\n"));
+            print::out(&format!("{}\n", jsonl::guarded(&format!("{all:#}"))));
         }
         return Ok(Exit::Fine);
     }
@@ -200,8 +201,8 @@ fn list(folder: &Path, found: &[Found], quick: bool, format: Format) -> Result<E
         .iter()
         .fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
     print::out(&format!(
-        "{} traces, {} in {}\n",
-        rows.len(),
+        "{}, {} in {}\n",
+        counted(rows.len()),
         size(total),
         escape::string(&folder.to_string_lossy())
     ));
@@ -302,7 +303,11 @@ fn remove(chosen: &[&Found]) -> Result<Exit, AppError> {
         freed = freed.saturating_add(one.bytes);
         print::out(&format!("removed {}\n", escape::string(&one.name)));
     }
-    print::out(&format!("{} traces, {} freed\n", chosen.len(), size(freed)));
+    print::out(&format!(
+        "{}, {} freed\n",
+        counted(chosen.len()),
+        size(freed)
+    ));
     Ok(Exit::Fine)
 }
 
@@ -333,8 +338,8 @@ fn tidy(
         .iter()
         .fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
     print::out(&format!(
-        "{} traces, {} would be freed\n",
-        chosen.len(),
+        "{}, {} would be freed\n",
+        counted(chosen.len()),
         size(freed)
     ));
     Ok(Exit::Fine)
@@ -352,6 +357,13 @@ fn surplus(
         .skip(keep.unwrap_or(0))
         .filter(|one| older.is_none_or(|older| age(one) > older))
         .collect()
+}
+
+fn counted(traces: usize) -> String {
+    match traces {
+        1 => "1 trace".to_owned(),
+        _ => format!("{traces} traces"),
+    }
 }
 
 fn seconds(time: SystemTime) -> u64 {

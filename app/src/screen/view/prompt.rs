@@ -66,7 +66,7 @@ fn behind(text: &str, cells: usize) -> (&str, usize) {
 }
 
 /// A mark below the place, with the message on whichever side has room for it;
-/// where none has, the message alone, with the column in words.
+/// where none has, the message alone: the place is marked in the line above, too.
 fn complain(paint: &mut Paint<'_>, row: Rect, at: u16, role: Role, error: &CondError) {
     let message = safe_str(&error.text());
     let long = u16::try_from(width(&message))
@@ -77,7 +77,7 @@ fn complain(paint: &mut Paint<'_>, row: Rect, at: u16, role: Role, error: &CondE
     } else if at.saturating_add(1) >= long {
         (at + 1 - long, format!("{message} ^"))
     } else {
-        (1, format!("column {}: {message}", error.column))
+        (1, message)
     };
     let place = Rect {
         x: row.x.saturating_add(start),
