@@ -83,8 +83,8 @@ fn ran(dir: &Path, name: &str) -> Result {
     ];
     let live = output(&mut run(&project, &trace, &words))?;
     let report = json(&live)?;
-    check(report["end"].to_string().contains('7'), || {
-        format!("{}\n{}", report["end"], text(&live.stderr))
+    check(report["ran"]["end"] == "finished, exit 7", || {
+        format!("{}\n{}", report["ran"], text(&live.stderr))
     })?;
     let lines = output(belljar(["report", "--format", "jsonl", "--fail-on", "never"]).arg(&trace))?;
     let lines = text(&lines.stdout);
