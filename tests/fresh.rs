@@ -10,7 +10,13 @@ fn repo(path: &str) -> PathBuf {
 }
 
 /// The sources of the eBPF skeleton, in the order that `./dev bpf` hashes them.
-const SOURCES: [&str; 4] = ["egress.bpf.h", "kernel.h", "observe.bpf.c", "observe.h"];
+const SOURCES: [&str; 5] = [
+    "egress.bpf.h",
+    "kernel.h",
+    "observe.bpf.c",
+    "observe.h",
+    "transfer.bpf.h",
+];
 
 fn recorded(skeleton: &str) -> Option<&str> {
     skeleton

@@ -3,9 +3,9 @@
 mod cut;
 mod demo;
 mod doctor;
-mod redact;
 #[cfg(target_os = "linux")]
 mod image;
+mod redact;
 mod replay;
 mod report;
 #[cfg(target_os = "linux")]
@@ -16,9 +16,9 @@ mod verify;
 pub(crate) use cut::cut;
 pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
-pub(crate) use redact::redact;
 #[cfg(target_os = "linux")]
 pub(crate) use image::image;
+pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
 #[cfg(target_os = "linux")]

@@ -208,7 +208,7 @@ fn answers(recipe: &Recipe, folder: &Path) -> Result<(Clients, Vec<String>), Ima
     };
     for tool in tools {
         let version = answer(tool).ok_or(ImageError::Answer {
-            question: *tool,
+            question: tool,
             answer: String::new(),
         });
         packages.push(format!("{tool} {}", version?));

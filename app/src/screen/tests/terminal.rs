@@ -74,7 +74,7 @@ fn output_is_shown_as_a_terminal_shows_it_and_obeyed_by_nobody() {
     assert!(
         shown("\u{202e}x\u{e000}".as_bytes())[0]
             .chars()
-            .all(|c| is_plain(c))
+            .all(is_plain)
     );
     assert_eq!(shown("日本".as_bytes()), ["日本"]);
     // The other screen goes away as it came.

@@ -323,8 +323,11 @@ impl Tree {
     }
 }
 
+/// A path's last name, and the names of the folders before it.
+type Split = (Vec<u8>, Vec<Vec<u8>>);
+
 /// The last name of a member and the folders before it; `None` for the root itself.
-fn split(path: &[u8]) -> Result<Option<(Vec<u8>, Vec<Vec<u8>>)>, Fault> {
+fn split(path: &[u8]) -> Result<Option<Split>, Fault> {
     let fault = |why| Fault::Member {
         member: path.iter().take(200).copied().collect(),
         why,
