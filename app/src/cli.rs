@@ -160,7 +160,7 @@ Examples:
 The package is installed inside the guest; then each module that the install
 brought is imported.")]
 pub(crate) struct Pip {
-    /// NAME, with ==VERSION, [EXTRA] or other conditions.
+    /// NAME, with ==VERSION, extras in brackets, or other conditions.
     #[arg(value_name = "PKG[==V]")]
     pub(crate) package: String,
     #[command(flatten)]
