@@ -13,6 +13,7 @@
 #define EPERM 1
 #define ENOSPC 28
 #define EACCES 13
+#define ENOSYS 38
 #define ECONNREFUSED 111
 #define AF_UNIX 1
 #define AF_INET 2

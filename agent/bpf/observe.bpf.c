@@ -634,7 +634,8 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx)
 		struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
 		__u64 nr = BPF_CORE_READ(regs, orig_ax);
 		__s64 ret = ctx->args[1];
-		if (nr & X32_BIT)
+		/* Not merely the bit: a call that a signal broke off leaves -1. */
+		if (nr >= X32_FIRST && nr < X32_FIRST + 1024 && ret == -ENOSYS)
 			nr = X32_CALL;
 		if (nr >= 512)
 			return 0;

@@ -20,7 +20,7 @@
 
 enum kind { KIND_CALL = 1, KIND_FORK = 2, KIND_EXIT = 3, KIND_TRANSFER = 4 };
 
-#define X32_BIT 0x40000000
+#define X32_FIRST 0x40000000
 #define X32_CALL 511 /* no call of the table: stands for any x32 call */
 
 enum class_ {

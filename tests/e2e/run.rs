@@ -92,10 +92,22 @@ fn benign() -> Result {
     check(report["verdict"] == "SAFE" && code(&live) == 0, || {
         format!("{}", report["reasons"])
     })?;
-    check(
-        terminal(&events(&trace)?).contains("added") || !report["phases"].is_null(),
-        || "nothing ran".into(),
-    )?;
+    let events = events(&trace)?;
+    let printed = terminal(&events);
+    check(printed.contains("up to date"), || printed.clone())?;
+    let wrote = |event: &Value| {
+        event["fact"]["file"]
+            .as_str()
+            .is_some_and(|file| file.ends_with("/build-info.json"))
+    };
+    check(events.iter().any(wrote), || {
+        "the postinstall script did not run".into()
+    })?;
+    // An ordinary program is not said to try what it does not try.
+    let invented = |event: &&Value| event["type"] == "x32_syscall";
+    check(events.iter().find(invented).is_none(), || {
+        "an x32 call was invented".into()
+    })?;
     same_when_replayed(&live, &trace)
 }
 
