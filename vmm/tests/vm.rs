@@ -109,11 +109,13 @@ async fn up(spec: &Spec) -> Result<(Vm, belljar_vmm::Channel), Failed> {
 fn boots_talks_pauses_and_powers_off(kit: &Kit) -> Result<(), Failed> {
     block(async {
         let (vm, mut channel) = up(&kit.spec()).await?;
-        assert!(
-            vm.console_tail().contains("guest: port open"),
-            "{}",
-            vm.console_tail()
-        );
+        // The serial port is slower than the channel: the line may come after the answer.
+        let said = || vm.console_tail().contains("guest: port open");
+        let since = Instant::now();
+        while !said() && since.elapsed() < UP {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(said(), "{}", vm.console_tail());
         assert_eq!(vm.machine().accelerator == "tcg", vm.machine().degraded);
 
         assert!(vm.running().await?);
