@@ -10,8 +10,9 @@ fn repo(path: &str) -> PathBuf {
 }
 
 /// The sources of the eBPF skeleton, in the order that `./dev bpf` hashes them.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "egress.bpf.h",
+    "enforce.bpf.h",
     "kernel.h",
     "observe.bpf.c",
     "observe.h",

@@ -31,6 +31,14 @@ struct {
 	__type(value, __u32); /* pid */
 } askers SEC(".maps");
 
+/* Where a held thread may connect to, once, when it goes on. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u32); /* thread */
+	__type(value, struct endpoint);
+} ways SEC(".maps");
+
 #define SYNTHETIC_NET 0xc6120000 /* 198.18.0.0/15: stands for names */
 #define SYNTHETIC_MASK 0xfffe0000
 #define LOOPBACK_NET 0x7f000000
@@ -82,16 +90,31 @@ static __always_inline void remember(struct bpf_sock_addr *c, struct endpoint *t
 	bpf_map_update_elem(&by_cookie, &cookie, &o, BPF_ANY);
 }
 
+/* Where connects are held, each needs the yes that it was given, for this very address. */
+static __always_inline enum route approved(enum route way, struct endpoint *to, __u32 type)
+{
+	if (!(held_ops & (1 << OP_CONNECT)) || type != SOCK_STREAM ||
+	    (way != ROUTE_RELAY && way != ROUTE_REFUSE))
+		return way;
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct endpoint *may = bpf_map_lookup_elem(&ways, &tid);
+	if (!may || may->port != to->port || may->family != to->family || may->ip[0] != to->ip[0] ||
+	    may->ip[1] != to->ip[1] || may->ip[2] != to->ip[2] || may->ip[3] != to->ip[3])
+		return ROUTE_REFUSE;
+	bpf_map_delete_elem(&ways, &tid);
+	return ROUTE_RELAY;
+}
+
 static __always_inline int turn4(struct bpf_sock_addr *c, int connecting)
 {
 	__u16 port = bpf_ntohs(c->user_port);
 	__u32 ip = c->user_ip4;
-	enum route way = route4(ip, port, c->type);
+	struct endpoint to = { .ip = { ip }, .port = port, .family = AF_INET };
+	enum route way = approved(route4(ip, port, c->type), &to, c->type);
 	if (way == ROUTE_PASS)
 		return 1;
 	if (way == ROUTE_REFUSE || (!connecting && way != ROUTE_STUB))
 		return refuse();
-	struct endpoint to = { .ip = { ip }, .port = port, .family = AF_INET };
 	remember(c, &to);
 	c->user_ip4 = bpf_htonl(0x7f000001);
 	c->user_port = bpf_htons(way == ROUTE_RELAY ? PORT_RELAY : PORT_STUB);
@@ -102,12 +125,12 @@ static __always_inline int turn6(struct bpf_sock_addr *c, int connecting)
 {
 	__u16 port = bpf_ntohs(c->user_port);
 	__u32 ip[4] = { c->user_ip6[0], c->user_ip6[1], c->user_ip6[2], c->user_ip6[3] };
-	enum route way = route6(ip, port, c->type);
+	struct endpoint to = { .ip = { ip[0], ip[1], ip[2], ip[3] }, .port = port, .family = AF_INET6 };
+	enum route way = approved(route6(ip, port, c->type), &to, c->type);
 	if (way == ROUTE_PASS)
 		return 1;
 	if (way == ROUTE_REFUSE || (!connecting && way != ROUTE_STUB))
 		return refuse();
-	struct endpoint to = { .ip = { ip[0], ip[1], ip[2], ip[3] }, .port = port, .family = AF_INET6 };
 	remember(c, &to);
 	/* An IPv4-mapped destination stays one: the socket may be bound to IPv4. */
 	int mapped = !ip[0] && !ip[1] && ip[2] == bpf_htonl(0xffff);

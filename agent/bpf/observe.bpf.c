@@ -378,7 +378,7 @@ static __always_inline void begin(struct record *r, struct task_struct *t, __u32
 	r->parent = BPF_CORE_READ(t, real_parent, tgid);
 	r->uid = bpf_get_current_uid_gid();
 	r->ret = 0;
-	r->flags = r->used = r->segments = 0;
+	r->flags = r->used = r->segments = r->denied = 0;
 	__builtin_memset(r->args, 0, sizeof(r->args));
 	__builtin_memset(r->stdio, 0, sizeof(r->stdio));
 }
@@ -717,33 +717,47 @@ int exited(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/* A hook's argument as a plain number: as it stands it is a typed pointer, which
+ * no function that is verified by itself takes. */
+static __always_inline __u64 number(unsigned long long *ctx, int index)
+{
+	__u64 value = 0;
+	void *typed = (void *)ctx[index];
+	bpf_probe_read_kernel(&value, sizeof(value), &typed);
+	return value;
+}
+
+#include "enforce.bpf.h"
+
+static __always_inline void observe_open(struct file *file)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct state *s = bpf_task_storage_get(&states, t, 0, 0);
+	if (!s || !s->active || s->class_ != CLASS_OPEN || has_file(&s->record))
+		return;
+	struct dentry *d = file->f_path.dentry;
+	/* Overlay opens the real file under the same path, and the real folder under
+	 * its own (which has_file has kept out): the first call said it all. */
+	if (file->f_inode != d->d_inode)
+		return;
+	put_dentry(&s->record, ROLE_FILE, (__u64)BPF_CORE_READ(file, f_path.dentry));
+}
+
 SEC("lsm/file_open")
 int BPF_PROG(opened, struct file *file)
 {
 	if (!traced())
 		return 0;
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct state *s = bpf_task_storage_get(&states, t, 0, 0);
-	if (!s || !s->active || s->class_ != CLASS_OPEN || has_file(&s->record))
-		return 0;
-	struct dentry *d = file->f_path.dentry;
-	/* Overlay opens the real file under the same path, and the real folder under
-	 * its own (which has_file has kept out): the first call said it all. */
-	if (file->f_inode != d->d_inode)
-		return 0;
-	put_dentry(&s->record, ROLE_FILE, (__u64)BPF_CORE_READ(file, f_path.dentry));
-	return 0;
+	observe_open(file);
+	return judge_open(file);
 }
 
-SEC("lsm/bprm_check_security")
-int BPF_PROG(executed, struct linux_binprm *bprm)
+static __always_inline void observe_exec(struct linux_binprm *bprm)
 {
-	if (!traced())
-		return 0;
 	struct task_struct *t = bpf_get_current_task_btf();
 	struct state *s = bpf_task_storage_get(&states, t, 0, 0);
 	if (!s || !s->active || s->class_ != CLASS_EXEC)
-		return 0;
+		return;
 	/* Once for a script, again for its interpreter. */
 	put_dentry(&s->record, has_file(&s->record) ? ROLE_INTERPRETER : ROLE_FILE,
 		   (__u64)BPF_CORE_READ(bprm, file, f_path.dentry));
@@ -752,7 +766,15 @@ int BPF_PROG(executed, struct linux_binprm *bprm)
 		s->record.args[5] = bprm->file->f_inode->i_ino;
 	if (bprm->file->f_inode->i_nlink == 0)
 		s->record.flags |= REC_UNLINKED;
-	return 0;
+}
+
+SEC("lsm/bprm_check_security")
+int BPF_PROG(executed, struct linux_binprm *bprm)
+{
+	if (!traced())
+		return 0;
+	observe_exec(bprm);
+	return judge((__u64)BPF_CORE_READ(bprm, file, f_path.dentry), EXECS, 0, 0, 0);
 }
 
 /* The record of the change that this thread is making, if nothing was resolved
@@ -768,49 +790,69 @@ static __always_inline struct record *changing(void)
 	return &s->record;
 }
 
-/* A hook's argument as a plain number: as it stands it is a typed pointer, which
- * no function that is verified by itself takes. */
-static __always_inline __u64 number(unsigned long long *ctx, int index)
+static __always_inline __u64 changes_one(unsigned long long *ctx, int index, __u32 role)
 {
-	__u64 value = 0;
-	void *typed = (void *)ctx[index];
-	bpf_probe_read_kernel(&value, sizeof(value), &typed);
-	return value;
-}
-
-static __always_inline int changes_one(unsigned long long *ctx, int index)
-{
+	__u64 dentry = number(ctx, index);
 	struct record *r = changing();
 	if (r)
-		put_dentry(r, ROLE_FILE, number(ctx, index));
-	return 0;
+		put_dentry(r, role, dentry);
+	return dentry;
 }
 
-static __always_inline int changes_two(unsigned long long *ctx, int from, int to)
+static __always_inline void changes_two(__u64 from, __u64 to)
 {
 	struct record *r = changing();
 	if (r) {
-		put_dentry(r, ROLE_FILE, number(ctx, from));
-		put_dentry(r, ROLE_OTHER_FILE, number(ctx, to));
+		put_dentry(r, ROLE_FILE, from);
+		put_dentry(r, ROLE_OTHER_FILE, to);
 	}
-	return 0;
 }
 
-SEC("lsm/inode_unlink") int unlinked(unsigned long long *ctx) { return changes_one(ctx, 1); }
-SEC("lsm/inode_rmdir") int folder_removed(unsigned long long *ctx) { return changes_one(ctx, 1); }
-SEC("lsm/inode_mkdir") int folder_made(unsigned long long *ctx) { return changes_one(ctx, 1); }
-SEC("lsm/inode_mknod") int node_made(unsigned long long *ctx) { return changes_one(ctx, 1); }
-SEC("lsm/inode_setattr") int attributes_set(unsigned long long *ctx) { return changes_one(ctx, 0); }
-SEC("lsm/inode_rename") int renamed(unsigned long long *ctx) { return changes_two(ctx, 1, 3); }
-SEC("lsm/inode_link") int linked(unsigned long long *ctx) { return changes_two(ctx, 0, 2); }
+#define REMOVED(name) \
+	int name(unsigned long long *ctx) \
+	{ \
+		return traced() ? judge_removed(changes_one(ctx, 1, ROLE_FILE)) : 0; \
+	}
+#define MADE(name, role) \
+	int name(unsigned long long *ctx) \
+	{ \
+		return traced() ? judge_new(changes_one(ctx, 1, role)) : 0; \
+	}
 
-SEC("lsm/inode_symlink")
-int symlinked(unsigned long long *ctx)
+SEC("lsm/inode_unlink") REMOVED(unlinked)
+SEC("lsm/inode_rmdir") REMOVED(folder_removed)
+SEC("lsm/inode_mkdir") MADE(folder_made, ROLE_FILE)
+SEC("lsm/inode_mknod") MADE(node_made, ROLE_FILE)
+SEC("lsm/inode_symlink") MADE(symlinked, ROLE_OTHER_FILE)
+
+SEC("lsm/inode_setattr")
+int attributes_set(unsigned long long *ctx)
 {
-	struct record *r = changing();
-	if (r)
-		put_dentry(r, ROLE_OTHER_FILE, number(ctx, 1));
-	return 0;
+	if (!traced())
+		return 0;
+	struct iattr *asked = (struct iattr *)number(ctx, 1);
+	__u32 valid = BPF_CORE_READ(asked, ia_valid);
+	return judge_attributes(changes_one(ctx, 0, ROLE_FILE), valid);
+}
+
+SEC("lsm/inode_rename")
+int renamed(unsigned long long *ctx)
+{
+	if (!traced())
+		return 0;
+	__u64 from = number(ctx, 1), to = number(ctx, 3);
+	changes_two(from, to);
+	return judge_renamed(from, to);
+}
+
+SEC("lsm/inode_link")
+int linked(unsigned long long *ctx)
+{
+	if (!traced())
+		return 0;
+	__u64 from = number(ctx, 0), to = number(ctx, 2);
+	changes_two(from, to);
+	return judge_linked(from, to);
 }
 
 #include "egress.bpf.h"

@@ -84,8 +84,32 @@ struct record {
 	__u64 args[6];
 	__u32 flags, used, segments;
 	__u8 stdio[4];
+	__u32 denied; /* the policy line that refused it, its op << 16, what it says << 24 */
 	struct segment segment[SEGMENTS];
 	__u8 data[DATA_MAX];
+};
+
+/* Policy lines, numbered from 1; 0 is none. */
+#define LINES 1024
+#define TOO_DEEP 1022 /* not a line: deeper than can be looked at */
+#define ROOF 1023     /* not a line: a folder above something ruled */
+#define OPS 8
+#define DEEP 128
+#define GRANTED 4
+
+enum op { OP_READ, OP_WRITE, OP_EXEC, OP_CONNECT, OP_UNLINK, OP_RENAME, OP_LINK, OP_CHMOD };
+enum says { SAYS_ALLOW, SAYS_DENY, SAYS_ASK };
+
+#define WATCH_SOME 1 /* single paths or names */
+#define WATCH_MANY 2 /* folders, or everything */
+
+struct ruled {
+	__u16 line[OPS];
+};
+
+struct grant {
+	__u64 path[GRANTED];
+	__u32 op, pad;
 };
 
 struct call_desc {

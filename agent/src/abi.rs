@@ -18,13 +18,18 @@ const SEGMENTS: usize = 12;
 /// Bytes of one segment header.
 const SEGMENT_LEN: usize = 16;
 /// Where segment headers start.
-const SEGMENTS_AT: usize = 8 + 8 + 16 + 8 + 48 + 12 + 4;
+const SEGMENTS_AT: usize = 8 + 8 + 16 + 8 + 48 + 12 + 4 + 4;
 /// Where strings start (`offsetof(struct record, data)`).
 pub(crate) const DATA_AT: usize = SEGMENTS_AT + SEGMENTS * SEGMENT_LEN;
 /// `sizeof(struct endpoint)`.
 pub(crate) const ENDPOINT_LEN: usize = 20;
 /// `sizeof(struct origin)`.
 pub(crate) const ORIGIN_LEN: usize = 28;
+
+/// `GRANTED`: objects of one call.
+const GRANTED: usize = 4;
+/// `sizeof(struct grant)`.
+pub(crate) const GRANT_LEN: usize = 8 * GRANTED + 8;
 
 /// What a record is about (`enum kind`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +97,38 @@ pub(crate) struct Segment<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+/// What the kernel left of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The line's number.
+    pub(crate) line: u16,
+    /// Index of the op.
+    pub(crate) op: u8,
+}
+
+impl Refusal {
+    fn of(word: u32) -> Option<Self> {
+        let [low, high, op, _] = word.to_le_bytes();
+        let line = u16::from_le_bytes([low, high]);
+        (line != 0).then_some(Self { line, op })
+    }
+}
+
+/// `struct grant`: hashes of paths, and the op.
+pub(crate) fn grant(paths: &[u64], op: u32) -> Option<[u8; GRANT_LEN]> {
+    let mut bytes = [0; GRANT_LEN];
+    let (hashes, rest) = bytes.split_at_mut(8 * GRANTED);
+    if paths.len() > GRANTED {
+        return None;
+    }
+    for (to, from) in hashes.chunks_exact_mut(8).zip(paths) {
+        to.copy_from_slice(&from.to_ne_bytes());
+    }
+    rest.first_chunk_mut::<4>()?
+        .copy_from_slice(&op.to_ne_bytes());
+    Some(bytes)
+}
+
 /// A record, borrowed from the ring buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {
@@ -106,6 +143,8 @@ pub(crate) struct Record<'a> {
     pub(crate) args: [u64; 6],
     pub(crate) flags: u32,
     pub(crate) stdio: [u8; 4],
+    /// The policy line that refused the call.
+    pub(crate) denied: Option<Refusal>,
     pub(crate) segments: Vec<Segment<'a>>,
 }
 
@@ -154,6 +193,7 @@ impl<'a> Record<'a> {
         }
         let (flags, _used, count) = (c.u32()?, c.u32()?, c.u32()?);
         let stdio = c.take()?;
+        let denied = Refusal::of(c.u32()?);
         let mut segments = Vec::new();
         let mut start = 0usize;
         for _ in 0..(count as usize).min(SEGMENTS) {
@@ -190,6 +230,7 @@ impl<'a> Record<'a> {
             args,
             flags,
             stdio,
+            denied,
             segments,
         })
     }

@@ -8,7 +8,9 @@
 
 mod abi;
 mod boot;
+mod enforce;
 mod fault;
+mod hold;
 mod link;
 mod net;
 mod observe;

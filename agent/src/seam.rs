@@ -63,6 +63,13 @@ impl EventSink {
         self.send(Event::host(crate::boot::clock::monotonic(), fact.into()))
     }
 
+    /// As [`Self::post`], from a thread of its own.
+    pub(crate) fn tell(&self, message: FromAgent) -> Result<(), Closed> {
+        self.queue
+            .blocking_send(Item::Message(message))
+            .map_err(|_| Closed)
+    }
+
     /// Queues a message behind everything that was sent before it; from a task.
     pub(crate) async fn post(&self, message: FromAgent) -> Result<(), Closed> {
         self.queue

@@ -4,12 +4,14 @@
 //! Owns: what each probe must have been answered, and which events must tell of it.
 //! Must not: repair anything; one check that does not hold ends the run.
 
-use belljar_event::{Addr, Check, Event, Fact, Text};
+use belljar_event::{Action, Addr, Check, Event, Fact, Op, Text};
 
-use crate::boot::probe::{Answer, COUNT, NOWHERE, SEEN_FILE};
+use belljar_event::wire::{KernelLine, Place};
+
+use crate::boot::probe::{Answer, COUNT, DENIED_FILE, DENIED_NEW, NOWHERE, SEEN_FILE};
 use crate::observe::Observer;
 use crate::payload::{self, Cgroup, PayloadError};
-use crate::setup::Place;
+use crate::setup::{Place as Home, USER_ID};
 
 /// What proves a check from the outside: the kernel's answer.
 type Answered = fn(Answer) -> bool;
@@ -26,12 +28,49 @@ const ANSWERS: [(&str, Answered); COUNT] = [
     ("a packet socket cannot be made", |a| a < 0),
     ("the agent's root cannot be entered", |a| a < 0),
     ("the cgroup cannot be left", |a| a < 0),
+    ("a denied file cannot be opened", |a| a == -libc::EACCES),
+    ("a denied file cannot be made", |a| a == -libc::EACCES),
+    ("a denied file cannot be renamed", |a| a == -libc::EACCES),
+    ("a denied file cannot be linked", |a| a == -libc::EACCES),
 ];
+
+/// The line that proves that lines are enforced; nobody else has such a file.
+pub(crate) fn line() -> KernelLine {
+    let path = |path: &str| Place::Path(path.as_bytes().to_vec());
+    KernelLine {
+        by: "built-in:self-test".into(),
+        action: Action::Deny,
+        ops: Op::Read.bit() | Op::Write.bit(),
+        places: vec![path(DENIED_FILE), path(DENIED_NEW)],
+    }
+}
+
+/// Where the denied file lies while the probes run.
+struct Bait;
+
+impl Bait {
+    fn lay() -> std::io::Result<Self> {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::write(DENIED_FILE, b"")?;
+        // Only the line keeps the payload from it.
+        std::fs::set_permissions(DENIED_FILE, std::fs::Permissions::from_mode(0o666))?;
+        std::os::unix::fs::chown(DENIED_FILE, Some(USER_ID), Some(USER_ID))?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Bait {
+    fn drop(&mut self) {
+        for path in [DENIED_FILE, DENIED_NEW] {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
 
 /// What proves a check from the inside: an event that tells of the attempt.
 type Told = fn(&Event) -> bool;
 
-const EVENTS: [(&str, Told); 4] = [
+const EVENTS: [(&str, Told); 5] = [
     (
         "an open is observed with its resolved path",
         |event| matches!(&event.fact, Fact::Open(open) if open.file == Some(Text::from(SEEN_FILE))),
@@ -45,6 +84,10 @@ const EVENTS: [(&str, Told); 4] = [
         matches!(&event.fact, Fact::Guard(guard)
             if guard.call.name() == "io_uring_setup" && !event.outcome.succeeded())
     }),
+    ("a denial names its line", |event| {
+        matches!(&event.fact, Fact::Denied(denied)
+            if denied.by == "built-in:self-test" && denied.path == Some(Text::from(DENIED_FILE)))
+    }),
     ("an exit is observed", |event| {
         matches!(event.fact, Fact::Exit(_))
     }),
@@ -54,11 +97,12 @@ const ECONNREFUSED: u16 = 111;
 
 /// Runs every check; those on events only if calls are traced at all.
 pub(crate) fn run(
-    place: &Place,
+    place: &Home,
     cgroup: &Cgroup,
     observer: &Observer,
     traced: bool,
 ) -> Result<Vec<Check>, PayloadError> {
+    let _bait = Bait::lay().map_err(PayloadError::Bait)?;
     let tap = observer.tap();
     let probed = payload::probe(place, cgroup);
     // Everything that the probes caused has passed the tap then.

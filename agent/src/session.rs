@@ -13,12 +13,14 @@ use belljar_event::{Armed, decode, encode};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::boot::{self, clock, console, power};
+use crate::boot::{self, BootError, clock, console, power};
+use crate::enforce::{Lines, LinesError};
+use crate::hold::Holds;
 use crate::link::{Greeted, LinkError, Mux, Opener, Stream, carry, frames};
 use crate::net::{Names, Net, Questions};
 use crate::observe::{self, Observer};
 use crate::payload::{self, Cgroup, PayloadError};
-use crate::seam::EventSink;
+use crate::seam::{EventSink, MountTable};
 use crate::selftest;
 use crate::setup::{self, Folder, Place, SetupError, USER_ID};
 use crate::watch::Watch;
@@ -40,6 +42,8 @@ enum RunError {
     Observe(#[from] observe::ObserveError),
     #[error("{0}")]
     Payload(#[from] PayloadError),
+    #[error("the policy cannot be enforced: {0}")]
+    Lines(#[from] LinesError),
     #[error("self-test failed: {0}")]
     SelfTest(String),
     #[error("the relay could not start: {0}")]
@@ -55,6 +59,7 @@ struct Guest {
     place: Place,
     cgroup: Cgroup,
     observer: Observer,
+    holds: Holds,
     /// Most bytes of an upload.
     budget: u64,
 }
@@ -156,6 +161,16 @@ async fn direct(
                     crate::fault::after_start();
                 }
                 ToAgent::Name { id, allowed, by: _ } => questions.answer(id, allowed),
+                ToAgent::Decided { id, verdict } => {
+                    let guest = Arc::clone(guest);
+                    // A kill waits for the queue to the host, which only a thread may.
+                    tokio::task::spawn_blocking(move || guest.holds.decided(id, verdict));
+                }
+                ToAgent::Kill { pid, by } => {
+                    let guest = Arc::clone(guest);
+                    tokio::task::spawn_blocking(move || guest.holds.kill(pid, &by));
+                }
+                ToAgent::Clock { unix_nanos } => clock::set_wall(unix_nanos)?,
                 ToAgent::Stop => {
                     let _ = guest.cgroup.kill();
                     power::off("the host says stop");
@@ -186,14 +201,24 @@ async fn ready(
     let place = setup::prepare(setup)?;
     let cgroup = Cgroup::make(setup.pids)?;
     let names = Names::default();
+    let lines = lines(setup, mounts.clone())?;
     let options = observe::Options {
         cgroup: cgroup.path(),
         mounts,
+        lines: Arc::clone(&lines),
         direct: &setup.direct,
         names: Arc::new(names.clone()),
         trace: setup.observe,
     };
     let observer = Observer::start(options, sink.clone())?;
+    let holds = Holds::new(
+        lines,
+        names.clone(),
+        observer.grants(),
+        observer.flusher(),
+        cgroup.path().to_owned(),
+        sink.clone(),
+    );
     let net = Net::new(names, questions, sink.clone(), opener, observer.origins());
     net.start().await.map_err(RunError::Net)?;
     console::say("observing");
@@ -201,6 +226,7 @@ async fn ready(
         place,
         cgroup,
         observer,
+        holds,
         budget: u64::from(setup.disk_mib) << 20,
     };
     let observed = setup.observe;
@@ -220,6 +246,17 @@ async fn ready(
     Ok((guest, Armed { kernel, checks }))
 }
 
+/// The policy's lines, behind the self-test's own.
+fn lines(setup: &Setup, mounts: MountTable) -> Result<Arc<Lines>, RunError> {
+    let mut seed = [0; 8];
+    rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| RunError::Boot(BootError::step("draw a seed")(error)))?;
+    let mut all = vec![selftest::line()];
+    all.extend(setup.lines.iter().cloned());
+    let lines = Lines::new(all, setup.held, mounts, u64::from_ne_bytes(seed))?;
+    Ok(Arc::new(lines))
+}
+
 /// Runs phases one after the other; each ends with `Exited` behind all of its events.
 async fn phases(
     mut queue: mpsc::Receiver<Launch>,
@@ -234,7 +271,7 @@ async fn phases(
                 guest.observer.drain();
                 watch.finish();
             };
-            payload::run(&launch, &guest.place, &guest.cgroup, drain, &out)
+            payload::run(&launch, &guest.place, &guest.cgroup, &guest.holds, drain, &out)
         })
         .await??;
         console::say(format_args!("phase ended: {status:?}"));

@@ -8,10 +8,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use belljar_event::{
-    Accept, Addr, Armed, Bind, Change, Check, Connect, Copied, Decision, Decoy, Decoys, Dial, Dup,
-    End, Ended, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened, Fork, Guard, HttpRequest,
-    Identity, LeftOut, LimitReached, Listen, Look, Lost, Machine, Name, NameAnswer, Open, Output,
-    Phase, Policy, Sample, Send, Signal, Socket, Step, Target, Text, TlsHello, Transfer,
+    Accept, Addr, Answer, Armed, Bind, Change, Check, Connect, Copied, Decision, Decoy, Decoys, Denied, Dial, Dup,
+    End, Ended, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened, Fork, Guard, Held, HttpRequest,
+    Identity, Killed, LeftOut, LimitReached, Listen, Look, Lost, Machine, Name, NameAnswer, Open, Output,
+    Phase, Policy, Question, Sample, Scope, Send, Signal, Socket, Step, Target, Text, TlsHello, Transfer,
 };
 
 use crate::Start;
@@ -98,7 +98,65 @@ pub fn visit_fact(fact: &mut Fact, v: &mut dyn Visit) {
         | Fact::FlowClosed(_)
         | Fact::TlsHello(_)
         | Fact::HttpRequest(_) => flows(fact, v),
+        Fact::Denied(_)
+        | Fact::Held(_)
+        | Fact::Question(_)
+        | Fact::Answer(_)
+        | Fact::Killed(_) => holds(fact, v),
         Fact::Output(Output { bytes }) => v.output(bytes),
+    }
+}
+
+fn holds(fact: &mut Fact, v: &mut dyn Visit) {
+    match fact {
+        Fact::Denied(Denied {
+            op: _,
+            path,
+            action: _,
+            by,
+        }) => {
+            whole(path, v);
+            v.string(Role::Words, by);
+        }
+        Fact::Held(Held {
+            hold: _,
+            op: _,
+            call: _,
+            path,
+            other,
+            target,
+            argv,
+        }) => {
+            whole(path, v);
+            whole(other, v);
+            match target {
+                Some(Target::Name { name, port: _ }) => v.string(Role::Name, name),
+                Some(Target::Direct(addr)) => inet(addr, v),
+                None => {}
+            }
+            texts(argv, v);
+        }
+        Fact::Question(Question { hold: _, by }) => v.string(Role::Words, by),
+        Fact::Answer(Answer {
+            hold: _,
+            action: _,
+            who: _,
+            by,
+            scope,
+            waited: _,
+        }) => {
+            v.string(Role::Words, by);
+            match scope {
+                Scope::Saved(line) => v.string(Role::Words, line),
+                Scope::Once | Scope::Tree(_) | Scope::Run => {}
+            }
+        }
+        Fact::Killed(Killed {
+            root: _,
+            count: _,
+            by,
+        }) => v.string(Role::Words, by),
+        _ => {}
     }
 }
 
@@ -176,7 +234,7 @@ fn life(fact: &mut Fact, v: &mut dyn Visit) {
 pub fn visit_end(end: &mut End, v: &mut dyn Visit) {
     match end {
         End::Finished(_) | End::Interrupted | End::TimedOut => {}
-        End::GuestLost(why) | End::Failed(why) => v.string(Role::Words, why),
+        End::GuestLost(why) | End::Failed(why) | End::Stopped(why) => v.string(Role::Words, why),
     }
 }
 

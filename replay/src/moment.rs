@@ -12,7 +12,7 @@ mod summary;
 mod value;
 
 pub(crate) use fields::{descriptor, open_flags};
-pub(crate) use summary::{action, command, end, status};
+pub(crate) use summary::{action, command, end, scope, status, who};
 
 use std::cell::OnceCell;
 
@@ -181,6 +181,7 @@ impl<'a> Moment<'a> {
             Fact::Send(send) => call(&send.addr, None, send.fd, true),
             Fact::Bind(bind) => call(&bind.addr, None, bind.fd, false),
             Fact::FlowAsked(asked) => Some(Peer::Flow(&asked.target, self.flow())),
+            Fact::Held(held) => held.target.as_ref().map(|target| Peer::Flow(target, None)),
             _ => self
                 .flow()
                 .map(|flow| Peer::Flow(flow.target.as_ref(), Some(flow))),

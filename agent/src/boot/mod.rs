@@ -9,6 +9,7 @@ pub(crate) mod console;
 pub(crate) mod modules;
 pub(crate) mod mounts;
 pub(crate) mod power;
+pub(crate) mod notify;
 pub(crate) mod probe;
 pub(crate) mod raw;
 pub(crate) mod root;

@@ -11,7 +11,7 @@ use std::mem::size_of;
 pub(crate) type Answer = i32;
 
 /// How many there are.
-pub(crate) const COUNT: usize = 10;
+pub(crate) const COUNT: usize = 14;
 
 /// Each attempt, in order.
 pub(crate) const PROBES: [fn() -> Answer; COUNT] = [
@@ -25,7 +25,16 @@ pub(crate) const PROBES: [fn() -> Answer; COUNT] = [
     raw_socket,
     agent,
     cgroups,
+    open_denied,
+    make_denied,
+    rename_denied,
+    link_denied,
 ];
+
+/// A file that is there, which a line of the self-test's denies.
+pub(crate) const DENIED_FILE: &str = "/dev/shm/.belljar-denied";
+/// One that is not.
+pub(crate) const DENIED_NEW: &str = "/dev/shm/.belljar-denied-new";
 
 /// A file that every root has; the observer must see it opened.
 pub(crate) const SEEN_FILE: &str = "/etc/hostname";
@@ -183,4 +192,43 @@ fn agent() -> Answer {
 fn cgroups() -> Answer {
     // SAFETY: a terminated string.
     answer(unsafe { libc::open(c"/sys/fs/cgroup/cgroup.procs".as_ptr(), libc::O_WRONLY).into() })
+}
+
+fn open_denied() -> Answer {
+    // SAFETY: a terminated string.
+    answer(unsafe { libc::open(c"/dev/shm/.belljar-denied".as_ptr(), libc::O_RDONLY).into() })
+}
+
+fn make_denied() -> Answer {
+    // SAFETY: a terminated string.
+    answer(unsafe {
+        libc::open(
+            c"/dev/shm/.belljar-denied-new".as_ptr(),
+            libc::O_CREAT | libc::O_WRONLY,
+            0o600,
+        )
+        .into()
+    })
+}
+
+fn rename_denied() -> Answer {
+    // SAFETY: terminated strings.
+    answer(unsafe {
+        libc::rename(
+            c"/dev/shm/.belljar-denied".as_ptr(),
+            c"/dev/shm/.belljar-moved".as_ptr(),
+        )
+        .into()
+    })
+}
+
+fn link_denied() -> Answer {
+    // SAFETY: terminated strings.
+    answer(unsafe {
+        libc::link(
+            c"/dev/shm/.belljar-denied".as_ptr(),
+            c"/dev/shm/.belljar-linked".as_ptr(),
+        )
+        .into()
+    })
 }

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd as _, AsRawFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use tokio::io::unix::AsyncFd;
 
@@ -62,6 +62,12 @@ pub(crate) fn loopback_up(address: Ipv4Addr) -> Result<(), BootError> {
             .map_err(BootError::step("give the loopback interface an address"))?;
     }
     Ok(())
+}
+
+/// A descriptor that somebody else keeps open: libbpf's own.
+pub(crate) fn borrowed(fd: RawFd) -> Option<BorrowedFd<'static>> {
+    // SAFETY: not -1, and its owner, the ring buffer, lives as long as the thread that asks.
+    (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// Lets the runtime watch a descriptor.

@@ -9,12 +9,14 @@
 //! program, through the probes.
 #![expect(unsafe_code, reason = "fork, exec and the calls between them")]
 
+use std::cell::Cell;
 use std::ffi::{CString, c_char};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use super::notify::Listener;
 use super::probe;
 
 /// Everything that the child needs.
@@ -35,6 +37,10 @@ pub(crate) struct Plan {
     pub(crate) id: u32,
     /// System call filter.
     pub(crate) filter: Vec<libc::sock_filter>,
+    /// The filter holds calls, so somebody must listen before the first.
+    pub(crate) held: bool,
+    /// The child's own listener, in the child.
+    pub(crate) listener: Cell<RawFd>,
 }
 
 /// A child that waits before its first step.
@@ -80,6 +86,8 @@ impl SpawnError {
 
 /// What a child reports that is no failed step.
 const PROBED: u8 = 255;
+/// Its filter stands; the number of its listener follows.
+const LISTENING: u8 = 254;
 const ANSWERS: usize = probe::COUNT * size_of::<probe::Answer>();
 
 impl Child {
@@ -102,6 +110,24 @@ impl Child {
             *answer = bytes.try_into().map_or(0, probe::Answer::from_le_bytes);
         }
         Ok(answers)
+    }
+
+    /// Lets a child whose calls are held come as far as its filter; returns what
+    /// must be listened to before it is released.
+    pub(crate) fn listen(&mut self) -> Result<Listener, SpawnError> {
+        let failed = |source| SpawnError {
+            step: "listen to held calls",
+            source,
+        };
+        self.gate.write_all(&[1]).map_err(failed)?;
+        let mut kind = [0];
+        self.errors.read_exact(&mut kind).map_err(failed)?;
+        if kind != [LISTENING] {
+            return Err(step_failed(kind[0], &mut self.errors));
+        }
+        let mut number = [0; 4];
+        self.errors.read_exact(&mut number).map_err(failed)?;
+        Listener::of_child(self.pid, RawFd::from_le_bytes(number)).map_err(failed)
     }
 
     /// Lets the child run; returns when it executes its program, or failed to.
@@ -212,11 +238,30 @@ fn become_payload(plan: &Plan, argv: &Table, envp: &Table, wires: &Wires) -> ! {
             report(wires, at);
         }
     }
+    if plan.held {
+        wait_for_listener(plan, wires);
+    }
     if plan.programs.is_empty() {
         report_probes(wires);
     }
     execute(plan, argv, envp);
     report(wires, 11);
+}
+
+/// Tells the parent where held calls can be heard, and waits until it listens.
+fn wait_for_listener(plan: &Plan, wires: &Wires) {
+    let [a, b, c, d] = plan.listener.get().to_le_bytes();
+    let bytes = [LISTENING, a, b, c, d];
+    let mut byte = 0_u8;
+    // SAFETY: writes a live array of the stated length; reads one byte into a
+    // live variable; ends the child if the agent gave up.
+    unsafe {
+        libc::write(wires.errors, bytes.as_ptr().cast(), bytes.len());
+        if libc::read(wires.gate, (&raw mut byte).cast(), 1) != 1 {
+            libc::_exit(127)
+        }
+        libc::close(plan.listener.get());
+    }
 }
 
 /// Runs the probes, tells the parent, and ends.
@@ -337,16 +382,23 @@ fn filter(plan: &Plan) -> bool {
         len,
         filter: plan.filter.as_ptr().cast_mut(),
     };
+    let flags = if plan.held {
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+    } else {
+        0
+    };
     // SAFETY: the kernel reads `len` instructions behind the pointer, which the
     // plan keeps alive, and writes nothing.
-    unsafe {
+    let result = unsafe {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
-            0,
+            flags,
             &raw const program,
-        ) == 0
-    }
+        )
+    };
+    plan.listener.set(RawFd::try_from(result).unwrap_or(-1));
+    result >= 0
 }
 
 /// Tries each path, as `execvp` does; comes back with errno set.

@@ -9,12 +9,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
 
 use belljar_event::{
-    Accept, Addr, Bind, Call, Change, Class, Connect, Descriptor, Dup, Event, Exec, Exit, Fact,
-    Fork, Guard, Identity, Listen, Look, Open, Outcome, Send, Signal, Socket, Status, Text,
+    Accept, Addr, Bind, Call, Change, Class, Connect, Denied, Descriptor, Dup, Event, Exec, Exit, Fact,
+    Fork, Guard, Identity, Listen, Look, Op, Open, Outcome, Send, Signal, Socket, Status, Text,
     Transfer,
 };
 
 use crate::abi::{DIED, Kind, REFUSED, Record, Role, Segment, UNLINKED, UNTOLD};
+use crate::enforce::Lines;
 use crate::seam::MountTable;
 
 /// Most words of a command line that are kept.
@@ -59,6 +60,30 @@ pub(crate) fn event(record: &Record<'_>, mounts: &MountTable, names: &dyn Names)
         tid: record.tid,
         outcome,
         fact,
+    })
+}
+
+/// What is told of a call that a policy line refused.
+pub(crate) fn denied(record: &Record<'_>, mounts: &MountTable, lines: &Lines) -> Option<Event> {
+    let refusal = record.denied?;
+    let reader = Reader { record, mounts };
+    let said = lines.by(refusal.line);
+    let op = Op::ALL.get(usize::from(refusal.op)).copied()?;
+    let object = reader
+        .path(Role::File)
+        .or_else(|| reader.path(Role::OtherFile));
+    let denied = Denied {
+        op,
+        path: object,
+        action: said.action,
+        by: said.by.to_owned(),
+    };
+    Some(Event {
+        at: record.at,
+        pid: record.pid,
+        tid: record.tid,
+        outcome: Outcome::None,
+        fact: denied.into(),
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod content;
 mod decode;
+mod grants;
 #[expect(
     unsafe_code,
     unreachable_pub,
@@ -21,24 +22,36 @@ mod tests;
 
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use belljar_event::{Arg, CALLS, CallInfo, Class, Event, Fact, Lost, MOVERS, Mover};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, OpenObject, RingBufferBuilder};
 
 use self::content::Contents;
 pub(crate) use self::decode::Names;
+pub(crate) use self::grants::Grants;
 use crate::abi::{self, Record};
+use crate::boot;
+use crate::enforce::{Lines, LinesError};
 use crate::seam::{EventSink, MountTable, Origin, Origins};
 
 /// How long the reader sleeps when nothing wakes it; bounds how late an event is.
 const POLL: Duration = Duration::from_millis(20);
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
+/// How long a pass may take until nobody waits for it any more.
+const DRAINED: Duration = Duration::from_secs(10);
+/// Where links are pinned; only root may enter.
+const PINS: &str = "/sys/fs/bpf";
 /// Events between the two threads; beyond that they wait in the ring buffer.
 const QUEUE: usize = 4096;
 /// What was executed longer ago is not read any more: events must not be late for it.
@@ -55,6 +68,9 @@ pub(crate) enum ObserveError {
         /// Why it failed.
         source: libbpf_rs::Error,
     },
+    /// The policy's lines.
+    #[error("the policy cannot be enforced: {0}")]
+    Lines(LinesError),
     /// The verifier, with the end of what it says.
     #[error("the kernel refused the programs: {source}: {log}")]
     Refused {
@@ -86,6 +102,8 @@ pub(crate) struct Options<'a> {
     pub(crate) cgroup: &'a Path,
     /// Where file systems are mounted in the payload's view.
     pub(crate) mounts: MountTable,
+    /// What the policy says about files.
+    pub(crate) lines: Arc<Lines>,
     /// Direct addresses that may be asked for at the host.
     pub(crate) direct: &'a [SocketAddr],
     /// Names behind stand-in addresses.
@@ -98,12 +116,16 @@ pub(crate) struct Options<'a> {
 pub(crate) struct Observer {
     shared: Arc<Shared>,
     origins: Arc<KernelOrigins>,
+    grants: Grants,
 }
 
 struct Shared {
     stop: AtomicBool,
     /// Counts passes of the reader that found the ring empty.
-    idle: AtomicU64,
+    passes: Mutex<u64>,
+    passed: Condvar,
+    /// Wakes the reader before its time.
+    wake: OwnedFd,
     taps: Mutex<Option<mpsc::Sender<Event>>>,
     /// A call on a file was told that the disk is full.
     disk_full: AtomicBool,
@@ -136,12 +158,20 @@ impl Observer {
             .ino();
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
-            idle: AtomicU64::new(0),
+            passes: Mutex::new(0),
+            passed: Condvar::new(),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| {
+                ObserveError::Io {
+                    what: "cannot make the reader's bell",
+                    source: error.into(),
+                }
+            })?,
             taps: Mutex::new(None),
             disk_full: AtomicBool::new(false),
         });
         let direct = options.direct.to_vec();
         let (mounts, names, trace) = (options.mounts, options.names, options.trace);
+        let lines = options.lines;
         let (queue, events) = mpsc::sync_channel(QUEUE);
         let hander = Hander {
             shared: Arc::clone(&shared),
@@ -161,6 +191,7 @@ impl Observer {
             mounts,
             names,
             queue,
+            lines: Arc::clone(&lines),
         };
         let (ready, started) = mpsc::channel();
         // Skeleton, links and ring buffer live and die on the reading thread.
@@ -168,22 +199,33 @@ impl Observer {
             .name("observe".into())
             .spawn(move || {
                 let mut storage = MaybeUninit::uninit();
-                match Loaded::new(&mut storage, id, &cgroup, &direct, trace) {
+                match Loaded::new(&mut storage, id, &cgroup, &direct, &lines, trace) {
                     Ok(loaded) => reader.run(&loaded, &ready),
                     Err(error) => drop(ready.send(Err(error))),
                 }
             })
             .map_err(failed)?;
-        let origins = started.recv().map_err(|_| ObserveError::Reader)??;
+        let (origins, grants) = started.recv().map_err(|_| ObserveError::Reader)??;
         Ok(Self {
             shared,
             origins: Arc::new(origins),
+            grants,
         })
     }
 
     /// Where redirected connects wanted to go.
     pub(crate) fn origins(&self) -> Arc<dyn Origins> {
         Arc::clone(&self.origins) as Arc<dyn Origins>
+    }
+
+    /// Where held calls get their yes.
+    pub(crate) fn grants(&self) -> Grants {
+        self.grants.clone()
+    }
+
+    /// Hands on what has been observed so far, at once.
+    pub(crate) fn flusher(&self) -> Flush {
+        Flush(Arc::clone(&self.shared))
     }
 
     /// What it knows of limits.
@@ -215,13 +257,25 @@ impl Observer {
 
     /// Waits until everything observed so far has been handed on.
     pub(crate) fn drain(&self) {
-        let seen = self.shared.idle.load(Ordering::Acquire);
-        for _ in 0..1000 {
-            // Two passes: one may have been under way already.
-            if self.shared.idle.load(Ordering::Acquire) >= seen + 2 {
-                return;
-            }
-            std::thread::sleep(POLL / 2);
+        self.flusher().flush();
+    }
+}
+
+/// Sees to it that what was observed is handed on.
+#[derive(Clone)]
+pub(crate) struct Flush(Arc<Shared>);
+
+impl Flush {
+    /// Waits until everything observed so far has been handed on.
+    pub(crate) fn flush(&self) {
+        let passes = || self.0.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = *passes();
+        // Two passes: one may have been under way already.
+        for enough in [seen + 1, seen + 2] {
+            // Full only if the reader has not looked for ages.
+            let _ = rustix::io::write(&self.0.wake, &1_u64.to_ne_bytes());
+            let waited = self.0.passed.wait_timeout_while(passes(), DRAINED, |now| *now < enough);
+            drop(waited);
         }
     }
 }
@@ -233,13 +287,7 @@ impl Drop for Observer {
 }
 
 /// Sections of programs that only watch; what refuses is attached always.
-const OBSERVERS: [&str; 5] = [
-    "fentry/",
-    "raw_tp/",
-    "lsm/file_open",
-    "lsm/bprm_check_security",
-    "lsm/inode_",
-];
+const OBSERVERS: [&str; 2] = ["fentry/", "raw_tp/"];
 
 /// The end of what libbpf had to say: with it a refused program can be understood.
 static SAID: Mutex<String> = Mutex::new(String::new());
@@ -274,8 +322,10 @@ impl<'obj> Loaded<'obj> {
         cgroup_id: u64,
         cgroup: &std::fs::File,
         direct: &[SocketAddr],
+        lines: &Lines,
         trace: bool,
     ) -> Result<Self, ObserveError> {
+        let tables = lines.tables().map_err(ObserveError::Lines)?;
         let mut open = skel::ObserveSkelBuilder::default()
             .open(storage)
             .map_err(bpf("cannot open the kernel programs"))?;
@@ -283,6 +333,15 @@ impl<'obj> Loaded<'obj> {
             return Err(ObserveError::Reader);
         };
         rodata.payload_cgroup = cgroup_id;
+        rodata.path_seed = lines.seed();
+        rodata.held_ops = lines.held.into();
+        rodata.everywhere.line = tables.everywhere;
+        rodata.watched = tables.watched;
+        for (number, says) in lines.says() {
+            if let Some(slot) = rodata.line_says.get_mut(number) {
+                *slot = says;
+            }
+        }
         if trace {
             for info in CALLS {
                 if let Some(slot) = rodata.calls.get_mut(usize::from(info.number)) {
@@ -306,6 +365,7 @@ impl<'obj> Loaded<'obj> {
                 .update(&abi::endpoint(*addr), &[1], MapFlags::ANY)
                 .map_err(bpf("cannot store an allowed address"))?;
         }
+        grants::fill(&skel.maps, &tables, lines.devices())?;
         let mut links = Vec::new();
         for program in skel.object_mut().progs_mut() {
             let section = program.section().to_string_lossy().into_owned();
@@ -321,7 +381,11 @@ impl<'obj> Loaded<'obj> {
             } else {
                 program.attach()
             };
-            links.push(link.map_err(bpf("cannot attach a kernel program"))?);
+            let mut link = link.map_err(bpf("cannot attach a kernel program"))?;
+            // What refuses must not end with whoever attached it.
+            let pin = Path::new(PINS).join(program.name());
+            link.pin(pin).map_err(bpf("cannot pin a kernel program"))?;
+            links.push(link);
         }
         Ok(Self {
             skel,
@@ -337,6 +401,10 @@ impl<'obj> Loaded<'obj> {
             by_source: handle(&self.skel.maps.by_source)?,
             askers: handle(&self.skel.maps.askers)?,
         })
+    }
+
+    fn grants(&self) -> Result<Grants, ObserveError> {
+        Grants::new(&self.skel.maps)
     }
 
     fn lost(&self) -> [u64; 4] {
@@ -439,7 +507,9 @@ impl Hander {
                     self.hand_on(event);
                 }
                 Step::Pass => {
-                    self.shared.idle.fetch_add(1, Ordering::AcqRel);
+                    let passes = self.shared.passes.lock();
+                    *passes.unwrap_or_else(PoisonError::into_inner) += 1;
+                    self.shared.passed.notify_all();
                 }
             }
         }
@@ -468,7 +538,11 @@ struct Reader {
     mounts: MountTable,
     names: Arc<dyn Names + Send + Sync>,
     queue: mpsc::SyncSender<Step>,
+    lines: Arc<Lines>,
 }
+
+/// What the reader says once it can read.
+type Ready = mpsc::Sender<Result<(KernelOrigins, Grants), ObserveError>>;
 
 /// What the programs' `lost` counters mean.
 const LOST_PLACES: [&str; 4] = [
@@ -479,7 +553,7 @@ const LOST_PLACES: [&str; 4] = [
 ];
 
 impl Reader {
-    fn run(&self, loaded: &Loaded<'_>, ready: &mpsc::Sender<Result<KernelOrigins, ObserveError>>) {
+    fn run(&self, loaded: &Loaded<'_>, ready: &Ready) {
         let malformed = std::cell::Cell::new(0u64);
         let handle = |bytes: &[u8]| {
             match Record::parse(bytes) {
@@ -489,6 +563,8 @@ impl Reader {
                             Some(inode) => Step::Executed(event, inode),
                             None => Step::Event(event),
                         });
+                        let denied = decode::denied(&record, &self.mounts, &self.lines);
+                        denied.into_iter().for_each(|event| self.hand_on(Step::Event(event)));
                     }
                 }
                 Err(_) => malformed.set(malformed.get() + 1),
@@ -500,16 +576,18 @@ impl Reader {
         let ring = added
             .and_then(|()| builder.build())
             .map_err(bpf("cannot read kernel events"));
-        let ring = match ring.and_then(|ring| loaded.origins().map(|origins| (ring, origins))) {
-            Ok((ring, origins)) => {
-                let _ = ready.send(Ok(origins));
+        let shared = || Ok((loaded.origins()?, loaded.grants()?));
+        let ring = match ring.and_then(|ring| shared().map(|shared| (ring, shared))) {
+            Ok((ring, shared)) => {
+                let _ = ready.send(Ok(shared));
                 ring
             }
             Err(error) => return drop(ready.send(Err(error))),
         };
         let mut reported = [0u64; 5];
         while !self.shared.stop.load(Ordering::Acquire) {
-            if ring.poll(POLL).is_err() || ring.consume().is_err() {
+            self.wait(ring.epoll_fd());
+            if ring.consume().is_err() {
                 continue; // interrupted by a signal
             }
             let [ring_full, storage, area, totals] = loaded.lost();
@@ -520,6 +598,21 @@ impl Reader {
             }
             self.hand_on(Step::Pass);
         }
+    }
+
+    /// Until much is waiting, somebody wants it all, or it is time.
+    fn wait(&self, ring: i32) {
+        let Some(ring) = boot::raw::borrowed(ring) else {
+            return std::thread::sleep(POLL);
+        };
+        let bell: BorrowedFd<'_> = self.shared.wake.as_fd();
+        let mut fds = [
+            PollFd::from_borrowed_fd(ring, PollFlags::IN),
+            PollFd::from_borrowed_fd(bell, PollFlags::IN),
+        ];
+        let _ = poll(&mut fds, Some(&PATIENCE));
+        // Empty if nobody rang.
+        let _ = rustix::io::read(bell, &mut [0_u8; 8]);
     }
 
     fn hand_on(&self, step: Step) {

@@ -1,9 +1,10 @@
 //! The payload's static system call filter.
 //!
-//! Owns: which calls are answered before the kernel looks at them, as a table,
-//! and its assembly into the kernel's filter program.
+//! Owns: which calls are answered before the kernel looks at them, and which are
+//! held, as tables, and their assembly into the kernel's filter program.
 //! Must not: judge anything by what a pointer points to (it could change).
 
+use belljar_event::Op;
 use libc::sock_filter;
 
 /// What the payload is told instead.
@@ -91,6 +92,45 @@ const SOCKETS: &[(u32, &[u32])] = &[
     (libc::AF_NETLINK as u32, &[libc::NETLINK_ROUTE as u32]),
 ];
 
+/// Calls that do something which can be held: always, or if one of these bits
+/// is set in this argument.
+const HELD: &[(libc::c_long, Op, Option<(u32, u32)>)] = &[
+    (libc::SYS_execve, Op::Exec, None),
+    (libc::SYS_execveat, Op::Exec, None),
+    (libc::SYS_connect, Op::Connect, None),
+    (libc::SYS_open, Op::Write, Some((1, WRITING))),
+    (libc::SYS_openat, Op::Write, Some((2, WRITING))),
+    // Its flags lie in memory.
+    (libc::SYS_openat2, Op::Write, None),
+    (libc::SYS_creat, Op::Write, None),
+    (libc::SYS_truncate, Op::Write, None),
+    (libc::SYS_mkdir, Op::Write, None),
+    (libc::SYS_mkdirat, Op::Write, None),
+    (libc::SYS_mknod, Op::Write, None),
+    (libc::SYS_mknodat, Op::Write, None),
+    (libc::SYS_symlink, Op::Write, None),
+    (libc::SYS_symlinkat, Op::Write, None),
+    (libc::SYS_open, Op::Read, None),
+    (libc::SYS_openat, Op::Read, None),
+    (libc::SYS_openat2, Op::Read, None),
+    (libc::SYS_unlink, Op::Unlink, None),
+    (libc::SYS_unlinkat, Op::Unlink, None),
+    (libc::SYS_rmdir, Op::Unlink, None),
+    (libc::SYS_rename, Op::Rename, None),
+    (libc::SYS_renameat, Op::Rename, None),
+    (libc::SYS_renameat2, Op::Rename, None),
+    (libc::SYS_link, Op::Link, None),
+    (libc::SYS_linkat, Op::Link, None),
+    (libc::SYS_chmod, Op::Chmod, None),
+    (libc::SYS_fchmodat, Op::Chmod, None),
+    (libc::SYS_chown, Op::Chmod, None),
+    (libc::SYS_lchown, Op::Chmod, None),
+    (libc::SYS_fchownat, Op::Chmod, None),
+];
+
+/// Flags of an open that changes something.
+const WRITING: u32 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32;
+
 const ARCH_X86_64: u32 = 0xc000_003e;
 /// Bit that marks the x32 calls, which share the architecture.
 const X32: u32 = 0x4000_0000;
@@ -105,6 +145,7 @@ const fn arg(index: u32) -> u32 {
 const KILL_PROCESS: u32 = 0x8000_0000;
 const ERRNO: u32 = 0x0005_0000;
 const ALLOW: u32 = 0x7fff_0000;
+const USER_NOTIF: u32 = 0x7fc0_0000;
 
 const fn refuse(errno: i32) -> sock_filter {
     give(ERRNO | errno.cast_unsigned())
@@ -161,8 +202,8 @@ fn over(instructions: &[sock_filter]) -> u8 {
     u8::try_from(instructions.len()).unwrap_or(u8::MAX)
 }
 
-/// The filter program.
-pub(crate) fn program() -> Vec<sock_filter> {
+/// The filter program; `held` has the bits of the ops that are held.
+pub(crate) fn program(held: u16) -> Vec<sock_filter> {
     let mut code = vec![
         load(ARCH),
         sock_filter {
@@ -195,6 +236,19 @@ pub(crate) fn program() -> Vec<sock_filter> {
     let sockets = sockets();
     code.push(unless_equal(number(libc::SYS_socket), over(&sockets)));
     code.extend(sockets);
+    for (call, _, bits) in HELD.iter().filter(|(_, op, _)| held & op.bit() != 0) {
+        let tell = match bits {
+            None => vec![give(USER_NOTIF)],
+            Some((index, bits)) => vec![
+                load(arg(*index)),
+                unless_any_bit(*bits, 1),
+                give(USER_NOTIF),
+                load(NR),
+            ],
+        };
+        code.push(unless_equal(number(*call), over(&tell)));
+        code.extend(tell);
+    }
     code.push(give(ALLOW));
     code
 }

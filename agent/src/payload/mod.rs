@@ -19,6 +19,7 @@ pub(crate) use cgroup::Cgroup;
 
 use crate::boot::spawn::{Plan, SpawnError, spawn};
 use crate::boot::{console, probe};
+use crate::hold::Holds;
 use crate::seam::EventSink;
 use crate::setup::{Place, USER_ID};
 use terminal::Terminal;
@@ -44,6 +45,12 @@ pub(crate) enum PayloadError {
     /// Its terminal.
     #[error("cannot make the payload's terminal: {0}")]
     Terminal(std::io::Error),
+    /// What the self-test's probes try.
+    #[error("cannot lay out the self-test's file: {0}")]
+    Bait(std::io::Error),
+    /// Its held calls.
+    #[error("cannot listen to held calls: {0}")]
+    Listener(std::io::Error),
     /// Between fork and exec.
     #[error("payload {0}")]
     Spawn(#[from] SpawnError),
@@ -59,6 +66,7 @@ pub(crate) fn run(
     launch: &Launch,
     place: &Place,
     cgroup: &Cgroup,
+    holds: &Holds,
     drain: impl FnOnce(),
     sink: &EventSink,
 ) -> Result<Status, PayloadError> {
@@ -69,11 +77,12 @@ pub(crate) fn run(
         programs: strings(environment::candidates(program, &environment))?,
         argv: strings(launch.argv.iter().cloned())?,
         envp: strings(environment::lines(&environment))?,
+        filter: filter::program(holds.ops()),
+        held: holds.ops() != 0,
         ..without_program(place, cgroup, &terminal)?
     };
-    let child = spawn(&plan)?;
+    let mut child = spawn(&plan)?;
     let pid = child.pid;
-    drop(plan);
     let words = launch
         .argv
         .iter()
@@ -90,8 +99,20 @@ pub(crate) fn run(
     let output = terminal
         .carry(sink.clone())
         .map_err(PayloadError::Terminal)?;
+    let holding = match plan.held.then(|| child.listen()) {
+        None => None,
+        Some(Ok(listener)) => Some(holds.serve(listener).map_err(PayloadError::Listener)?),
+        Some(Err(error)) => {
+            // Nobody listens, so nothing may run.
+            cgroup.kill()?;
+            reap::until_gone(pid, cgroup)?;
+            return Err(error.into());
+        }
+    };
+    drop(plan);
     let released = child.release();
     let status = reap::until_gone(pid, cgroup)?;
+    drop(holding);
     output.finish();
     drain();
     let status = match released {
@@ -131,7 +152,9 @@ fn without_program(
         tty: terminal.far().map_err(PayloadError::Terminal)?,
         cgroup: cgroup.entrance()?,
         id: USER_ID,
-        filter: filter::program(),
+        filter: filter::program(0),
+        held: false,
+        listener: std::cell::Cell::new(-1),
     })
 }
 

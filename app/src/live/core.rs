@@ -407,5 +407,8 @@ fn host_only(fact: &Fact) -> bool {
             | Fact::FlowClosed(_)
             | Fact::TlsHello(_)
             | Fact::HttpRequest(_)
+            | Fact::Held(_)
+            | Fact::Question(_)
+            | Fact::Answer(_)
     )
 }

@@ -6,7 +6,7 @@
 
 use bincode::{Decode, Encode};
 
-use crate::{Addr, Call, CodecError, NameAnswer, Target, Text};
+use crate::{Addr, Call, CodecError, NameAnswer, Op, Target, Text};
 
 macro_rules! facts {
     ($($number:literal $name:ident $text:literal,)*) => {
@@ -78,6 +78,7 @@ facts! {
     64 Guard "guard",
     65 Signal "signal",
     66 Identity "identity",
+    67 Denied "denied",
     80 Name "dns",
     81 FlowAsked "flow",
     82 Decision "decision",
@@ -85,6 +86,10 @@ facts! {
     84 FlowClosed "flow_closed",
     85 TlsHello "tls",
     86 HttpRequest "http",
+    87 Held "hold",
+    88 Answer "answer",
+    89 Killed "killed",
+    90 Question "question",
     96 Output "output",
     97 Sample "sample",
 }
@@ -232,6 +237,8 @@ pub enum End {
     GuestLost(String),
     /// Enforcement or recording could not be kept up.
     Failed(String),
+    /// Belljar ended it as it was told to: the verdict turned MALICIOUS, a line said so …
+    Stopped(String),
 }
 
 /// A program was executed (or an attempt was made).
@@ -476,6 +483,106 @@ pub enum Action {
     Ask,
     /// End the process tree.
     Kill,
+}
+
+/// The guest's kernel refused the call whose event stands just before this one.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Denied {
+    /// What was attempted.
+    pub op: Op,
+    /// The kernel-resolved object.
+    pub path: Option<Text>,
+    /// `Deny`, or `Ask`: it needed a yes that it did not have.
+    pub action: Action,
+    /// Which policy line says so.
+    pub by: String,
+}
+
+/// A thread waits inside a call until it is decided.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Held {
+    /// The hold's number in this run.
+    pub hold: u64,
+    /// What it wants to do.
+    pub op: Op,
+    /// With which call.
+    pub call: Call,
+    /// The object, resolved as the agent saw it.
+    pub path: Option<Text>,
+    /// Of calls with two paths the second; of a script its interpreter.
+    pub other: Option<Text>,
+    /// Where to, of connects.
+    pub target: Option<Target>,
+    /// The command line, of execs.
+    pub argv: Vec<Text>,
+}
+
+/// A person is asked about a hold.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Question {
+    /// Which hold.
+    pub hold: u64,
+    /// The policy line that says so.
+    pub by: String,
+}
+
+/// A hold is over.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Answer {
+    /// Which hold.
+    pub hold: u64,
+    /// What was decided.
+    pub action: Action,
+    /// Who decided.
+    pub who: Who,
+    /// Which policy line, or which earlier answer (`answer:3`: the one to hold 3).
+    pub by: String,
+    /// What else the answer holds for.
+    pub scope: Scope,
+    /// How long it was waited for, in nanoseconds of the host's clock: while a
+    /// person is asked, the guest's stands still.
+    pub waited: u64,
+}
+
+/// Who decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Who {
+    /// A policy line, by itself.
+    Policy,
+    /// The person at the terminal, now.
+    Person,
+    /// The person, by an earlier answer that holds for this too.
+    Earlier,
+    /// The line says ask, and there was nobody to be asked.
+    Nobody,
+    /// The configured time for an answer ran out.
+    Timer,
+    /// The process ended before there was an answer.
+    Gone,
+}
+
+/// What an answer holds for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Scope {
+    /// This one call.
+    Once,
+    /// The same program and destination or path, in the tree below this process.
+    Tree(u32),
+    /// The same, for the rest of the run.
+    Run,
+    /// A policy line, in force from here on and saved for later runs.
+    Saved(String),
+}
+
+/// A process tree was ended.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Killed {
+    /// Its root.
+    pub root: u32,
+    /// How many processes.
+    pub count: u32,
+    /// The policy line, or `person`.
+    pub by: String,
 }
 
 /// The host dialled, or could not.

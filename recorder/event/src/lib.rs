@@ -11,6 +11,7 @@ mod call;
 mod codec;
 mod fact;
 mod net;
+mod op;
 mod text;
 pub mod wire;
 
@@ -21,6 +22,7 @@ pub use call::{Arg, CALLS, Call, CallInfo, Class, MOVERS, Mover};
 pub use codec::{CodecError, MAX_EVENT, decode, decode_fact, encode, encode_fact};
 pub use fact::*;
 pub use net::{Addr, NameAnswer, Target};
+pub use op::Op;
 pub use text::Text;
 
 // What frames and records are made of; the codec behind them is nobody else's business.

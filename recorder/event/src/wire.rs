@@ -8,10 +8,10 @@
 
 use bincode::{Decode, Encode};
 
-use crate::{Event, NameAnswer, Status, Target, Text};
+use crate::{Action, Call, Event, NameAnswer, Op, Status, Target, Text};
 
 /// Raised with every change of a message.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// No frame may be longer; a longer one ends the run.
 pub const MAX_FRAME: usize = crate::MAX_EVENT;
@@ -114,8 +114,89 @@ pub enum ToAgent {
         /// The policy line that decided.
         by: String,
     },
+    /// Answer to a `Hold`.
+    Decided {
+        /// The hold's number.
+        id: u64,
+        /// What happens with it.
+        verdict: Verdict,
+    },
+    /// End a process and everything below it; the agent tells with a
+    /// [`crate::Killed`] event.
+    Kill {
+        /// Its root.
+        pid: u32,
+        /// Who says so.
+        by: String,
+    },
+    /// The machine stood still: the guest's wall clock is set.
+    Clock {
+        /// Nanoseconds since 1970.
+        unix_nanos: u64,
+    },
     /// End the payload and power off.
     Stop,
+}
+
+/// What happens with a held call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Verdict {
+    /// It goes on, as it was seen and not otherwise.
+    Allow,
+    /// It fails as if it were not permitted (a connect: as if nobody listened).
+    Deny,
+    /// It fails, and its process tree ends.
+    Kill,
+}
+
+/// A policy line as the guest's kernel enforces it by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct KernelLine {
+    /// Its id: `default:decoys`. The first line that concerns an object decides.
+    pub by: String,
+    /// What it says. `Ask`: the call is held and the host decides; a call that
+    /// cannot be held is refused.
+    pub action: Action,
+    /// Bits of the [`Op`]s that it is about.
+    pub ops: u16,
+    /// Which objects. None: every one.
+    pub places: Vec<Place>,
+}
+
+/// An object, or several.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Place {
+    /// This very path.
+    Path(Vec<u8>),
+    /// A folder and everything below it.
+    Below(Vec<u8>),
+    /// Every file of this name.
+    Name(Vec<u8>),
+}
+
+/// A call that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Hold {
+    /// Number to answer with.
+    pub id: u64,
+    /// Guest time.
+    pub at: u64,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// What it wants to do.
+    pub op: Op,
+    /// With which call.
+    pub call: Call,
+    /// The object, resolved. `Unreadable` where nothing could be resolved.
+    pub path: Option<Text>,
+    /// Of calls with two paths the second; of a script its interpreter.
+    pub other: Option<Text>,
+    /// Where to, of connects.
+    pub target: Option<Target>,
+    /// The command line, of execs.
+    pub argv: Vec<Text>,
 }
 
 /// What the guest is made to look like.
@@ -140,6 +221,10 @@ pub struct Setup {
     pub disk_mib: u32,
     /// Whether to trace (benchmarks measure a run without).
     pub observe: bool,
+    /// What the kernel enforces.
+    pub lines: Vec<KernelLine>,
+    /// Bits of the [`Op`]s that are held; of the lines that say ask, at least those.
+    pub held: u16,
 }
 
 /// One decoy file.
@@ -199,6 +284,13 @@ pub enum FromAgent {
         kind: u16,
         /// What would be answered if it is allowed.
         answer: NameAnswer,
+    },
+    /// A call waits until the host answers with [`ToAgent::Decided`].
+    Hold(Box<Hold>),
+    /// A held call's thread is gone: nobody needs the answer.
+    Unheld {
+        /// The hold's number.
+        id: u64,
     },
     /// The payload's first process has ended and everything before it was sent.
     Exited(Status),

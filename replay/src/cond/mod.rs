@@ -16,6 +16,7 @@ mod names;
 mod parse;
 mod pattern;
 mod sets;
+mod shape;
 mod syntax;
 mod types;
 mod value;
@@ -29,6 +30,7 @@ pub use error::CondError;
 pub(crate) use error::{nearest, position, shown};
 pub use fields::{ALIASES, FIELDS, Field, FieldInfo, MAX_INDEX, Type};
 pub use names::Names;
+pub(crate) use shape::{Shape, shape};
 pub(crate) use types::Types;
 pub use value::{Subject, Truth, Value};
 

@@ -2,7 +2,9 @@
 //!
 //! Owns: the words. Must not: let a byte of the guest through unescaped.
 
-use belljar_event::{Action, Addr, Call, Dial, End, Fact, NameAnswer, Outcome, Status, Step, Text};
+use belljar_event::{
+    Action, Addr, Call, Dial, End, Fact, Held, NameAnswer, Outcome, Scope, Status, Step, Text, Who,
+};
 
 use super::Moment;
 use crate::cond::{Field, Subject, Value};
@@ -27,6 +29,28 @@ pub(crate) fn action(action: Action) -> &'static str {
     }
 }
 
+/// Who decided.
+pub(crate) fn who(who: Who) -> &'static str {
+    match who {
+        Who::Policy => "policy",
+        Who::Person => "person",
+        Who::Earlier => "earlier answer",
+        Who::Nobody => "nobody there",
+        Who::Timer => "timer",
+        Who::Gone => "process gone",
+    }
+}
+
+/// What an answer holds for, escaped.
+pub(crate) fn scope(scope: &Scope) -> String {
+    match scope {
+        Scope::Once => "once".to_owned(),
+        Scope::Tree(root) => format!("process tree {root}"),
+        Scope::Run => "this run".to_owned(),
+        Scope::Saved(line) => format!("saved: {}", short(line.as_bytes())),
+    }
+}
+
 /// `exit 0`, `signal 9`.
 pub(crate) fn status(status: Status) -> String {
     match status {
@@ -43,6 +67,7 @@ pub(crate) fn end(end: &End) -> String {
         End::TimedOut => "stopped by the time limit".to_owned(),
         End::GuestLost(why) => format!("guest lost: {}", escape::string(why)),
         End::Failed(why) => format!("failed: {}", escape::string(why)),
+        End::Stopped(why) => format!("stopped: {}", escape::string(why)),
     }
 }
 
@@ -64,6 +89,20 @@ fn text(raw: &Text) -> String {
         Text::Whole(bytes) => short(bytes),
         Text::Cut { bytes, .. } => format!("{}…", short(bytes).trim_end_matches('…')),
     }
+}
+
+/// What a hold is about, escaped.
+pub(crate) fn object(held: &Held) -> String {
+    let mut line = match (&held.path, &held.target) {
+        (_, Some(target)) => short(target.to_string().as_bytes()),
+        (Some(path), None) => text(path),
+        (None, None) => String::new(),
+    };
+    if let Some(other) = &held.other {
+        let word = if held.argv.is_empty() { "to" } else { "under" };
+        line.push_str(&format!(" {word} {}", text(other)));
+    }
+    line
 }
 
 /// A command line, escaped and bounded.
@@ -173,7 +212,53 @@ impl Moment<'_> {
             Fact::FlowAsked(_) | Fact::Decision(_) | Fact::FlowOpened(_) | Fact::FlowClosed(_) => {
                 self.flow_deed()
             }
+            Fact::Denied(_)
+            | Fact::Held(_)
+            | Fact::Question(_)
+            | Fact::Answer(_)
+            | Fact::Killed(_) => self.held_deed(kind),
             _ => self.deed_of_run(kind),
+        }
+    }
+
+    fn held_deed(&self, kind: &'static str) -> String {
+        match &self.event.fact {
+            Fact::Denied(denied) => {
+                let path = denied.path.as_ref().map_or_else(String::new, text);
+                let why = if denied.action == Action::Ask {
+                    " (it needed an answer)"
+                } else {
+                    ""
+                };
+                format!(
+                    "denied: {} {path} by {}{why}",
+                    denied.op.name(),
+                    short(denied.by.as_bytes())
+                )
+            }
+            Fact::Held(held) => {
+                format!("hold {}: {} {}", held.hold, held.op.name(), object(held))
+            }
+            Fact::Question(question) => format!(
+                "question about hold {} by {}",
+                question.hold,
+                short(question.by.as_bytes())
+            ),
+            Fact::Answer(answer) => format!(
+                "answer to hold {}: {} by {} ({}), {}",
+                answer.hold,
+                action(answer.action),
+                short(answer.by.as_bytes()),
+                who(answer.who),
+                scope(&answer.scope)
+            ),
+            Fact::Killed(killed) => format!(
+                "killed: process tree {} ({} processes) by {}",
+                killed.root,
+                killed.count,
+                short(killed.by.as_bytes())
+            ),
+            _ => kind.to_owned(),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use belljar_event::{Addr, Call, Decoy, Descriptor, Fact, Outcome, Target};
+use belljar_event::{Addr, Call, Decoy, Descriptor, Fact, Op, Outcome, Target};
 
 use super::{Moment, Peer, fields, summary};
 use crate::cond::{Field, Subject, Value};
@@ -21,6 +21,7 @@ impl Subject for Moment<'_> {
     fn value(&self, field: Field) -> Value<'_> {
         match field {
             Field::EvtType => Value::str(self.event_type()),
+            Field::EvtOp => self.op().map(|op| op.name()).into(),
             Field::EvtNum => self.seq.into(),
             Field::EvtRawTime => self.event.at.into(),
             Field::EvtRawRes | Field::EvtRes | Field::EvtFailed => self.result_value(field),
@@ -52,6 +53,8 @@ impl Subject for Moment<'_> {
             | Field::FsPathWritten
             | Field::PathDecoy
             | Field::PathDecoyKind
+            | Field::PathDropped
+            | Field::PathHidden
             | Field::PathCredential => self.path(field),
             Field::NetName
             | Field::NetDomain
@@ -238,6 +241,7 @@ impl Moment<'_> {
     fn descriptor(&self, field: Field) -> Value<'_> {
         match &self.event.fact {
             Fact::Open(open) => self.file_descriptor(field, Wants::of(open).directory),
+            Fact::Held(held) if held.path.is_some() => self.file_descriptor(field, false),
             Fact::Listen(listen) if field == Field::FdNum => i64::from(listen.fd).into(),
             Fact::Accept(accept) if field == Field::FdNum => i64::from(accept.fd).into(),
             Fact::Dup(dup) if field == Field::FdNum => i64::from(dup.to).into(),
@@ -321,6 +325,8 @@ impl Moment<'_> {
             Fact::Open(_) | Fact::Look(_) | Fact::Exec(_) => (true, false),
             Fact::Guard(guard) => (guard.path.is_some(), false),
             Fact::Change(change) => (!summary::is_symlink(change.call), change.other.is_some()),
+            Fact::Held(held) => (held.path.is_some(), held.other.is_some()),
+            Fact::Denied(denied) => (denied.path.is_some(), false),
             _ => return Value::Absent,
         };
         match field {
@@ -347,12 +353,33 @@ impl Moment<'_> {
                     .find_map(|(place, row)| self.decoy(&place.bytes, row));
                 decoy.map(|decoy| decoy.kind.as_str()).into()
             }
+            Field::PathDropped => self.any_path(|path| self.session.files.made(path) == Some(true)),
+            Field::PathHidden => self.any_path(is_hidden),
             Field::PathCredential => self.any_file(|path, row| match row {
                 Some(row) => row.credential.is_some(),
                 None => credential::kind(path).is_some(),
             }),
             _ => Value::Absent,
         }
+    }
+
+    /// What a policy would decide about it.
+    pub(crate) fn op(&self) -> Option<Op> {
+        Some(match &self.event.fact {
+            Fact::Held(held) => held.op,
+            Fact::Denied(denied) => denied.op,
+            Fact::Exec(_) => Op::Exec,
+            Fact::Open(open) => Op::of_open(open.flags),
+            Fact::Change(change) => Op::of_call(change.call)?,
+            Fact::Connect(_) | Fact::Send(_) | Fact::FlowAsked(_) => Op::Connect,
+            _ => return None,
+        })
+    }
+
+    fn any_path(&self, is: impl Fn(&[u8]) -> bool) -> Value<'_> {
+        let places = [&self.paths.first, &self.paths.second];
+        let mut known = places.into_iter().flatten();
+        known.any(|place| is(&place.bytes)).into()
     }
 
     fn decoy<'v>(&'v self, path: &[u8], row: Option<&'v FileState>) -> Option<&'v Decoy> {
@@ -452,4 +479,14 @@ fn has_mode(call: Call) -> bool {
     ["chmod", "mkdir", "mknod", "fchmod"]
         .iter()
         .any(|stem| call.name().starts_with(stem))
+}
+
+/// A component that begins with a dot, where people and tools do not put such.
+fn is_hidden(path: &[u8]) -> bool {
+    let mut above: &[u8] = b"";
+    path.split(|byte| *byte == b'/').any(|name| {
+        let usual = name == b".bin" && above == b"node_modules";
+        above = name;
+        name.first() == Some(&b'.') && name.len() > 1 && !usual
+    })
 }

@@ -9,6 +9,7 @@
 //! against the guest: `deny`, `kill` and `ask` hold, `allow` does not.
 
 mod allow;
+mod kernel;
 mod question;
 mod text;
 
@@ -19,9 +20,10 @@ use std::net::SocketAddr;
 
 pub use belljar_event::Action;
 
-use crate::cond::{Condition, Subject, Truth};
+use crate::cond::{Condition, Field, Subject, Truth, Value};
 
 pub use allow::{Allow, AllowError};
+pub use kernel::{Enforced, Enforcer};
 pub use question::Question;
 pub use text::PolicyError;
 
@@ -69,12 +71,13 @@ pub struct Decided {
 }
 
 impl Decided {
-    fn built_in() -> Self {
-        let reason = Some("no line matches".to_owned());
+    /// Nothing leaves unless a line says so; files are denied only by lines.
+    fn built_in(subject: &dyn Subject) -> Self {
+        let file = matches!(subject.value(Field::EvtOp), Value::Bytes(op) if op.as_ref() != b"connect");
         Self {
-            action: Action::Deny,
+            action: if file { Action::Allow } else { Action::Deny },
             by: BUILT_IN.into(),
-            reason,
+            reason: Some("no line matches".to_owned()),
             literal: false,
         }
     }
@@ -204,7 +207,7 @@ impl Policy {
         self.lines
             .iter()
             .find(decides)
-            .map_or_else(Decided::built_in, Decided::by)
+            .map_or_else(|| Decided::built_in(subject), Decided::by)
     }
 
     /// Whether a name may be given an address, when it is not known yet where
@@ -219,7 +222,7 @@ impl Policy {
         self.lines
             .iter()
             .find(decides)
-            .map_or_else(Decided::built_in, Decided::by)
+            .map_or_else(|| Decided::built_in(subject), Decided::by)
     }
 
     /// Each line up to the one that decides, with what its condition came to.

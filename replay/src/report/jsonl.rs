@@ -134,6 +134,7 @@ fn end(end: &End) -> Value {
         End::TimedOut => "timed out".into(),
         End::GuestLost(why) => json!({ "guest lost": why }),
         End::Failed(why) => json!({ "failed": why }),
+        End::Stopped(why) => json!({ "stopped": why }),
     }
 }
 
@@ -188,6 +189,7 @@ fn fact(fact: &Fact) -> Value {
         Fact::Signal(signal) => json!({ "target": signal.target, "signal": signal.signal }),
         Fact::Identity(identity) => json!({ "ids": identity.ids }),
         other => of_network(other)
+            .or_else(|| of_holds(other))
             .or_else(|| of_run(other))
             .unwrap_or(Value::Null),
     }
@@ -250,6 +252,39 @@ fn of_network(fact: &Fact) -> Option<Value> {
             "target": text(&request.target),
             "host": maybe(request.host.as_ref()),
         }),
+        _ => return None,
+    })
+}
+
+fn of_holds(fact: &Fact) -> Option<Value> {
+    Some(match fact {
+        Fact::Denied(denied) => json!({
+            "op": denied.op.name(),
+            "path": maybe(denied.path.as_ref()),
+            "action": moment::action(denied.action),
+            "by": denied.by,
+        }),
+        Fact::Held(held) => json!({
+            "hold": held.hold,
+            "op": held.op.name(),
+            "call": held.call.name(),
+            "path": maybe(held.path.as_ref()),
+            "other": maybe(held.other.as_ref()),
+            "target": held.target.as_ref().map(target),
+            "argv": texts(&held.argv),
+        }),
+        Fact::Question(question) => json!({ "hold": question.hold, "by": question.by }),
+        Fact::Answer(answer) => json!({
+            "hold": answer.hold,
+            "action": moment::action(answer.action),
+            "who": moment::who(answer.who),
+            "by": answer.by,
+            "scope": moment::scope(&answer.scope),
+            "waited": answer.waited,
+        }),
+        Fact::Killed(killed) => {
+            json!({ "root": killed.root, "count": killed.count, "by": killed.by })
+        }
         _ => return None,
     })
 }

@@ -66,6 +66,14 @@ impl<'a> Paths<'a> {
                 };
                 Self { first, second }
             }
+            Fact::Held(held) => Self {
+                first: held.path.as_ref().and_then(|path| place(path, None)),
+                second: held.other.as_ref().and_then(|path| place(path, None)),
+            },
+            Fact::Denied(denied) => Self {
+                first: denied.path.as_ref().and_then(|path| place(path, None)),
+                second: None,
+            },
             Fact::Guard(guard) => Self {
                 first: guard.path.as_ref().and_then(|path| place(path, None)),
                 second: None,

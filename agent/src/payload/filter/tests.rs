@@ -2,7 +2,11 @@ use super::*;
 
 /// Runs the program as the kernel would, on one call.
 fn run(arch: u32, nr: u32, args: [u64; 6]) -> u32 {
-    let code = program();
+    run_held(0, arch, nr, args)
+}
+
+fn run_held(held: u16, arch: u32, nr: u32, args: [u64; 6]) -> u32 {
+    let code = program(held);
     let mut data = Vec::new();
     data.extend(nr.to_le_bytes());
     data.extend(arch.to_le_bytes());
@@ -139,4 +143,33 @@ fn only_sockets_that_the_hooks_cover() {
     for family in [libc::AF_PACKET, libc::AF_VSOCK, libc::AF_ALG, libc::AF_XDP] {
         assert_eq!(socket(family, 0), error(libc::EAFNOSUPPORT), "{family}");
     }
+}
+
+#[test]
+fn held_calls_are_told_and_others_are_not() {
+    let held = Op::Exec.bit() | Op::Write.bit();
+    let told = |nr, args| run_held(held, ARCH_X86_64, number(nr), args) == USER_NOTIF;
+    assert!(told(libc::SYS_execve, [0; 6]));
+    assert!(told(libc::SYS_execveat, [0; 6]));
+    assert!(!told(libc::SYS_connect, [0; 6]));
+    assert!(told(libc::SYS_openat2, [0; 6]));
+    for (flags, expected) in [
+        (libc::O_RDONLY, false),
+        (libc::O_RDONLY | libc::O_CLOEXEC, false),
+        (libc::O_RDONLY | libc::O_CREAT, true),
+        (libc::O_RDWR, true),
+        (libc::O_WRONLY | libc::O_APPEND, true),
+    ] {
+        let flags = u64::from(flags.cast_unsigned());
+        assert_eq!(told(libc::SYS_openat, [0, 0, flags, 0, 0, 0]), expected);
+        assert_eq!(told(libc::SYS_open, [0, flags, 0, 0, 0, 0]), expected);
+    }
+    // What is refused stays refused, held or not.
+    let all = u16::MAX;
+    assert_eq!(
+        run_held(all, ARCH_X86_64, number(libc::SYS_io_uring_setup), [0; 6]),
+        error(libc::ENOSYS)
+    );
+    let every = |op: Op| HELD.iter().any(|(_, held, _)| *held == op);
+    assert!(Op::ALL.into_iter().all(every), "an op that no call does");
 }

@@ -1,0 +1,332 @@
+/* What the policy says about files, enforced where the kernel opens, executes
+ * and changes them. Objects are matched by walking their dentries: no path that
+ * the payload can bend. Fails closed: what cannot be looked at is refused where
+ * any line could concern it. */
+
+const volatile __u64 path_seed = 0;
+/* What each line says (enum says). */
+const volatile __u8 line_says[LINES] = {};
+/* Lines about every object; 0 for none. */
+const volatile struct ruled everywhere = {};
+/* Which lines there are for each op (WATCH_*), what they imply for others included. */
+const volatile __u8 watched[OPS] = {};
+/* Ops that are held before they get here, so that ask can be answered. */
+const volatile __u32 held_ops = 0;
+
+struct ruled_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct ruled);
+};
+struct ruled_map ruled_paths SEC(".maps");   /* this very path */
+struct ruled_map ruled_folders SEC(".maps"); /* this folder and all below */
+struct ruled_map ruled_names SEC(".maps");   /* any file of this name */
+
+struct mark_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, __u8);
+};
+struct mark_map leaves SEC(".maps"); /* last names of all ruled paths: most files end here */
+struct mark_map roofs SEC(".maps");  /* folders above something ruled: they stay where they are */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u8);
+} devices SEC(".maps"); /* file systems of the payload's view */
+
+/* What a held thread may do, once, when it goes on. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u32); /* thread */
+	__type(value, struct grant);
+} grants SEC(".maps");
+
+struct walk {
+	__u64 hash[DEEP]; /* of each component, leaf first */
+	__u64 last, path;
+	__u32 depth, dev, deep;
+	__u16 line[OPS];
+	__u64 name[33];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct walk);
+} walks SEC(".maps");
+
+static __always_inline __u64 mix(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+	return hash ^ (hash >> 29);
+}
+
+__noinline int hash_name(struct walk *w, __u64 dentry)
+{
+	struct dentry *d = (struct dentry *)dentry;
+	if (!w)
+		return 0;
+	long n = bpf_probe_read_kernel_str(w->name, 256, BPF_CORE_READ(d, d_name.name));
+	if (n < 1 || n > 256) {
+		w->deep = 1;
+		return 0;
+	}
+	__u64 hash = path_seed ^ (n - 1);
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < 32; i++) {
+		long left = n - 1 - i * 8;
+		if (left <= 0)
+			break;
+		__u64 word = w->name[i];
+		if (left < 8)
+			word &= (1ull << (left * 8)) - 1;
+		hash = mix(hash, word);
+	}
+	w->last = hash;
+	return 0;
+}
+
+__noinline int walk_up(struct walk *w, __u64 dentry)
+{
+	struct dentry *d = (struct dentry *)dentry;
+	if (!w)
+		return 0;
+	w->depth = w->deep = 0;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < DEEP; i++) {
+		struct dentry *up = BPF_CORE_READ(d, d_parent);
+		if (!up || (up == d && i > 0))
+			return 0;
+		if (up == d) {
+			char first = 0;
+			bpf_probe_read_kernel(&first, 1, BPF_CORE_READ(d, d_name.name));
+			if (first == '/')
+				return 0;
+		}
+		hash_name(w, (__u64)d);
+		w->hash[i] = w->last;
+		w->depth = i + 1;
+		if (up == d)
+			return 0;
+		d = up;
+	}
+	if (BPF_CORE_READ(d, d_parent) != d)
+		w->deep = 1;
+	return 0;
+}
+
+static __always_inline void first_of(struct walk *w, struct ruled *r)
+{
+	if (!r)
+		return;
+#pragma clang loop unroll(full)
+	for (int i = 0; i < OPS; i++)
+		if (r->line[i] && (!w->line[i] || r->line[i] < w->line[i]))
+			w->line[i] = r->line[i];
+}
+
+/* The first line about the object, for each op. */
+__noinline int find_lines(struct walk *w)
+{
+	if (!w)
+		return 0;
+#pragma clang loop unroll(full)
+	for (int i = 0; i < OPS; i++)
+		w->line[i] = everywhere.line[i];
+	__u64 path = mix(path_seed, w->dev);
+	first_of(w, bpf_map_lookup_elem(&ruled_folders, &path));
+	if (w->depth > 0)
+		first_of(w, bpf_map_lookup_elem(&ruled_names, &w->hash[0]));
+	else
+		first_of(w, bpf_map_lookup_elem(&ruled_paths, &path));
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < DEEP; i++) {
+		__u32 at = w->depth - 1 - i;
+		if (at >= DEEP)
+			break;
+		path = mix(path, w->hash[at]);
+		first_of(w, bpf_map_lookup_elem(&ruled_folders, &path));
+		if (!at)
+			first_of(w, bpf_map_lookup_elem(&ruled_paths, &path));
+	}
+	w->path = path;
+	return 0;
+}
+
+static __always_inline int granted(__u32 op, __u64 path, int keep)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct grant *g = bpf_map_lookup_elem(&grants, &tid);
+	if (!g || g->op != op)
+		return 0;
+#pragma clang loop unroll(full)
+	for (int i = 0; i < GRANTED; i++)
+		if (g->path[i] == path) {
+			if (!keep)
+				g->path[i] = 0;
+			return 1;
+		}
+	return 0;
+}
+
+/* Refuses, and leaves word of it in the record of the call. */
+static __always_inline int refused(__u32 op, __u32 line, __u32 says)
+{
+	struct state *s = bpf_task_storage_get(&states, bpf_get_current_task_btf(), 0, 0);
+	if (s && s->active)
+		s->record.denied = line | op << 16 | says << 24;
+	return -EACCES;
+}
+
+static __always_inline struct walk *storage(void)
+{
+	return bpf_task_storage_get(&walks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* May the current thread do these things with the object? A line that denies
+ * `hard` ops refuses too, and one that denies or asks about `leak` ops: the
+ * object would escape it. */
+__noinline int judge(__u64 dentry, __u32 ops, __u32 hard, __u32 leak, __u32 keep)
+{
+	struct dentry *d = (struct dentry *)dentry;
+	__u32 all = ops | hard | leak, watch = 0;
+#pragma clang loop unroll(full)
+	for (int i = 0; i < OPS; i++)
+		if (all & (1 << i))
+			watch |= watched[i];
+	if (!watch)
+		return 0;
+	__u32 dev = BPF_CORE_READ(d, d_sb, s_dev);
+	/* Below an overlay lie files that were judged above it; a file without a
+	 * file system can be executed. */
+	if (!(ops & (1 << OP_EXEC)) && !bpf_map_lookup_elem(&devices, &dev))
+		return 0;
+	struct walk *w = storage();
+	if (!w)
+		return -EACCES;
+	w->dev = dev;
+	if (!(watch & WATCH_MANY)) {
+		w->deep = 0;
+		hash_name(w, dentry);
+		if (!w->deep && !bpf_map_lookup_elem(&leaves, &w->last))
+			return 0;
+	}
+	walk_up(w, dentry);
+	if (w->deep)
+		return refused(OP_READ, TOO_DEEP, SAYS_DENY);
+	find_lines(w);
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < OPS; i++) {
+		__u32 bit = 1 << i, line = w->line[i & (OPS - 1)];
+		if (!(all & bit) || !line)
+			continue;
+		__u32 says = line_says[line & (LINES - 1)];
+		if (says == SAYS_DENY || (says == SAYS_ASK && (leak & bit)))
+			return refused(i, line, says);
+		if (says == SAYS_ASK && (ops & bit) && !granted(i, w->path, keep))
+			return refused(i, line, says);
+	}
+	return 0;
+}
+
+/* A folder above something ruled must not be moved away under it. */
+__noinline int judge_roof(__u64 dentry)
+{
+	struct dentry *d = (struct dentry *)dentry;
+	if (!watched[OP_RENAME])
+		return 0;
+	__u32 dev = BPF_CORE_READ(d, d_sb, s_dev);
+	if (!bpf_map_lookup_elem(&devices, &dev))
+		return 0;
+	struct walk *w = storage();
+	if (!w)
+		return -EACCES;
+	w->dev = dev;
+	walk_up(w, dentry);
+	if (w->deep)
+		return refused(OP_RENAME, TOO_DEEP, SAYS_DENY);
+	find_lines(w);
+	__u8 *line = bpf_map_lookup_elem(&roofs, &w->path);
+	return line ? refused(OP_RENAME, ROOF, SAYS_DENY) : 0;
+}
+
+#define READS (1 << OP_READ)
+#define WRITES (1 << OP_WRITE)
+#define EXECS (1 << OP_EXEC)
+
+static __always_inline int judge_new(__u64 dentry)
+{
+	return judge(dentry, WRITES, 0, 0, 0);
+}
+
+static __always_inline int judge_removed(__u64 dentry)
+{
+	int no = judge(dentry, 1 << OP_UNLINK, WRITES, 0, 0);
+	return no ? no : judge_roof(dentry);
+}
+
+static __always_inline int judge_renamed(__u64 from, __u64 to)
+{
+	int no = judge(from, 1 << OP_RENAME, WRITES | EXECS, READS, 0);
+	if (!no)
+		no = judge(to, 1 << OP_RENAME, WRITES | READS | EXECS, 0, 0);
+	if (!no)
+		no = judge_roof(from);
+	return no ? no : judge_roof(to);
+}
+
+/* A second name would leave the rule about the first. */
+static __always_inline int judge_linked(__u64 from, __u64 to)
+{
+	int no = judge(from, 1 << OP_LINK, 0, READS | WRITES | EXECS, 0);
+	return no ? no : judge(to, 1 << OP_LINK, WRITES, 0, 0);
+}
+
+#define ATTR_MODE 1
+#define ATTR_UID 2
+#define ATTR_GID 4
+#define ATTR_SIZE 8
+#define ATTR_FORCE (1 << 9)
+#define ATTR_FILE (1 << 13)
+
+static __always_inline int judge_attributes(__u64 dentry, __u32 valid)
+{
+	/* Of an open file the length was judged at the open; the kernel itself
+	 * takes privileged bits off what is written to. */
+	if (valid & ATTR_FORCE)
+		return 0;
+	if ((valid & ATTR_SIZE) && !(valid & ATTR_FILE))
+		return judge(dentry, WRITES, 0, 0, 0);
+	if (valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
+		return judge(dentry, 1 << OP_CHMOD, WRITES, 0, 0);
+	return 0;
+}
+
+#define FMODE_READ 1
+#define FMODE_WRITE 2
+#define FMODE_PATH 0x4000
+
+static __always_inline int judge_open(struct file *f)
+{
+	__u32 mode = f->f_mode;
+	if (f->f_inode != f->f_path.dentry->d_inode)
+		return 0; /* overlay opens the file below: judged already */
+	__u32 ops = mode & FMODE_WRITE ? WRITES : READS;
+	/* Both ways at once: no way around a line about reading. */
+	__u32 hard = (mode & (FMODE_READ | FMODE_WRITE)) == (FMODE_READ | FMODE_WRITE) ? READS : 0;
+	return judge((__u64)BPF_CORE_READ(f, f_path.dentry), ops, hard, 0, 0);
+}
+
+/* Made by an open, but not opened yet: a refusal there would leave an empty file. */
+SEC("lsm/inode_create")
+int file_made(unsigned long long *ctx)
+{
+	return traced() ? judge(number(ctx, 1), WRITES, 0, 0, 1) : 0;
+}
