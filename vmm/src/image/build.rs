@@ -172,13 +172,11 @@ pub(super) fn put_modules(
     modules: &[modules::Module],
     target: &Path,
 ) -> Result<Vec<String>, ImageError> {
-    let mut names = Vec::new();
-    for (number, module) in modules.iter().enumerate() {
-        let name = format!("{number:02}-{}.ko", module.name);
-        let file = target.join(&name);
+    let names: Vec<String> = super::kernel::file_names(modules).collect();
+    for (name, module) in names.iter().zip(modules) {
+        let file = target.join(name);
         fs::write(&file, &module.content)
             .map_err(|error| ImageError::cache("write", &file, error))?;
-        names.push(name);
     }
     Ok(names)
 }

@@ -49,7 +49,7 @@ pub enum Flavour {
     Node,
     /// And Python with pip.
     Python,
-    /// Both, and a compiler: the one that `belljar run` uses by itself.
+    /// Both, and compilers for native add-ons of either: the one that `belljar run` uses by itself.
     Full,
 }
 
@@ -101,6 +101,7 @@ pub(super) const FLAVOURS: &[(Flavour, &[&str])] = &[
         &[
             "ca-certificates",
             "curl",
+            "g++",
             "gcc",
             "git",
             "libc6-dev",
@@ -108,6 +109,7 @@ pub(super) const FLAVOURS: &[(Flavour, &[&str])] = &[
             "procps",
             "python-is-python3",
             "python3",
+            "python3-dev",
             "python3-pip",
             "python3-venv",
             "unzip",
@@ -162,6 +164,15 @@ const MODULES: &[&str] = &[
     "libcrc32c",
     "erofs",
     "virtio_rng",
+];
+
+/// What a guest cannot do without, in the kernel or as a module.
+pub(super) const ESSENTIAL: &[&str] = &[
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_console",
+    "overlay",
+    "erofs",
 ];
 
 /// How to make a guest image.

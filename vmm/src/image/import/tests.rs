@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -385,7 +385,7 @@ fn an_import_is_listed_found_replaced_and_removed() {
     )
     .unwrap();
     let make =
-        |name: &str| super::super::import(&cache, &file, name, Kernel::Image(&kernel), &mut |_| ());
+        |name: &str| super::super::import(&cache, Source::Archive(&file), name, Kernel::Image(&kernel), &mut |_| ());
     for name in ["full", "abcdef", "../x", "", "-x"] {
         assert!(make(name).is_err(), "{name}");
     }
@@ -426,28 +426,11 @@ fn a_failed_import_leaves_nothing() {
     let cache = dir.path().join("cache");
     let file = dir.path().join("bad.tar");
     fs::write(&file, archive(&[(DIR, "a", ""), (FILE, "../x", "x")])).unwrap();
-    let bad = super::super::import(&cache, &file, "mine", Kernel::Image(&kernel), &mut |_| ());
+    let bad = super::super::import(&cache, Source::Archive(&file), "mine", Kernel::Image(&kernel), &mut |_| ());
     assert!(matches!(bad, Err(ImageError::Archive { .. })));
     let left: Vec<_> = fs::read_dir(cache.join("images"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left, ["lock"]);
-}
-
-#[test]
-fn a_kernel_states_its_release() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("bzImage");
-    let mut bytes = vec![0; 0x400];
-    bytes[0x202..0x206].copy_from_slice(b"HdrS");
-    bytes[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
-    bytes[0x300..0x30c].copy_from_slice(b"6.12.1 (x) #");
-    fs::write(&file, &bytes).unwrap();
-    assert_eq!(release(&file).as_deref(), Some("6.12.1"));
-    symlink("nowhere", dir.path().join("link")).unwrap();
-    assert_eq!(release(&dir.path().join("link")), None);
-    bytes[0x20e..0x210].copy_from_slice(&u16::MAX.to_le_bytes());
-    fs::write(&file, &bytes).unwrap();
-    assert_eq!(release(&file), None);
 }
