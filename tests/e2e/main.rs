@@ -14,9 +14,11 @@ mod egress;
 mod fail;
 mod hostile;
 mod image;
+mod registry;
 mod run;
 mod screen;
 mod support;
+mod users;
 mod ways;
 
 use libtest_mimic::{Arguments, Trial};
@@ -30,6 +32,7 @@ fn main() {
     tests.extend(fail::tests());
     tests.extend(hostile::tests());
     tests.extend(image::tests());
+    tests.extend(users::tests());
     tests.extend(egress::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());

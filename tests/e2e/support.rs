@@ -23,6 +23,10 @@ pub enum Need {
     Registry,
     /// Network namespaces can be made.
     Namespaces,
+    /// Images can be built.
+    Build,
+    /// This is root, who can become somebody else.
+    Root,
 }
 
 /// A test that is ignored, with the reason, where something is missing.
@@ -39,6 +43,12 @@ fn missing(need: Need) -> Option<String> {
     static GUEST: LazyLock<Option<String>> = LazyLock::new(guest_missing);
     match need {
         Need::Guest => GUEST.clone(),
+        Need::Build => lacks(|part| {
+            let needed = ["mmdebstrap", "mkfs.erofs", "dpkg-deb", "subordinate ids"];
+            needed.iter().any(|name| part["part"] == *name) && part["state"] != "found"
+        }),
+        Need::Root => (!rustix::process::geteuid().is_root())
+            .then(|| "not root: all the other tests run as an ordinary user already".into()),
         Need::Registry => registry_missing(),
         Need::Namespaces => {
             let made = Command::new("unshare").args(["-n", "ip", "link"]).output();
@@ -52,15 +62,17 @@ fn guest_missing() -> Option<String> {
     if std::env::var_os("BELLJAR_E2E").is_some_and(|value| value == "off") {
         return Some("BELLJAR_E2E=off".into());
     }
+    lacks(|part| part["state"] == "missing")
+}
+
+/// The first part that the doctor finds lacking in this sense.
+fn lacks(lacking: impl Fn(&Value) -> bool) -> Option<String> {
     let doctor = Command::new(BELLJAR)
         .args(["doctor", "--format", "json"])
         .output()
         .ok()?;
     let parts: Value = serde_json::from_slice(&doctor.stdout).ok()?;
-    let lacks = parts
-        .as_array()?
-        .iter()
-        .find(|part| part["state"] == "missing")?;
+    let lacks = parts.as_array()?.iter().find(|part| lacking(part))?;
     Some(format!(
         "{}: {}",
         lacks["part"].as_str()?,

@@ -164,7 +164,7 @@ pub struct Progress {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// A recipe asks for something that cannot be.
-    #[error("image recipe: {field} {value:?} {why}")]
+    #[error("{field} {value:?} {why}")]
     Recipe {
         /// What is wrong.
         field: &'static str,
@@ -282,7 +282,9 @@ impl ImageError {
             Self::NoHostKernel { .. } => Some(
                 "leave --kernel away to boot the image's own, or name files: --kernel FILE --modules DIR",
             ),
-            Self::Module { .. } => Some("--kernel FILE wants a bzImage, --modules DIR its /lib/modules/RELEASE"),
+            Self::Module { .. } => {
+                Some("--kernel FILE wants a bzImage, --modules DIR its /lib/modules/RELEASE")
+            }
             Self::Unknown { .. } => Some("`belljar image list` shows the names"),
             _ => Some("`belljar doctor` lists what is missing and how to get it"),
         }

@@ -66,9 +66,11 @@ pub(crate) fn pip(args: &cli::Pip, plain: bool) -> Result<Exit, AppError> {
 fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> {
     let plan = Arc::new(plan);
     let output = output_path(args, &plan)?;
+    let files = super::image::kernel_files(args.kernel.as_deref(), args.modules.as_deref())?;
     let guest = Arc::new(live::prepare(
         &live::cache_dir()?,
         args.image.as_deref(),
+        files.as_ref(),
         &mut progress(),
     )?);
     let runtime = runtime()?;

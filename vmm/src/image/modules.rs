@@ -99,7 +99,10 @@ impl Shelf {
                 let entry = entry.map_err(|source| ImageError::cache("list", &folder, source))?;
                 looked = looked.saturating_add(1);
                 if looked > MAX_FILES {
-                    return Err(ImageError::module("folder of modules", "holds too many files"));
+                    return Err(ImageError::module(
+                        "folder of modules",
+                        "holds too many files",
+                    ));
                 }
                 let path = entry.path();
                 // The entry's own type: links out of the tree are not followed.

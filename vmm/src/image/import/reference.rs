@@ -28,7 +28,9 @@ impl Reference {
     /// # Errors
     /// It is meant as one, and is none.
     pub fn of(text: &str) -> Option<Result<Self, ImageError>> {
-        let name = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme))?;
+        let name = SCHEMES
+            .iter()
+            .find_map(|scheme| text.strip_prefix(scheme))?;
         Some(parse(name).map_err(|why| ImageError::Recipe {
             field: "reference",
             value: text.to_owned(),
@@ -169,7 +171,10 @@ mod tests {
             ("docker://r.example/a/b:1.2", "r.example/a/b:1.2"),
             ("oci://r.example:5000/a", "r.example:5000/a:latest"),
             ("oci://localhost/a-b_c", "localhost/a-b_c:latest"),
-            ("docker://[2001:db8::1]:5000/x", "[2001:db8::1]:5000/x:latest"),
+            (
+                "docker://[2001:db8::1]:5000/x",
+                "[2001:db8::1]:5000/x:latest",
+            ),
         ] {
             assert_eq!(read(text).as_deref(), Some(name), "{text}");
         }

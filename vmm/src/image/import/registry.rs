@@ -84,7 +84,9 @@ pub(super) fn pull(
         sum.checked_add(layer.size?).filter(|sum| *sum <= cap)
     });
     let all = all.ok_or_else(|| {
-        layout(format!("has layers without a size, or of more than {cap} bytes"))
+        layout(format!(
+            "has layers without a size, or of more than {cap} bytes"
+        ))
     })?;
     tell(&format!("{count} layers, {}", size(all)));
     for (number, layer) in manifest.layers.iter().enumerate() {
@@ -176,11 +178,7 @@ impl Registry {
         Ok((digest, text))
     }
 
-    fn manifest(
-        &mut self,
-        name: &str,
-        digest: Option<&str>,
-    ) -> Result<(String, Vec<u8>), Bad> {
+    fn manifest(&mut self, name: &str, digest: Option<&str>) -> Result<(String, Vec<u8>), Bad> {
         if let Some(digest) = digest {
             sha256_of(digest)?;
         }
@@ -212,11 +210,17 @@ impl Registry {
         }
         let announced = blob.size.filter(|size| *size <= cap);
         let announced = announced.ok_or_else(|| {
-            layout(format!("announces no size up to {cap} bytes for {}", blob.digest))
+            layout(format!(
+                "announces no size up to {cap} bytes for {}",
+                blob.digest
+            ))
         })?;
         let mut answer = self.get(&format!("{}/blobs/sha256:{hex}", self.base), BLOBS)?;
         // One byte more shows that there is more.
-        let mut from = answer.body_mut().as_reader().take(announced.saturating_add(1));
+        let mut from = answer
+            .body_mut()
+            .as_reader()
+            .take(announced.saturating_add(1));
         let mut file = File::create_new(&path)?;
         let mut hash = Sha256::new();
         let mut chunk = vec![0; 1 << 16];
@@ -274,7 +278,8 @@ impl Registry {
         let words = challenge
             .strip_prefix("Bearer ")
             .ok_or_else(|| refused(StatusCode::UNAUTHORIZED))?;
-        let realm = parameter(words, "realm").ok_or_else(|| layout("names nobody who gives tokens"))?;
+        let realm =
+            parameter(words, "realm").ok_or_else(|| layout("names nobody who gives tokens"))?;
         let plain = realm.strip_prefix("http://").map(|rest| {
             let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
             self.local && is_local(host)
@@ -292,9 +297,10 @@ impl Registry {
         if answer.status() != StatusCode::OK {
             return Err(refused(answer.status()));
         }
-        let text = bounded(&mut answer, MAX_TOKEN)?.ok_or_else(|| layout("has too long a token"))?;
-        let token: Token =
-            serde_json::from_slice(&text).map_err(|error| layout(format!("has a bad token: {error}")))?;
+        let text =
+            bounded(&mut answer, MAX_TOKEN)?.ok_or_else(|| layout("has too long a token"))?;
+        let token: Token = serde_json::from_slice(&text)
+            .map_err(|error| layout(format!("has a bad token: {error}")))?;
         token
             .token
             .or(token.access_token)
@@ -345,7 +351,7 @@ fn failed(error: ureq::Error) -> Bad {
         ureq::Error::HostNotFound => {
             "is at a registry whose name is not known here (no network?)".to_owned()
         }
-        other => format!("cannot be asked for: {other}"),
+        other => format!("cannot be asked for (is there a network?): {other}"),
     })
 }
 
@@ -357,7 +363,10 @@ fn refused(status: StatusCode) -> Bad {
     let row = REFUSALS.iter().find(|row| row.0 == status.as_u16());
     layout(match row {
         Some((_, what)) => format!("is not to be had: the registry {what}"),
-        None => format!("is not to be had: the registry answered {}", status.as_u16()),
+        None => format!(
+            "is not to be had: the registry answered {}",
+            status.as_u16()
+        ),
     })
 }
 

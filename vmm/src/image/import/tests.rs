@@ -15,14 +15,14 @@ const SMALL: Caps = Caps {
 };
 
 /// Members: kind, name, link or content.
-type Member<'a> = (EntryType, &'a str, &'a str);
-const DIR: EntryType = EntryType::Directory;
-const FILE: EntryType = EntryType::Regular;
-const SYM: EntryType = EntryType::Symlink;
-const HARD: EntryType = EntryType::Link;
+pub(super) type Member<'a> = (EntryType, &'a str, &'a str);
+pub(super) const DIR: EntryType = EntryType::Directory;
+pub(super) const FILE: EntryType = EntryType::Regular;
+pub(super) const SYM: EntryType = EntryType::Symlink;
+pub(super) const HARD: EntryType = EntryType::Link;
 
 /// An archive with names as they are, which the library would not write.
-fn archive(members: &[Member<'_>]) -> Vec<u8> {
+pub(super) fn archive(members: &[Member<'_>]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for (kind, name, more) in members {
         let mut header = Header::new_gnu();
@@ -216,7 +216,7 @@ fn sha(bytes: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
@@ -353,7 +353,7 @@ fn archive_of(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A finished image's folder to take the kernel from.
-fn donor(dir: &Path) -> Image {
+pub(super) fn donor(dir: &Path) -> Image {
     let modules = dir.join("modules");
     fs::create_dir_all(&modules).unwrap();
     fs::write(dir.join("vmlinuz"), "kernel").unwrap();
@@ -384,8 +384,15 @@ fn an_import_is_listed_found_replaced_and_removed() {
         gzip(&archive(&[(DIR, "bin", ""), (FILE, "bin/x", "x")])),
     )
     .unwrap();
-    let make =
-        |name: &str| super::super::import(&cache, Source::Archive(&file), name, Kernel::Image(&kernel), &mut |_| ());
+    let make = |name: &str| {
+        super::super::import(
+            &cache,
+            Source::Archive(&file),
+            name,
+            Kernel::Image(&kernel),
+            &mut |_| (),
+        )
+    };
     for name in ["full", "abcdef", "../x", "", "-x"] {
         assert!(make(name).is_err(), "{name}");
     }
@@ -426,7 +433,13 @@ fn a_failed_import_leaves_nothing() {
     let cache = dir.path().join("cache");
     let file = dir.path().join("bad.tar");
     fs::write(&file, archive(&[(DIR, "a", ""), (FILE, "../x", "x")])).unwrap();
-    let bad = super::super::import(&cache, Source::Archive(&file), "mine", Kernel::Image(&kernel), &mut |_| ());
+    let bad = super::super::import(
+        &cache,
+        Source::Archive(&file),
+        "mine",
+        Kernel::Image(&kernel),
+        &mut |_| (),
+    );
     assert!(matches!(bad, Err(ImageError::Archive { .. })));
     let left: Vec<_> = fs::read_dir(cache.join("images"))
         .unwrap()

@@ -74,11 +74,20 @@ fn a_machine_s_own_kernel_is_found_or_named_as_missing() {
     assert!(found.modules.ends_with("lib/modules/6.12.1-x"));
     let gone = KernelFiles::of_release(root.path(), "6.1.0").unwrap_err();
     let text = gone.to_string();
-    assert!(text.contains("runs kernel 6.1.0, but its kernel is not here"), "{text}");
-    assert!(gone.hint().is_some_and(|hint| hint.contains("--modules DIR")));
+    assert!(
+        text.contains("runs kernel 6.1.0, but its kernel is not here"),
+        "{text}"
+    );
+    assert!(
+        gone.hint()
+            .is_some_and(|hint| hint.contains("--modules DIR"))
+    );
     fs::remove_dir_all(root.path().join("lib")).unwrap();
     let gone = KernelFiles::of_release(root.path(), RELEASE).unwrap_err();
-    assert!(gone.to_string().contains("its modules is not here"), "{gone}");
+    assert!(
+        gone.to_string().contains("its modules is not here"),
+        "{gone}"
+    );
     assert!(KernelFiles::of_release(root.path(), "../x").is_err());
 }
 
@@ -92,8 +101,16 @@ fn another_kernel_takes_the_place_of_the_image_s_own() {
     assert_eq!(changed.kernel_release, RELEASE);
     assert_eq!(changed.digest, "3", "the root is the same");
     assert_eq!(fs::read(&changed.kernel).unwrap(), bzimage(RELEASE));
-    let names: Vec<_> = changed.modules.iter().map(|path| path.file_name().unwrap()).collect();
-    assert_eq!(names, ["00-overlay.ko", "01-erofs.ko"], "built-in ones are not loaded");
+    let names: Vec<_> = changed
+        .modules
+        .iter()
+        .map(|path| path.file_name().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["00-overlay.ko", "01-erofs.ko"],
+        "built-in ones are not loaded"
+    );
     assert_eq!(with(), changed);
     // A damaged one is made again.
     fs::write(&changed.kernel, "x").unwrap();
@@ -108,10 +125,17 @@ fn kernel_and_modules_must_belong_together() {
     let root = machine(RELEASE, "6.1.0-other");
     let files = KernelFiles::of_release(root.path(), RELEASE).unwrap();
     let cache = tempfile::tempdir().unwrap();
-    let bad = with_kernel(cache.path(), image(), &files).unwrap_err().to_string();
-    assert!(bad.contains("overlay is of kernel 6.1.0-other, not 6.12.1-x"), "{bad}");
+    let bad = with_kernel(cache.path(), image(), &files)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        bad.contains("overlay is of kernel 6.1.0-other, not 6.12.1-x"),
+        "{bad}"
+    );
     let kernel = root.path().join(format!("lib/modules/{RELEASE}/kernel"));
     fs::remove_file(kernel.join("overlay.ko")).unwrap();
-    let bad = with_kernel(cache.path(), image(), &files).unwrap_err().to_string();
+    let bad = with_kernel(cache.path(), image(), &files)
+        .unwrap_err()
+        .to_string();
     assert!(bad.contains("overlay is not among"), "{bad}");
 }

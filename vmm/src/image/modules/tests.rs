@@ -144,7 +144,7 @@ fn a_compressed_module_is_unpacked() {
     fs::write(tree.path().join("kernel/packed.ko.gz"), "no archive").unwrap();
     let error = order(&tree, &["top"]).unwrap_err().to_string();
     assert!(
-        error.starts_with("kernel module packed cannot be unpacked: gzip gave"),
+        error.starts_with("kernel or module packed cannot be unpacked: gzip gave"),
         "{error}"
     );
 }
