@@ -161,6 +161,17 @@ fn version(program: &Path) -> String {
     }
 }
 
+/// What to do without KVM; `closed`: the device is there, but root's alone.
+fn kvm_hint(closed: bool) -> String {
+    let degraded =
+        "software emulation works with --allow-degraded; it is slow and no security boundary";
+    if closed {
+        format!("sudo chgrp kvm /dev/kvm && sudo chmod 660 /dev/kvm; until then {degraded}")
+    } else {
+        degraded.to_owned()
+    }
+}
+
 fn emulated(probe: &Probe) -> Part {
     let (name, purpose) = ("emulation", "runs guests where the processor may not");
     match probe {
@@ -253,10 +264,9 @@ fn acceleration(kvm: &Probe) -> Part {
             purpose,
             state: State::Limited,
             found: why.clone(),
-            hint: Some(
-                "software emulation works with --allow-degraded; it is slow and no security boundary"
-                    .to_owned(),
-            ),
+            hint: Some(kvm_hint(
+                Path::new("/dev/kvm").exists() && !has_group("/dev/kvm"),
+            )),
         },
     }
 }

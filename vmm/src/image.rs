@@ -7,6 +7,7 @@
 mod build;
 mod cache;
 mod cpio;
+mod flavour;
 mod host;
 mod import;
 mod initramfs;
@@ -25,13 +26,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use flavour::Flavour;
 pub use host::Host;
 pub use import::{Reference, Source, import};
 pub use initramfs::initramfs;
 pub use kernel::{Kernel, KernelFiles, with_kernel};
 pub use list::{Listed, list, named, remove, remove_unused};
 pub use manifest::{Clients, Endpoint};
-pub use recipe::{Flavour, Recipe};
+pub use recipe::Recipe;
 
 use manifest::Manifest;
 

@@ -48,6 +48,8 @@ fn a_device_that_may_not_be_opened_and_one_that_is_absent_need_different_things(
     assert!(denied.starts_with("sudo usermod"), "{denied}");
     assert!(closed.contains("chgrp kvm"), "{closed}");
     assert!(absent.contains("firmware"), "{absent}");
+    assert!(kvm_hint(true).starts_with("sudo chgrp kvm"));
+    assert!(kvm_hint(false).starts_with("software emulation"));
 }
 
 #[test]

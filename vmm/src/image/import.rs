@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 pub use reference::Reference;
 
 use super::build::remove_scaffold;
+use super::flavour::FLAVOURS;
 use super::kernel::{Kernel, digest_of, put};
 use super::manifest::{Clients, Facts, KERNEL, Manifest, ROOT, is_name};
-use super::recipe::FLAVOURS;
 use super::tools::{Run, TOOLS, require, search_path};
 use super::{Image, ImageError, Stage, cache, images};
 
