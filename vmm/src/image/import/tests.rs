@@ -447,3 +447,26 @@ fn a_failed_import_leaves_nothing() {
         .collect();
     assert_eq!(left, ["lock"]);
 }
+
+/// A layer of a few KiB that unpacks to 64 MiB: in one file, or behind the last.
+#[test]
+fn bombs_end_at_the_cap() {
+    let zeros = vec![0_u8; 64 << 20];
+    let file = archive_of(&[("big", &zeros)]);
+    let mut behind = archive(&[(FILE, "etc/a", "1")]);
+    behind.extend_from_slice(&zeros);
+    let zstd = |plain: &[u8]| zstd::encode_all(plain, 1).unwrap();
+    for (plain, words) in [(&file, "unpacks to more than"), (&behind, "is not sha256:")] {
+        for layer in [gzip(plain), zstd(plain)] {
+            let config = format!(r#"{{"rootfs":{{"diff_ids":["sha256:{}"]}}}}"#, sha(plain));
+            assert!(layer.len() < 400 << 10, "{}", layer.len());
+            let bytes = archive_of(&[
+                ("manifest.json", br#"[{"Config":"c.json","Layers":["l"]}]"#),
+                ("c.json", config.as_bytes()),
+                ("l", &layer),
+            ]);
+            let bad = open(&bytes).unwrap_err().to_string();
+            assert!(bad.contains(words), "{bad}");
+        }
+    }
+}

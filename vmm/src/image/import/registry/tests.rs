@@ -6,7 +6,6 @@ use super::*;
 use crate::image::{Image, ImageError};
 
 #[expect(
-    clippy::duplicate_mod,
     unreachable_pub,
     reason = "the end-to-end tests have the same registry"
 )]
