@@ -13,7 +13,7 @@ mod event {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn events_of_every_kind_come_back_from_a_trace(

@@ -158,7 +158,7 @@ fn reply() -> impl Strategy<Value = FlowReply> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn events_of_every_kind_come_back(events in make::one_of_each(), cut: prop::sample::Index) {
