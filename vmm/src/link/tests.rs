@@ -6,7 +6,7 @@ use tokio::io::{DuplexStream, duplex};
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(120);
 
 /// Waits for the host's hello and returns the session.
 async fn hear_hello(agent: &mut DuplexStream) -> [u8; 16] {
