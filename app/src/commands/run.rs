@@ -117,7 +117,7 @@ fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError
     }
     for (what, option) in LIMITS {
         let told = format!("the limit of {what} was reached");
-        if report.reasons.iter().any(|row| row.text.starts_with(&told)) {
+        if report.reasons.iter().any(|row| row.text.contains(&told)) {
             print::error(&format!("belljar: {told}\n  hint: {option} raises it"));
         }
     }
