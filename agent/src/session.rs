@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::boot::{self, clock, console, power};
+use crate::fault::{self, Moment};
 use crate::link::{Greeted, LinkError, Mux, Opener, Stream, carry, frames};
 use crate::net::{Names, Net, Questions};
 use crate::observe::{self, Observer};
@@ -118,6 +119,7 @@ async fn run(
     let ToAgent::Setup(setup) = message(&mut control).await? else {
         return Err(RunError::Protocol("setup must come first"));
     };
+    fault::at(Moment::Setup);
     let questions = Questions::default();
     let (guest, armed) = ready(&setup, opener, questions.clone(), sink).await?;
     let guest = Arc::new(guest);
@@ -153,7 +155,7 @@ async fn direct(
                     launches
                         .try_send(launch)
                         .map_err(|_| RunError::Protocol("a phase is running already"))?;
-                    crate::fault::after_start();
+                    fault::after_start();
                 }
                 ToAgent::Name { id, allowed, by: _ } => questions.answer(id, allowed),
                 ToAgent::Stop => {
@@ -238,6 +240,7 @@ async fn phases(
         })
         .await??;
         console::say(format_args!("phase ended: {status:?}"));
+        fault::before_exited().await;
         let _ = sink.post(FromAgent::Exited(status)).await;
     }
     Err(RunError::Thread)

@@ -12,6 +12,7 @@
 
 mod egress;
 mod fail;
+mod faults;
 mod hostile;
 mod image;
 #[expect(
@@ -34,6 +35,7 @@ fn main() {
     let mut tests: Vec<Trial> = Vec::new();
     tests.extend(run::tests());
     tests.extend(fail::tests());
+    tests.extend(faults::tests());
     tests.extend(hostile::tests());
     tests.extend(image::tests());
     tests.extend(users::tests());

@@ -166,12 +166,13 @@ pub fn json(output: &Output) -> Result<Value> {
 pub fn events(trace: &Path) -> Result<Vec<Value>> {
     let listed = output(belljar(["report", "--format", "jsonl"]).arg(trace))?;
     let lines = text(&listed.stdout);
-    let mut events: Vec<Value> = lines
+    let lines = lines
         .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    events.pop(); // the report
-    Ok(events)
+        .filter_map(|line| serde_json::from_str(line).ok());
+    // The report behind them has no number.
+    Ok(lines
+        .filter(|event: &Value| event["seq"].is_u64())
+        .collect())
 }
 
 /// What the payload wrote to its terminal.
@@ -256,11 +257,13 @@ pub fn start_endless(project: &Path, trace: &Path, options: &[&str]) -> Result<S
         .stderr(Stdio::piped())
         .spawn()?;
     let pid = child.id();
+    let mut found = None;
     let began = wait_until("the payload's start", LONG, || {
+        // Looked for early: with a fault on its way it may be gone by then.
+        found = found.or_else(|| hypervisor(pid));
         child.try_wait().ok().flatten().is_some()
             || events(trace).is_ok_and(|events| events.iter().any(|event| event["kind"] == "exec"))
     });
-    let found = hypervisor(pid);
     match (began, found) {
         (Ok(()), Some(hypervisor)) => Ok(Started { child, hypervisor }),
         (began, _) => {
@@ -273,4 +276,11 @@ pub fn start_endless(project: &Path, trace: &Path, options: &[&str]) -> Result<S
             .into())
         }
     }
+}
+
+/// Nothing of a run is left: none of these processes.
+pub fn gone(pids: &[u32]) -> Result {
+    wait_until("the end of all processes", Duration::from_secs(60), || {
+        !pids.iter().any(|pid| alive(*pid))
+    })
 }

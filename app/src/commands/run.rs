@@ -94,6 +94,15 @@ fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> 
     conclude(&result?, args, &output)
 }
 
+/// What raises each limit.
+const LIMITS: &[(&str, &str)] = &[
+    ("pids", "--pids"),
+    ("memory", "--memory"),
+    ("disk", "--disk (and --memory, in which it lies)"),
+    ("time", "--timeout"),
+    ("flow bytes", "--flow-limit or --flow-limit-in"),
+];
+
 /// The report, and the exit code it leads to.
 fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError> {
     let integrity = Integrity::Complete {
@@ -107,6 +116,15 @@ fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError
             print::out(&format!("trace: {}\n", output.display()));
         }
         Format::Json | Format::Jsonl => print::out(&super::json(&report)),
+    }
+    for (what, option) in LIMITS {
+        let told = format!("the limit of {what} was reached");
+        if report.reasons.iter().any(|row| row.text.contains(&told)) {
+            print::error(&format!("belljar: {told}\n  hint: {option} raises it"));
+        }
+    }
+    if let End::GuestLost(why) | End::Failed(why) = &done.end {
+        print::error(&AppError::Guest(format!("the run broke off: {why}")).present());
     }
     Ok(match &done.end {
         End::Finished(_) => verdict_exit(report.verdict, args.fail_on),
