@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::boot::{self, clock, console, power};
 use crate::link::{Greeted, LinkError, Mux, Opener, Stream, carry, frames};
-use crate::net::{Names, Net, Questions};
+use crate::net::{Names, Net, Questions, Ruling};
 use crate::observe::{self, Observer};
 use crate::payload::{self, Cgroup, PayloadError};
 use crate::seam::EventSink;
@@ -155,7 +155,7 @@ async fn direct(
                         .map_err(|_| RunError::Protocol("a phase is running already"))?;
                     crate::fault::after_start();
                 }
-                ToAgent::Name { id, allowed, by: _ } => questions.answer(id, allowed),
+                ToAgent::Name { id, allowed, by } => questions.answer(id, Ruling { allowed, by }),
                 ToAgent::Stop => {
                     let _ = guest.cgroup.kill();
                     power::off("the host says stop");
