@@ -12,6 +12,7 @@
 
 mod egress;
 mod fail;
+mod git;
 mod hostile;
 mod image;
 mod run;
@@ -33,5 +34,6 @@ fn main() {
     tests.extend(egress::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());
+    tests.extend(git::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }

@@ -113,7 +113,9 @@ async fn decide(net: &Net, peer: SocketAddr, question: &Question) -> Reply {
         Some(host) if question.kind != dns::PTR => host,
         // Nothing leads on from here, but it was asked, and that is worth recording.
         _ => {
-            return ask(NameAnswer::Refused).await.map_or(Reply::Failure, no_name);
+            return ask(NameAnswer::Refused)
+                .await
+                .map_or(Reply::Failure, no_name);
         }
     };
     if question.kind != dns::A {

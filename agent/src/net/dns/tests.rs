@@ -60,7 +60,9 @@ fn a_refusal_names_its_line_to_who_understands() {
     );
     let text = b"refused by default:egress";
     let (length, inner) = (text.len() as u8 + 2, text.len() as u8 + 6);
-    let mut record = vec![0, 0, 41, 4, 208, 0, 0, 0, 0, 0, inner, 0, 15, 0, length, 0, 15];
+    let mut record = vec![
+        0, 0, 41, 4, 208, 0, 0, 0, 0, 0, inner, 0, 15, 0, length, 0, 15,
+    ];
     record.extend(text);
     assert_eq!(bytes[plain..], record);
     // Without extensions there is nowhere to say it.
