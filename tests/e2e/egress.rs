@@ -97,7 +97,7 @@ fn stage() -> Result<Evidence> {
     std::fs::write(project.join("payload.py"), PAYLOAD)?;
     std::fs::write(dir.join("server.py"), SERVER)?;
     certificate(dir)?;
-    std::fs::copy(dir.join("cert.pem"), project.join("cert.pem"))?;
+    std::fs::copy(dir.join("cert.pem"), project.join("authority.txt"))?;
     let mut options = vec!["--no-registries", "--flow-limit-out", "1"];
     options.extend(["--flow-limit-in", "2"]);
     for allow in [
