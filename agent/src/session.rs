@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::boot::{self, clock, console, power};
 use crate::fault::{self, Moment};
 use crate::link::{Greeted, LinkError, Mux, Opener, Stream, carry, frames};
-use crate::net::{Names, Net, Questions};
+use crate::net::{Names, Net, Questions, Ruling};
 use crate::observe::{self, Observer};
 use crate::payload::{self, Cgroup, PayloadError};
 use crate::seam::EventSink;
@@ -157,7 +157,7 @@ async fn direct(
                         .map_err(|_| RunError::Protocol("a phase is running already"))?;
                     fault::after_start();
                 }
-                ToAgent::Name { id, allowed, by: _ } => questions.answer(id, allowed),
+                ToAgent::Name { id, allowed, by } => questions.answer(id, Ruling { allowed, by }),
                 ToAgent::Stop => {
                     let _ = guest.cgroup.kill();
                     power::off("the host says stop");

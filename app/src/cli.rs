@@ -222,7 +222,12 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..=100_000))]
     pub(crate) pids: u32,
     /// Most MiB that one connection may send; 0 is no limit. Reached: never SAFE.
-    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    #[arg(
+        long,
+        visible_alias = "flow-limit-out",
+        value_name = "MIB",
+        default_value_t = 64
+    )]
     pub(crate) flow_limit: u32,
     /// Most MiB that one connection may receive; 0 is no limit.
     #[arg(long, value_name = "MIB", default_value_t = 0)]

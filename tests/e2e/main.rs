@@ -13,6 +13,7 @@
 mod egress;
 mod fail;
 mod faults;
+mod git;
 mod hostile;
 mod image;
 #[expect(
@@ -42,5 +43,6 @@ fn main() {
     tests.extend(egress::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());
+    tests.extend(git::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }

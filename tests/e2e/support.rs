@@ -27,6 +27,10 @@ pub enum Need {
     Build,
     /// This is root, who can become somebody else.
     Root,
+    /// Keys and certificates can be made.
+    OpenSsl,
+    /// git can serve.
+    GitServer,
 }
 
 /// A test that is ignored, with the reason, where something is missing.
@@ -50,6 +54,16 @@ fn missing(need: Need) -> Option<String> {
         Need::Root => (!rustix::process::geteuid().is_root())
             .then(|| "not root: all the other tests run as an ordinary user already".into()),
         Need::Registry => registry_missing(),
+        Need::OpenSsl => {
+            let made = Command::new("openssl").arg("version").output();
+            (!made.is_ok_and(|out| out.status.success())).then(|| "openssl is missing".into())
+        }
+        Need::GitServer => {
+            let told = Command::new("git").arg("--exec-path").output();
+            let folder = told.map(|out| text(&out.stdout)).unwrap_or_default();
+            let backend = Path::new(folder.trim()).join("git-http-backend");
+            (!backend.exists()).then(|| "git http-backend is missing".into())
+        }
         Need::Namespaces => {
             let made = Command::new("unshare").args(["-n", "ip", "link"]).output();
             (!made.is_ok_and(|out| out.status.success()))
@@ -188,6 +202,44 @@ pub fn check(condition: bool, what: impl FnOnce() -> String) -> Result {
     } else {
         Err(what().into())
     }
+}
+
+/// The report of the trace is the live one, byte for byte, and verify agrees.
+pub fn same_when_replayed(live: &Output, trace: &Path) -> Result {
+    let replayed = output(belljar(["report", "--format", "json"]).arg(trace))?;
+    check(replayed.stdout == live.stdout, || {
+        format!(
+            "live and replayed report differ:\n{}\n{}",
+            text(&live.stdout),
+            text(&replayed.stdout)
+        )
+    })?;
+    check(code(&replayed) == code(live), || {
+        "exit codes of run and report differ".into()
+    })?;
+    let verified = output(belljar(["verify"]).arg(trace))?;
+    check(code(&verified) == 0, || {
+        format!("verify: {}", text(&verified.stdout))
+    })
+}
+
+/// Name and status of each phase.
+fn ran(report: &Value) -> Vec<(String, String)> {
+    let rows = report["phases"].as_array().cloned().unwrap_or_default();
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let row = |row: &Value| (word(&row["name"]), word(&row["status"]));
+    rows.iter().map(row).collect()
+}
+
+/// These phases and no others, ended so.
+pub fn expect_phases(report: &Value, want: &[(&str, &str)]) -> Result {
+    let got = ran(report);
+    let same = got.len() == want.len()
+        && got
+            .iter()
+            .zip(want)
+            .all(|(g, w)| g.0 == w.0 && g.1.contains(w.1));
+    check(same, || format!("phases {got:?}, want {want:?}"))
 }
 
 pub fn signal(pid: u32, name: &str) {

@@ -112,7 +112,7 @@ fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError
     match args.format {
         Format::Table => {
             print::out(&report.to_table(print::width()));
-            print::out(&crate::ways::notes::text(&done.transcript, report.verdict));
+            print::out(&crate::ways::notes::text(&done.transcript, &report));
             print::out(&format!("trace: {}\n", output.display()));
         }
         Format::Json | Format::Jsonl => print::out(&super::json(&report)),
@@ -126,27 +126,20 @@ fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError
     if let End::GuestLost(why) | End::Failed(why) = &done.end {
         print::error(&AppError::Guest(format!("the run broke off: {why}")).present());
     }
-    Ok(match &done.end {
-        End::Finished(_) => verdict_exit(report.verdict, args.fail_on),
-        End::Interrupted => Exit::Interrupted,
-        End::TimedOut => verdict_exit(report.verdict, args.fail_on),
-        End::GuestLost(_) | End::Failed(_) => Exit::NotEnforced,
-    })
+    match &done.end {
+        End::Finished(_) => super::concluded(&report, args.fail_on),
+        End::Interrupted => Ok(Exit::Interrupted),
+        End::TimedOut => Ok(verdict_exit(report.verdict, args.fail_on)),
+        End::GuestLost(_) | End::Failed(_) => Ok(Exit::NotEnforced),
+    }
 }
 
 /// `-o`, else a name of its own in the user's data folder.
 fn output_path(args: &Options, plan: &Plan) -> Result<PathBuf, AppError> {
-    use etcetera::BaseStrategy;
     if let Some(path) = &args.output {
         return Ok(path.clone());
     }
-    let base = etcetera::choose_base_strategy().map_err(|_| {
-        AppError::usage(
-            "there is no home folder to keep traces in",
-            "name a file with -o",
-        )
-    })?;
-    let folder = base.data_dir().join("belljar").join("traces");
+    let folder = super::traces::folder()?;
     std::fs::create_dir_all(&folder).map_err(|source| AppError::file("create", &folder, source))?;
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

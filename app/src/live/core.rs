@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use super::clock::GuestClock;
 use super::disk::Disk;
+use crate::ways::installed;
 use crate::ways::script::Script;
 use crate::ways::transcript::Transcript;
 
@@ -262,6 +263,10 @@ impl<W: Write> Core<W> {
             FromAgent::Exited(status) => {
                 // What follows may depend on what was written: it is recorded first.
                 self.publish()?;
+                let asked = self.script.asking();
+                if let Some(fact) = asked.and_then(|phase| installed::of(phase, &self.transcript)) {
+                    self.state(fact)?;
+                }
                 self.script.ended(status, &self.transcript);
                 self.advance();
             }
@@ -425,5 +430,6 @@ fn host_only(fact: &Fact) -> bool {
             | Fact::FlowClosed(_)
             | Fact::TlsHello(_)
             | Fact::HttpRequest(_)
+            | Fact::Installed(_)
     )
 }

@@ -20,7 +20,7 @@ mod tests;
 pub use call::{Arg, CALLS, Call, CallInfo, Class, MOVERS, Mover};
 pub use codec::{CodecError, MAX_EVENT, decode, decode_fact, encode, encode_fact};
 pub use fact::*;
-pub use net::{Addr, NameAnswer, Target};
+pub use net::{Addr, NameAnswer, Target, refused_by};
 pub use text::Text;
 
 // What frames and records are made of; the codec behind them is nobody else's business.
