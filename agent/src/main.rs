@@ -55,6 +55,7 @@ fn run() -> Result<std::convert::Infallible, AgentError> {
     boot::mounts::early()?;
     boot::console::open();
     boot::modules::load(Path::new("/modules"))?;
+    fault::at(fault::Moment::Boot);
     let greeted = link::greet()?;
     boot::console::say("the host is there");
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -15,9 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::boot::{self, BootError, clock, console, power};
 use crate::enforce::{Lines, LinesError};
+use crate::fault::{self, Moment};
 use crate::hold::Holds;
 use crate::link::{Greeted, LinkError, Mux, Opener, Stream, carry, frames};
-use crate::net::{Names, Net, Questions};
+use crate::net::{Names, Net, Questions, Ruling};
 use crate::observe::{self, Observer};
 use crate::payload::{self, Cgroup, PayloadError};
 use crate::seam::{EventSink, MountTable};
@@ -123,6 +124,7 @@ async fn run(
     let ToAgent::Setup(setup) = message(&mut control).await? else {
         return Err(RunError::Protocol("setup must come first"));
     };
+    fault::at(Moment::Setup);
     let questions = Questions::default();
     let (guest, armed) = ready(&setup, opener, questions.clone(), sink).await?;
     let guest = Arc::new(guest);
@@ -158,9 +160,9 @@ async fn direct(
                     launches
                         .try_send(launch)
                         .map_err(|_| RunError::Protocol("a phase is running already"))?;
-                    crate::fault::after_start();
+                    fault::after_start();
                 }
-                ToAgent::Name { id, allowed, by: _ } => questions.answer(id, allowed),
+                ToAgent::Name { id, allowed, by } => questions.answer(id, Ruling { allowed, by }),
                 ToAgent::Decided { id, verdict } => {
                     let guest = Arc::clone(guest);
                     // A kill waits for the queue to the host, which only a thread may.
@@ -271,10 +273,18 @@ async fn phases(
                 guest.observer.drain();
                 watch.finish();
             };
-            payload::run(&launch, &guest.place, &guest.cgroup, &guest.holds, drain, &out)
+            payload::run(
+                &launch,
+                &guest.place,
+                &guest.cgroup,
+                &guest.holds,
+                drain,
+                &out,
+            )
         })
         .await??;
         console::say(format_args!("phase ended: {status:?}"));
+        fault::before_exited().await;
         let _ = sink.post(FromAgent::Exited(status)).await;
     }
     Err(RunError::Thread)

@@ -194,6 +194,12 @@ pub(crate) struct Options {
     /// Boot this image: base, node, python, full, or one that was imported.
     #[arg(long, value_name = "NAME")]
     pub(crate) image: Option<String>,
+    /// Boot this kernel: `host` is the one that runs here, else a bzImage file.
+    #[arg(long, value_name = "host|FILE")]
+    pub(crate) kernel: Option<PathBuf>,
+    /// The modules of that kernel, if they are not in /lib/modules.
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    pub(crate) modules: Option<PathBuf>,
     /// Which machine to use.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) machine: MachineArg,
@@ -216,7 +222,12 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..=100_000))]
     pub(crate) pids: u32,
     /// Most MiB that one connection may send; 0 is no limit. Reached: never SAFE.
-    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    #[arg(
+        long,
+        visible_alias = "flow-limit-out",
+        value_name = "MIB",
+        default_value_t = 64
+    )]
     pub(crate) flow_limit: u32,
     /// Most MiB that one connection may receive; 0 is no limit.
     #[arg(long, value_name = "MIB", default_value_t = 0)]
@@ -429,7 +440,7 @@ fn age(text: &str) -> Result<std::time::Duration, String> {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  belljar image build --flavour python\n  belljar image import alpine-rootfs.tar.gz --name alpine\n  docker save NAME | gzip > i.tar.gz && belljar image import i.tar.gz --name mine\n  belljar run --image mine . -- make test\n  belljar image rm --unused"
+    after_help = "Examples:\n  belljar image build --flavour python\n  belljar image import alpine-rootfs.tar.gz --name alpine\n  docker save NAME | gzip > i.tar.gz && belljar image import i.tar.gz --name mine\n  belljar image import docker://registry.example/team/app:1.2 --name app\n  belljar run --image mine . -- make test\n  belljar image rm --unused"
 )]
 pub(crate) struct Image {
     #[command(subcommand)]
@@ -447,17 +458,18 @@ pub(crate) enum ImageAction {
         #[arg(long, value_name = "URL")]
         mirror: Option<String>,
     },
-    /// Make an image of a root file system (tar) or an OCI or Docker archive.
+    /// Make an image of a root file system (tar), an OCI or Docker archive, or an
+    /// image in a registry.
     Import {
-        /// The archive: plain, gzip or zstd.
-        archive: PathBuf,
+        /// A file (plain, gzip or zstd), or docker://HOST/REPOSITORY[:TAG][@DIGEST].
+        source: String,
         /// What to call it.
         #[arg(long)]
         name: String,
-        /// Kernel; default: that of belljar's own image.
-        #[arg(long, value_name = "FILE", requires = "modules")]
+        /// Kernel: `host` or a bzImage file; default: that of belljar's own image.
+        #[arg(long, value_name = "host|FILE")]
         kernel: Option<PathBuf>,
-        /// Its modules: a /lib/modules/RELEASE.
+        /// Its modules, if they are not in /lib/modules.
         #[arg(long, value_name = "DIR", requires = "kernel")]
         modules: Option<PathBuf>,
     },
@@ -487,7 +499,7 @@ pub(crate) enum FlavourArg {
     Node,
     /// And Python with pip.
     Python,
-    /// Both, and a compiler.
+    /// Both, and compilers for native add-ons.
     Full,
 }
 

@@ -145,7 +145,7 @@ impl AppError {
             #[cfg(target_os = "linux")]
             Self::Boot(error) => return error.hint(),
             #[cfg(target_os = "linux")]
-            Self::Image(_) => "`belljar doctor` lists what is missing and how to get it".into(),
+            Self::Image(error) => return error.hint().map(str::to_owned),
             #[cfg(target_os = "linux")]
             Self::Link(_) => {
                 "the console above shows how far the guest came; under load a second try may do"

@@ -8,10 +8,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use belljar_event::{
-    Accept, Addr, Answer, Armed, Bind, Change, Check, Connect, Copied, Decision, Decoy, Decoys, Denied, Dial, Dup,
-    End, Ended, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened, Fork, Guard, Held, HttpRequest,
-    Identity, Killed, LeftOut, LimitReached, Listen, Look, Lost, Machine, Name, NameAnswer, Open, Output,
-    Phase, Policy, Question, Sample, Scope, Send, Signal, Socket, Step, Target, Text, TlsHello, Transfer,
+    Accept, Addr, Answer, Armed, Bind, Change, Check, Connect, Copied, Decision, Decoy, Decoys,
+    Denied, Dial, Dup, End, Ended, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened, Fork,
+    Guard, Held, HttpRequest, Identity, InstallScript, Installed, Killed, LeftOut, LimitReached,
+    Listen, Look, Lost, Machine, Name, NameAnswer, Open, Output, Phase, Policy, Question, Sample,
+    Scope, Send, Signal, Socket, Step, Target, Text, TlsHello, Transfer,
 };
 
 use crate::Start;
@@ -74,7 +75,8 @@ pub fn visit_fact(fact: &mut Fact, v: &mut dyn Visit) {
         | Fact::Lost(_)
         | Fact::Ended(_)
         | Fact::LimitReached(_)
-        | Fact::Sample(_) => life(fact, v),
+        | Fact::Sample(_)
+        | Fact::Installed(_) => life(fact, v),
         Fact::Exec(exec) => executed(exec, v),
         Fact::Fork(Fork { child: _ }) | Fact::Exit(Exit { status: _ }) => {}
         Fact::Open(_)
@@ -98,11 +100,9 @@ pub fn visit_fact(fact: &mut Fact, v: &mut dyn Visit) {
         | Fact::FlowClosed(_)
         | Fact::TlsHello(_)
         | Fact::HttpRequest(_) => flows(fact, v),
-        Fact::Denied(_)
-        | Fact::Held(_)
-        | Fact::Question(_)
-        | Fact::Answer(_)
-        | Fact::Killed(_) => holds(fact, v),
+        Fact::Denied(_) | Fact::Held(_) | Fact::Question(_) | Fact::Answer(_) | Fact::Killed(_) => {
+            holds(fact, v)
+        }
         Fact::Output(Output { bytes }) => v.output(bytes),
     }
 }
@@ -226,8 +226,36 @@ fn life(fact: &mut Fact, v: &mut dyn Visit) {
             tasks: _,
             disk: _,
         }) => {}
+        Fact::Installed(Installed {
+            client,
+            answered: _,
+            packages: _,
+            scripts,
+            more: _,
+        }) => {
+            v.string(Role::Words, client);
+            for script in scripts {
+                install_script(script, v);
+            }
+        }
         _ => {}
     }
+}
+
+fn install_script(script: &mut InstallScript, v: &mut dyn Visit) {
+    let InstallScript {
+        package,
+        version,
+        script,
+        command,
+        ran: _,
+    } = script;
+    v.text(Role::Words, package);
+    if let Some(version) = version {
+        v.text(Role::Words, version);
+    }
+    v.string(Role::Words, script);
+    v.text(Role::Words, command);
 }
 
 /// Shows how a run ended.

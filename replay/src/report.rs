@@ -63,6 +63,9 @@ pub struct Report {
     pub phases: Vec<PhaseReport>,
     /// What was copied in and what stayed out.
     pub copied: Option<CopiedReport>,
+    /// Scripts of the installed packages, where the run asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed: Option<InstalledReport>,
     /// Limits that the run reached; none in most reports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitReport>,
@@ -219,6 +222,8 @@ pub struct RefusedDestination {
     pub attempts: u64,
     /// Who refused.
     pub by: Vec<DecidedBy>,
+    /// The same in the words that the screen and the payload are told: `refused by …`.
+    pub says: String,
     /// How the destination stands in all.
     pub state: DestinationState,
     /// Programs that tried.
@@ -272,6 +277,8 @@ pub struct RefusedName {
     pub count: u64,
     /// The policy line.
     pub by: String,
+    /// The same in the words that the screen and the payload are told: `refused by …`.
+    pub says: String,
     /// Process, parent, grandparent …
     pub lineage: Vec<String>,
 }
@@ -369,6 +376,36 @@ pub struct LeftOutReport {
     pub path: String,
     /// Why.
     pub why: String,
+}
+
+/// What an install brought that it also runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledReport {
+    /// `npm`, `pip`.
+    pub client: String,
+    /// False: the guest gave no usable answer.
+    pub answered: bool,
+    /// Packages that were looked at.
+    pub packages: u64,
+    /// Their scripts.
+    pub scripts: Vec<InstallScriptReport>,
+    /// Packages with scripts beyond those listed.
+    pub more: u64,
+}
+
+/// A script that an install runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallScriptReport {
+    /// The package.
+    pub package: String,
+    /// Its version, if it is known.
+    pub version: Option<String>,
+    /// `postinstall`, `setup.py`, or the backend that built it.
+    pub script: String,
+    /// The command, or the steps of the build.
+    pub command: String,
+    /// It was seen to run.
+    pub ran: bool,
 }
 
 /// What is missing.

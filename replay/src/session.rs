@@ -33,7 +33,7 @@ pub(crate) use path::{Paths, Place};
 pub(crate) use process::{Process, Program};
 pub use rows::{
     Counts, DestinationRow, DestinationState, Evidence, FileRow, Finding, NameRow, Overview,
-    ProcessRow,
+    PhaseRow, ProcessRow,
 };
 pub(crate) use run::{PhaseState, Run};
 
@@ -182,6 +182,9 @@ impl Session {
                     process.payload = true;
                 }
                 self.run.told(event);
+                if begun.is_some() {
+                    self.run.begun_as(begun);
+                }
             }
             _ => self.run.told(event),
         }

@@ -1,7 +1,6 @@
 //! Runs that break: everything that can be killed, cut, refused or mistyped.
 
 use std::path::Path;
-use std::time::Duration;
 
 use libtest_mimic::Trial;
 
@@ -9,9 +8,6 @@ use crate::support::*;
 
 pub fn tests() -> Vec<Trial> {
     vec![
-        test("fail::belljar_killed", &[Need::Guest], belljar_killed),
-        test("fail::hypervisor_killed", &[Need::Guest], hypervisor_killed),
-        test("fail::agent_dies", &[Need::Guest], agent_dies),
         test("fail::interrupted", &[Need::Guest], interrupted),
         test("fail::time_limit", &[Need::Guest], time_limit),
         test("fail::trace_cut_anywhere", &[], trace_cut),
@@ -30,79 +26,6 @@ fn empty(dir: &tempfile::TempDir) -> Result<std::path::PathBuf> {
     let project = dir.path().join("project");
     std::fs::create_dir(&project)?;
     Ok(project)
-}
-
-/// Nothing of a run is left: neither process.
-fn gone(pids: &[u32]) -> Result {
-    wait_until("the end of all processes", Duration::from_secs(15), || {
-        !pids.iter().any(|pid| alive(*pid))
-    })
-}
-
-/// The good part of a trace is there, and is not SAFE.
-fn cut_but_not_safe(trace: &Path) -> Result {
-    let report = output(belljar(["report"]).arg(trace))?;
-    check(code(&report) == 5, || {
-        format!("report of the cut trace: exit {}", code(&report))
-    })?;
-    check(!text(&report.stdout).starts_with("SAFE"), || {
-        text(&report.stdout)
-    })?;
-    check(text(&report.stderr).contains("good"), || {
-        text(&report.stderr)
-    })
-}
-
-fn belljar_killed() -> Result {
-    let dir = tempfile::tempdir()?;
-    let trace = dir.path().join("t.bjt");
-    let started = start_endless(&empty(&dir)?, &trace, &[])?;
-    let pid = started.child.id();
-    signal(pid, "KILL");
-    finish(started.child)?;
-    gone(&[pid, started.hypervisor])?;
-    cut_but_not_safe(&trace)
-}
-
-/// The run ended by itself, with the code for "could not enforce", a whole
-/// trace that says why, and nothing left.
-fn lost_guest(output: &std::process::Output, trace: &Path) -> Result {
-    check(code(output) == 3, || {
-        format!("exit {}; {}", code(output), text(&output.stderr))
-    })?;
-    let report = json(output)?;
-    check(report["verdict"] != "SAFE", || {
-        format!("{}", report["verdict"])
-    })?;
-    let said = format!("{} {}", report["reasons"], report["ran"]);
-    check(said.contains("guest") || said.contains("lost"), || said)?;
-    let verified = self::output(belljar(["verify"]).arg(trace))?;
-    check(code(&verified) == 0, || text(&verified.stdout))
-}
-
-fn hypervisor_killed() -> Result {
-    let dir = tempfile::tempdir()?;
-    let trace = dir.path().join("t.bjt");
-    let started = start_endless(&empty(&dir)?, &trace, &[])?;
-    let pids = [started.child.id(), started.hypervisor];
-    signal(started.hypervisor, "KILL");
-    let output = finish(started.child)?;
-    lost_guest(&output, &trace)?;
-    gone(&pids)
-}
-
-fn agent_dies() -> Result {
-    let dir = tempfile::tempdir()?;
-    let trace = dir.path().join("t.bjt");
-    let started = start_endless(
-        &empty(&dir)?,
-        &trace,
-        &["--guest-cmdline", "belljar.fault=agent-exit"],
-    )?;
-    let pids = [started.child.id(), started.hypervisor];
-    let output = finish(started.child)?;
-    lost_guest(&output, &trace)?;
-    gone(&pids)
 }
 
 fn interrupted() -> Result {

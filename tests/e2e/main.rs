@@ -12,11 +12,19 @@
 
 mod egress;
 mod fail;
+mod faults;
+mod git;
 mod hostile;
 mod image;
+#[expect(
+    dead_code,
+    reason = "what is hostile about it is tested in the machine's own crate"
+)]
+mod registry;
 mod run;
 mod screen;
 mod support;
+mod users;
 mod ways;
 
 use libtest_mimic::{Arguments, Trial};
@@ -28,10 +36,13 @@ fn main() {
     let mut tests: Vec<Trial> = Vec::new();
     tests.extend(run::tests());
     tests.extend(fail::tests());
+    tests.extend(faults::tests());
     tests.extend(hostile::tests());
     tests.extend(image::tests());
+    tests.extend(users::tests());
     tests.extend(egress::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());
+    tests.extend(git::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }

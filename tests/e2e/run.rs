@@ -1,7 +1,5 @@
 //! Runs that go their way: the thief, its benign twin, a real install.
 
-use std::path::Path;
-
 use libtest_mimic::Trial;
 use serde_json::Value;
 
@@ -31,25 +29,6 @@ pub fn tests() -> Vec<Trial> {
             left_out,
         ),
     ]
-}
-
-/// The report of the trace is the live one, byte for byte, and verify agrees.
-fn same_when_replayed(live: &std::process::Output, trace: &Path) -> Result {
-    let replayed = output(belljar(["report", "--format", "json"]).arg(trace))?;
-    check(replayed.stdout == live.stdout, || {
-        format!(
-            "live and replayed report differ:\n{}\n{}",
-            text(&live.stdout),
-            text(&replayed.stdout)
-        )
-    })?;
-    check(code(&replayed) == code(live), || {
-        "exit codes of run and report differ".into()
-    })?;
-    let verified = output(belljar(["verify"]).arg(trace))?;
-    check(code(&verified) == 0, || {
-        format!("verify: {}", text(&verified.stdout))
-    })
 }
 
 fn thief() -> Result {

@@ -112,15 +112,20 @@ impl Terminal {
             status.is_some()
         })
         .map_err(|e| format!("{}\n{}", e.message().unwrap_or_default(), self.contents()))?;
-        std::thread::sleep(Duration::from_millis(200));
-        let restored = self.parser.lock().is_ok_and(|parser| {
-            !parser.screen().alternate_screen() && !parser.screen().hide_cursor()
+        // Its last words are still on their way through the terminal.
+        let restored = wait_until("the terminal as it was", Duration::from_secs(10), || {
+            self.parser.lock().is_ok_and(|parser| {
+                !parser.screen().alternate_screen() && !parser.screen().hide_cursor()
+            })
         });
-        Ok((status.map_or(0, |status| status.exit_code()), restored))
+        Ok((
+            status.map_or(0, |status| status.exit_code()),
+            restored.is_ok(),
+        ))
     }
 }
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 
 fn replay() -> Result {
     let trace = repo("fixtures/traces/npm-credential-thief.bjt");
@@ -140,9 +145,13 @@ fn replay() -> Result {
         std::thread::sleep(Duration::from_millis(250));
     }
     terminal.press("?")?;
-    terminal.shows("help", SOON)?;
+    const HELP: &str = "Every key, by where it holds";
+    terminal.shows(HELP, SOON)?;
     terminal.press("\x1b")?;
-    std::thread::sleep(Duration::from_millis(300));
+    // Escape and a key at once would be another key.
+    wait_until("the end of the help", SOON, || {
+        !terminal.contents().contains(HELP)
+    })?;
     terminal.press("q")?;
     let (code, restored) = terminal.end(SOON)?;
     check(code == 0 && restored, || {
@@ -176,7 +185,5 @@ fn live() -> Result {
         format!("exit {code}, restored {restored}")
     })?;
     // The summary is longer than the screen; its last line names the trace.
-    check(terminal.contents().contains("trace: "), || {
-        terminal.contents()
-    })
+    terminal.shows("trace: ", SOON)
 }

@@ -23,6 +23,14 @@ pub enum Need {
     Registry,
     /// Network namespaces can be made.
     Namespaces,
+    /// Images can be built.
+    Build,
+    /// This is root, who can become somebody else.
+    Root,
+    /// Keys and certificates can be made.
+    OpenSsl,
+    /// git can serve.
+    GitServer,
 }
 
 /// A test that is ignored, with the reason, where something is missing.
@@ -39,7 +47,23 @@ fn missing(need: Need) -> Option<String> {
     static GUEST: LazyLock<Option<String>> = LazyLock::new(guest_missing);
     match need {
         Need::Guest => GUEST.clone(),
+        Need::Build => lacks(|part| {
+            let needed = ["mmdebstrap", "mkfs.erofs", "dpkg-deb", "subordinate ids"];
+            needed.iter().any(|name| part["part"] == *name) && part["state"] != "found"
+        }),
+        Need::Root => (!rustix::process::geteuid().is_root())
+            .then(|| "not root: all the other tests run as an ordinary user already".into()),
         Need::Registry => registry_missing(),
+        Need::OpenSsl => {
+            let made = Command::new("openssl").arg("version").output();
+            (!made.is_ok_and(|out| out.status.success())).then(|| "openssl is missing".into())
+        }
+        Need::GitServer => {
+            let told = Command::new("git").arg("--exec-path").output();
+            let folder = told.map(|out| text(&out.stdout)).unwrap_or_default();
+            let backend = Path::new(folder.trim()).join("git-http-backend");
+            (!backend.exists()).then(|| "git http-backend is missing".into())
+        }
         Need::Namespaces => {
             let made = Command::new("unshare").args(["-n", "ip", "link"]).output();
             (!made.is_ok_and(|out| out.status.success()))
@@ -52,15 +76,17 @@ fn guest_missing() -> Option<String> {
     if std::env::var_os("BELLJAR_E2E").is_some_and(|value| value == "off") {
         return Some("BELLJAR_E2E=off".into());
     }
+    lacks(|part| part["state"] == "missing")
+}
+
+/// The first part that the doctor finds lacking in this sense.
+fn lacks(lacking: impl Fn(&Value) -> bool) -> Option<String> {
     let doctor = Command::new(BELLJAR)
         .args(["doctor", "--format", "json"])
         .output()
         .ok()?;
     let parts: Value = serde_json::from_slice(&doctor.stdout).ok()?;
-    let lacks = parts
-        .as_array()?
-        .iter()
-        .find(|part| part["state"] == "missing")?;
+    let lacks = parts.as_array()?.iter().find(|part| lacking(part))?;
     Some(format!(
         "{}: {}",
         lacks["part"].as_str()?,
@@ -154,12 +180,13 @@ pub fn json(output: &Output) -> Result<Value> {
 pub fn events(trace: &Path) -> Result<Vec<Value>> {
     let listed = output(belljar(["report", "--format", "jsonl"]).arg(trace))?;
     let lines = text(&listed.stdout);
-    let mut events: Vec<Value> = lines
+    let lines = lines
         .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    events.pop(); // the report
-    Ok(events)
+        .filter_map(|line| serde_json::from_str(line).ok());
+    // The report behind them has no number.
+    Ok(lines
+        .filter(|event: &Value| event["seq"].is_u64())
+        .collect())
 }
 
 /// What the payload wrote to its terminal.
@@ -175,6 +202,44 @@ pub fn check(condition: bool, what: impl FnOnce() -> String) -> Result {
     } else {
         Err(what().into())
     }
+}
+
+/// The report of the trace is the live one, byte for byte, and verify agrees.
+pub fn same_when_replayed(live: &Output, trace: &Path) -> Result {
+    let replayed = output(belljar(["report", "--format", "json"]).arg(trace))?;
+    check(replayed.stdout == live.stdout, || {
+        format!(
+            "live and replayed report differ:\n{}\n{}",
+            text(&live.stdout),
+            text(&replayed.stdout)
+        )
+    })?;
+    check(code(&replayed) == code(live), || {
+        "exit codes of run and report differ".into()
+    })?;
+    let verified = output(belljar(["verify"]).arg(trace))?;
+    check(code(&verified) == 0, || {
+        format!("verify: {}", text(&verified.stdout))
+    })
+}
+
+/// Name and status of each phase.
+fn ran(report: &Value) -> Vec<(String, String)> {
+    let rows = report["phases"].as_array().cloned().unwrap_or_default();
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let row = |row: &Value| (word(&row["name"]), word(&row["status"]));
+    rows.iter().map(row).collect()
+}
+
+/// These phases and no others, ended so.
+pub fn expect_phases(report: &Value, want: &[(&str, &str)]) -> Result {
+    let got = ran(report);
+    let same = got.len() == want.len()
+        && got
+            .iter()
+            .zip(want)
+            .all(|(g, w)| g.0 == w.0 && g.1.contains(w.1));
+    check(same, || format!("phases {got:?}, want {want:?}"))
 }
 
 pub fn signal(pid: u32, name: &str) {
@@ -244,11 +309,13 @@ pub fn start_endless(project: &Path, trace: &Path, options: &[&str]) -> Result<S
         .stderr(Stdio::piped())
         .spawn()?;
     let pid = child.id();
+    let mut found = None;
     let began = wait_until("the payload's start", LONG, || {
+        // Looked for early: with a fault on its way it may be gone by then.
+        found = found.or_else(|| hypervisor(pid));
         child.try_wait().ok().flatten().is_some()
             || events(trace).is_ok_and(|events| events.iter().any(|event| event["kind"] == "exec"))
     });
-    let found = hypervisor(pid);
     match (began, found) {
         (Ok(()), Some(hypervisor)) => Ok(Started { child, hypervisor }),
         (began, _) => {
@@ -261,4 +328,11 @@ pub fn start_endless(project: &Path, trace: &Path, options: &[&str]) -> Result<S
             .into())
         }
     }
+}
+
+/// Nothing of a run is left: none of these processes.
+pub fn gone(pids: &[u32]) -> Result {
+    wait_until("the end of all processes", Duration::from_secs(60), || {
+        !pids.iter().any(|pid| alive(*pid))
+    })
 }

@@ -1,7 +1,6 @@
 //! Every way in: packages by name, a Python project, a repository, phases.
 
 use libtest_mimic::Trial;
-use serde_json::Value;
 
 use crate::support::*;
 
@@ -27,11 +26,6 @@ pub fn tests() -> Vec<Trial> {
             "ways::phases_stop_at_the_first_failure",
             &[Need::Guest],
             phases,
-        ),
-        test(
-            "ways::repository_is_cloned_with_its_host_allowed_for_that",
-            &[Need::Guest, Need::Namespaces],
-            repository,
         ),
     ]
 }
@@ -65,24 +59,6 @@ fn wrong() -> Result {
     Ok(())
 }
 
-/// Name and status of each phase.
-fn ran(report: &Value) -> Vec<(String, String)> {
-    let rows = report["phases"].as_array().cloned().unwrap_or_default();
-    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let row = |row: &Value| (word(&row["name"]), word(&row["status"]));
-    rows.iter().map(row).collect()
-}
-
-fn expect_phases(report: &Value, want: &[(&str, &str)]) -> Result {
-    let got = ran(report);
-    let same = got.len() == want.len()
-        && got
-            .iter()
-            .zip(want)
-            .all(|(g, w)| g.0 == w.0 && g.1.contains(w.1));
-    check(same, || format!("phases {got:?}, want {want:?}"))
-}
-
 /// The live table; `report` prints the same of the trace, below the report too.
 fn npm_package() -> Result {
     let dir = tempfile::tempdir()?;
@@ -95,6 +71,7 @@ fn npm_package() -> Result {
     })?;
     for expected in [
         "core-js-pure@3.38.0  postinstall: node",
+        "(ran)",
         "\"allowScripts\": { \"core-js-pure@3.38.0\": true }",
         "npm approve-scripts core-js-pure",
     ] {
@@ -107,6 +84,11 @@ fn npm_package() -> Result {
     let report = json(&output(
         belljar(["report", "--format", "json"]).arg(&trace),
     )?)?;
+    let script = &report["installed"]["scripts"][0];
+    check(
+        script["package"] == "core-js-pure" && script["ran"] == true,
+        || report["installed"].to_string(),
+    )?;
     expect_phases(
         &report,
         &[
@@ -139,8 +121,20 @@ fn python_project() -> Result {
         .unwrap_or_default()
         .to_owned();
     check(import.contains("import padded, six"), || import)?;
-    let printed = terminal(&events(&trace)?);
-    check(printed.contains("......padded"), || printed.clone())
+    // What built it is told, and stands in the trace as an event.
+    let built = report["installed"]["scripts"].to_string();
+    check(
+        built.contains("setuptools.build_meta") && built.contains("build_wheel"),
+        || format!("{built}; {}", report["installed"]),
+    )?;
+    let events = events(&trace)?;
+    check(
+        events.iter().any(|event| event["kind"] == "installed"),
+        || "no event tells what the install brought".into(),
+    )?;
+    let printed = terminal(&events);
+    check(printed.contains("......padded"), || printed.clone())?;
+    same_when_replayed(&live, &trace)
 }
 
 fn python_thief() -> Result {
@@ -190,89 +184,4 @@ fn phases() -> Result {
         printed.contains("first") && !printed.contains("never"),
         || printed.clone(),
     )
-}
-
-/// A real git server in a network of its own: one that only serves files, at an
-/// address for documentation. Its name is known from a private /etc/hosts.
-fn repository() -> Result {
-    const SCRIPT: &str = r#"set -e
-dir=$1; shift
-git() { command git -c user.name=t -c user.email=t@git.example -c init.defaultBranch=main "$@"; }
-mkdir "$dir/work" "$dir/www"
-cd "$dir/work"
-git init -q
-printf '{"name":"cloned","version":"1.0.0","scripts":{"postinstall":"sh ./after.sh"}}' > package.json
-printf 'echo from the branch\n' > after.sh
-git add .
-git commit -q -m one
-git tag v1
-# After the clone its host is out of reach again.
-printf 'git ls-remote http://git.example/team/tool.git || echo the host is closed\n' > after.sh
-git commit -q -a -m two
-git clone -q --bare . "$dir/www/team/tool.git"
-git --git-dir "$dir/www/team/tool.git" update-server-info
-cp /etc/hosts "$dir/hosts"
-echo '198.51.100.7 git.example' >> "$dir/hosts"
-mount --bind "$dir/hosts" /etc/hosts
-ip link set lo up
-mkfifo "$dir/hold"
-unshare -n sh -c 'echo $$ > "$1/pid"; read -r go < "$1/hold"
-ip addr add 198.51.100.7/31 dev bj1; ip link set bj1 up; ip link set lo up
-exec python3 -m http.server -d "$1/www" -b 198.51.100.7 80' sh "$dir" > "$dir/server.log" 2>&1 &
-server=$!
-while [ ! -s "$dir/pid" ]; do sleep 0.1; done
-ip link add bj0 type veth peer name bj1
-ip link set bj1 netns "$(cat "$dir/pid")"
-ip addr add 198.51.100.6/31 dev bj0
-ip link set bj0 up
-echo go > "$dir/hold"
-while ! python3 -c 'import socket; socket.create_connection(("198.51.100.7", 80), 1)' 2>/dev/null; do sleep 0.2; done
-status=0
-"$@" || status=$?
-kill "$(cat "$dir/pid")"
-wait $server || true
-exit $status"#;
-    let dir = tempfile::tempdir()?;
-    let trace = dir.path().join("t.bjt");
-    let mut inner = belljar([
-        "run",
-        "--headless",
-        "--format",
-        "json",
-        "--no-registries",
-        "-o",
-    ]);
-    inner.arg(&trace).arg("http://git.example/team/tool.git");
-    let mut outer = std::process::Command::new("unshare");
-    outer
-        .args(["-n", "-m", "sh", "-c", SCRIPT, "sh"])
-        .arg(dir.path())
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .env("NO_COLOR", "1")
-        .env("BELLJAR_ALLOW_DEGRADED", "1")
-        .stdin(std::process::Stdio::null());
-    let live = output(&mut outer)?;
-    let report = json(&live)?;
-    let events = events(&trace)?;
-    let printed = terminal(&events);
-    expect_phases(
-        &report,
-        &[
-            ("clone", "exit 0"),
-            ("marks", "exit 0"),
-            ("install", "exit 0"),
-        ],
-    )
-    .map_err(|error| format!("{error:?}; printed: {printed}"))?;
-    let allowed = report["allowed"].to_string();
-    check(
-        allowed.contains("git.example:80") && allowed.contains("clone:git"),
-        || allowed.clone(),
-    )?;
-    // The script of the install asked for the same host, and was refused.
-    let refused = report["names"]["refused"].to_string();
-    check(refused.contains("git.example"), || {
-        format!("{refused}; printed: {printed}")
-    })
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::image::tools::{TOOLS, Tool, USER_TOOLS, find, install_line, search_path};
-use crate::image::{self, Recipe, subids};
+use crate::image::{self, KernelFiles, Recipe, subids};
 use crate::probe::Probe;
 
 /// A build in progress and its result need about this much.
@@ -27,6 +27,8 @@ const QEMU: Tool = Tool {
 pub enum State {
     /// There and usable.
     Found,
+    /// Missing, and only wanted by who asks for it.
+    Optional,
     /// Missing or limited, but runs are possible.
     Limited,
     /// Missing, and without it nothing runs.
@@ -48,9 +50,15 @@ pub struct Part {
     pub hint: Option<String>,
 }
 
-/// Looks at everything. `kvm` is what the probe said.
+/// Looks at everything. `kvm` is what the probe said, and `emulation` what the one
+/// without KVM did, if it was asked.
 #[must_use]
-pub fn examine(cache_dir: &Path, recipe: &Recipe, kvm: &Probe) -> Vec<Part> {
+pub fn examine(
+    cache_dir: &Path,
+    recipe: &Recipe,
+    kvm: &Probe,
+    emulation: Option<&Probe>,
+) -> Vec<Part> {
     let cached = image::cached(cache_dir, recipe);
     // With an image there, what is only needed to build one is no obstacle.
     let absent = if matches!(cached, Ok(Some(_))) {
@@ -76,6 +84,7 @@ pub fn examine(cache_dir: &Path, recipe: &Recipe, kvm: &Probe) -> Vec<Part> {
         device(),
         acceleration(kvm),
     ];
+    parts.extend(emulation.map(emulated));
     let build = "builds the guest image on first use";
     parts.extend(
         TOOLS
@@ -92,8 +101,14 @@ pub fn examine(cache_dir: &Path, recipe: &Recipe, kvm: &Probe) -> Vec<Part> {
         parts.push(subordinate_ids(user, absent));
     }
     parts.push(archive_keys(absent));
+    parts.push(guest_kernel(&cached));
+    parts.push(host_kernel(KernelFiles::host()));
     parts.push(image_part(cached));
-    parts.push(space(cache_dir, absent));
+    parts.push(space("disk space", cache_dir, absent));
+    if !rustix::process::geteuid().is_root() {
+        // An ordinary user's tree grows where other user ids may write.
+        parts.push(space("space in /tmp", Path::new("/tmp"), absent));
+    }
     parts.extend(recipe.host.notes.iter().map(|note| Part {
         name: "registry",
         purpose: "lets package managers in the guest use this machine's mirrors",
@@ -146,6 +161,67 @@ fn version(program: &Path) -> String {
     }
 }
 
+/// What to do without KVM; `closed`: the device is there, but root's alone.
+fn kvm_hint(closed: bool) -> String {
+    let degraded =
+        "software emulation works with --allow-degraded; it is slow and no security boundary";
+    if closed {
+        format!("sudo chgrp kvm /dev/kvm && sudo chmod 660 /dev/kvm; until then {degraded}")
+    } else {
+        degraded.to_owned()
+    }
+}
+
+fn emulated(probe: &Probe) -> Part {
+    let (name, purpose) = ("emulation", "runs guests where the processor may not");
+    match probe {
+        Probe::Usable => found(
+            name,
+            purpose,
+            "a probe guest ran and answered; only with --allow-degraded".to_owned(),
+        ),
+        Probe::Unusable(why) => Part {
+            name,
+            purpose,
+            state: State::Missing,
+            found: why.clone(),
+            hint: Some("install QEMU anew, and look what else keeps it from running".to_owned()),
+        },
+    }
+}
+
+fn guest_kernel(cached: &Result<Option<image::Image>, image::ImageError>) -> Part {
+    let (name, purpose) = ("guest kernel", "is what a guest boots");
+    match cached {
+        Ok(Some(image)) => found(
+            name,
+            purpose,
+            format!("{}, {} modules", image.kernel_release, image.modules.len()),
+        ),
+        _ => Part {
+            name,
+            purpose,
+            state: State::Limited,
+            found: "comes with the guest image".to_owned(),
+            hint: Some("build the image, or name a kernel of your own (--kernel)".to_owned()),
+        },
+    }
+}
+
+fn host_kernel(files: Result<KernelFiles, image::ImageError>) -> Part {
+    let (name, purpose) = ("host kernel", "can be booted in a guest too: --kernel host");
+    match files {
+        Ok(files) => found(name, purpose, files.kernel.display().to_string()),
+        Err(error) => Part {
+            name,
+            purpose,
+            state: State::Optional,
+            found: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+        },
+    }
+}
+
 fn device() -> Part {
     let (name, purpose) = ("/dev/kvm", "lets the processor run the guest itself");
     match fs::OpenOptions::new().read(true).write(true).open(name) {
@@ -155,17 +231,28 @@ fn device() -> Part {
             purpose,
             state: State::Limited,
             found: error.to_string(),
-            hint: Some(device_hint(&error).to_owned()),
+            hint: Some(device_hint(&error, has_group(name)).to_owned()),
         },
     }
 }
 
-fn device_hint(error: &std::io::Error) -> &'static str {
-    if error.kind() == std::io::ErrorKind::PermissionDenied {
-        "sudo usermod --append --groups kvm \"$USER\", then log in again"
-    } else {
-        "enable virtualisation in the firmware, or nested virtualisation for this machine"
+fn device_hint(error: &std::io::Error, own_group: bool) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied if own_group => {
+            "sudo usermod --append --groups kvm \"$USER\", then log in again"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "root keeps it to itself: sudo chgrp kvm /dev/kvm && sudo chmod 660 /dev/kvm, \
+             then sudo usermod --append --groups kvm \"$USER\" and log in again"
+        }
+        _ => "enable virtualisation in the firmware, or nested virtualisation for this machine",
     }
+}
+
+/// Whether a group of its own may open the device.
+fn has_group(device: &str) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(device).is_ok_and(|data| data.gid() != 0 && data.mode() & 0o060 == 0o060)
 }
 
 fn acceleration(kvm: &Probe) -> Part {
@@ -177,10 +264,9 @@ fn acceleration(kvm: &Probe) -> Part {
             purpose,
             state: State::Limited,
             found: why.clone(),
-            hint: Some(
-                "software emulation works with --allow-degraded; it is slow and no security boundary"
-                    .to_owned(),
-            ),
+            hint: Some(kvm_hint(
+                Path::new("/dev/kvm").exists() && !has_group("/dev/kvm"),
+            )),
         },
     }
 }
@@ -260,10 +346,10 @@ fn image_part(cached: Result<Option<image::Image>, image::ImageError>) -> Part {
     }
 }
 
-fn space(cache_dir: &Path, absent: State) -> Part {
-    let (name, purpose) = ("disk space", "holds the guest image and recordings");
+fn space(name: &'static str, folder: &Path, absent: State) -> Part {
+    let purpose = "holds the guest image, and its parts while it is built";
     // The folder may not exist yet; the nearest one above it is on the same disk.
-    let there = cache_dir
+    let there = folder
         .ancestors()
         .find(|path| path.is_dir())
         .unwrap_or(Path::new("/"));
@@ -275,7 +361,7 @@ fn space(cache_dir: &Path, absent: State) -> Part {
             purpose,
             state: absent,
             found: free_text(free, there),
-            hint: Some("a build needs about 3 GiB, the finished image 0.4".to_owned()),
+            hint: Some("a build needs about 3 GiB, the finished image 0.6".to_owned()),
         },
         Err(error) => Part {
             name,

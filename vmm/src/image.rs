@@ -7,9 +7,11 @@
 mod build;
 mod cache;
 mod cpio;
+mod flavour;
 mod host;
 mod import;
 mod initramfs;
+mod kernel;
 mod list;
 mod manifest;
 mod modules;
@@ -24,12 +26,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use flavour::Flavour;
 pub use host::Host;
-pub use import::{Kernel, import};
+pub use import::{Reference, Source, import};
 pub use initramfs::initramfs;
+pub use kernel::{Kernel, KernelFiles, with_kernel};
 pub use list::{Listed, list, named, remove, remove_unused};
 pub use manifest::{Clients, Endpoint};
-pub use recipe::{Flavour, Recipe};
+pub use recipe::Recipe;
 
 use manifest::Manifest;
 
@@ -162,7 +166,7 @@ pub struct Progress {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// A recipe asks for something that cannot be.
-    #[error("image recipe: {field} {value:?} {why}")]
+    #[error("{field} {value:?} {why}")]
     Recipe {
         /// What is wrong.
         field: &'static str,
@@ -216,11 +220,11 @@ pub enum ImageError {
         /// Why it failed.
         source: io::Error,
     },
-    /// An archive is no image.
-    #[error("cannot import {}: {why}", .path.display())]
+    /// What was to be imported is no image.
+    #[error("cannot import {what}: it {why}")]
     Archive {
-        /// The archive.
-        path: PathBuf,
+        /// The archive, or the image in a registry.
+        what: String,
         /// What is wrong with it.
         why: String,
     },
@@ -240,8 +244,18 @@ pub enum ImageError {
         /// What is wrong with it.
         why: String,
     },
-    /// A kernel module cannot be used.
-    #[error("kernel module {name} {why}")]
+    /// This machine's own kernel is not here.
+    #[error("this machine runs kernel {release}, but its {what} is not here (looked for {places})")]
+    NoHostKernel {
+        /// `uname -r`.
+        release: String,
+        /// What is missing of it.
+        what: &'static str,
+        /// Where it was looked for.
+        places: String,
+    },
+    /// A kernel or a module cannot be used.
+    #[error("kernel or module {name} {why}")]
     Module {
         /// Its name.
         name: String,
@@ -259,6 +273,25 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    /// What to do about it, where this error does not say so itself.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Recipe { .. } | Self::Archive { .. } | Self::Missing { .. } => None,
+            Self::Unprivileged { .. } => Some(
+                "or build it as root once and copy the folder of the image; `belljar doctor` lists all parts",
+            ),
+            Self::NoHostKernel { .. } => Some(
+                "leave --kernel away to boot the image's own, or name files: --kernel FILE --modules DIR",
+            ),
+            Self::Module { .. } => {
+                Some("--kernel FILE wants a bzImage, --modules DIR its /lib/modules/RELEASE")
+            }
+            Self::Unknown { .. } => Some("`belljar image list` shows the names"),
+            _ => Some("`belljar doctor` lists what is missing and how to get it"),
+        }
+    }
+
     fn cache(operation: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Cache {
             operation,

@@ -19,6 +19,8 @@ pub mod link;
 pub mod probe;
 mod process;
 mod qemu;
+#[cfg(test)]
+mod scripts;
 mod spec;
 mod vm;
 

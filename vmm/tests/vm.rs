@@ -27,7 +27,7 @@ use support::{HELPER, Kit, alive, block, files_below, open_files, stopped};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Long: the machine may be shared, and emulation is slow.
-const UP: Duration = Duration::from_secs(90);
+const UP: Duration = Duration::from_secs(300);
 
 fn main() {
     let kit = Kit::find();
@@ -35,7 +35,10 @@ fn main() {
         // Started by `killed_parent_takes_the_machine_along`, to be killed.
         return block(boot_and_wait(&kit.expect("the parent test had one").spec()));
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // One at a time: one test counts this process's descriptors, and emulated
+    // guests are slow enough without company.
+    arguments.test_threads = Some(1);
     let missing = kit.as_ref().err().cloned();
     if let Some(why) = &missing {
         eprintln!("tests with machines are ignored: {why}");

@@ -19,7 +19,7 @@ use crate::seam::MountTable;
 pub(crate) const CGROUPS: &str = "/sys/fs/cgroup";
 /// The disk with the image.
 const DISK: &str = "/dev/vda";
-const DISK_WAIT: Duration = Duration::from_secs(20);
+const DISK_WAIT: Duration = Duration::from_secs(60);
 /// Mount point of the new root until it becomes `/`.
 const NEW: &str = "/root";
 

@@ -15,6 +15,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("kernel/sysrq", "0"),
     // Half a kernel enforces nothing: an oops ends the machine.
     ("kernel/panic_on_oops", "1"),
+    // Nor does one that ends processes by its own choice. The payload's own
+    // limit is reached before, and is no reason to panic.
+    ("vm/panic_on_oom", "1"),
     ("user/max_user_namespaces", "0"),
     ("vm/unprivileged_userfaultfd", "0"),
     ("fs/protected_hardlinks", "1"),

@@ -139,13 +139,13 @@ impl Lines {
         match number {
             TOO_DEEP => built_in("built-in:too-deep"),
             ROOF => built_in("built-in:folder-above-a-line"),
-            number => self
-                .lines
-                .get(usize::from(number).wrapping_sub(1))
-                .map_or(built_in("built-in"), |line| Said {
+            number => self.lines.get(usize::from(number).wrapping_sub(1)).map_or(
+                built_in("built-in"),
+                |line| Said {
                     action: line.action,
                     by: &line.by,
-                }),
+                },
+            ),
         }
     }
 

@@ -37,14 +37,39 @@ fn lines(lines: Vec<KernelLine>) -> Lines {
 #[test]
 fn the_first_line_decides() {
     let lines = lines(vec![
-        line("p:1", Action::Allow, &[Op::Read], vec![path("/home/u/.ssh/known_hosts")]),
-        line("p:2", Action::Deny, &[Op::Read, Op::Write], vec![below("/home/u/.ssh")]),
-        line("p:3", Action::Ask, &[Op::Read], vec![Place::Name(b".env".to_vec())]),
+        line(
+            "p:1",
+            Action::Allow,
+            &[Op::Read],
+            vec![path("/home/u/.ssh/known_hosts")],
+        ),
+        line(
+            "p:2",
+            Action::Deny,
+            &[Op::Read, Op::Write],
+            vec![below("/home/u/.ssh")],
+        ),
+        line(
+            "p:3",
+            Action::Ask,
+            &[Op::Read],
+            vec![Place::Name(b".env".to_vec())],
+        ),
         line("p:4", Action::Ask, &[Op::Exec], vec![]),
     ]);
-    let by = |op, path: &str| lines.first(op, path.as_bytes()).map(|said| said.by.to_owned());
-    assert_eq!(by(Op::Read, "/home/u/.ssh/known_hosts").as_deref(), Some("p:1"));
-    assert_eq!(by(Op::Write, "/home/u/.ssh/known_hosts").as_deref(), Some("p:2"));
+    let by = |op, path: &str| {
+        lines
+            .first(op, path.as_bytes())
+            .map(|said| said.by.to_owned())
+    };
+    assert_eq!(
+        by(Op::Read, "/home/u/.ssh/known_hosts").as_deref(),
+        Some("p:1")
+    );
+    assert_eq!(
+        by(Op::Write, "/home/u/.ssh/known_hosts").as_deref(),
+        Some("p:2")
+    );
     assert_eq!(by(Op::Read, "/home/u/.ssh").as_deref(), Some("p:2"));
     assert_eq!(by(Op::Read, "/home/u/.sshx"), None);
     assert_eq!(by(Op::Read, "/tmp/a/.env").as_deref(), Some("p:3"));
@@ -55,16 +80,27 @@ fn the_first_line_decides() {
 #[test]
 fn tables_say_the_same() {
     let lines = lines(vec![
-        line("p:1", Action::Allow, &[Op::Read], vec![path("/home/u/.npmrc")]),
+        line(
+            "p:1",
+            Action::Allow,
+            &[Op::Read],
+            vec![path("/home/u/.npmrc")],
+        ),
         line("p:2", Action::Deny, &[Op::Read], vec![below("/")]),
         line("p:3", Action::Deny, &[Op::Write], vec![path("/tmp/x/y")]),
     ]);
     let tables = lines.tables().unwrap();
-    assert_eq!(tables.paths[&lines.hash(b"/home/u/.npmrc")][Op::Read.index()], 1);
+    assert_eq!(
+        tables.paths[&lines.hash(b"/home/u/.npmrc")][Op::Read.index()],
+        1
+    );
     assert_eq!(tables.folders[&lines.hash(b"/")][Op::Read.index()], 2);
     // The line about everything goes on in what is mounted below.
     assert_eq!(tables.folders[&lines.hash(b"/tmp")][Op::Read.index()], 2);
-    assert_eq!(tables.folders[&lines.hash(b"/dev/shm")][Op::Read.index()], 2);
+    assert_eq!(
+        tables.folders[&lines.hash(b"/dev/shm")][Op::Read.index()],
+        2
+    );
     assert!(tables.roofs.contains(&lines.hash(b"/tmp/x")));
     assert!(tables.roofs.contains(&lines.hash(b"/home/u")));
     assert!(!tables.roofs.contains(&lines.hash(b"/tmp/x/y")));
@@ -92,7 +128,12 @@ fn what_cannot_be_enforced_is_refused() {
         let lines = vec![line("p:1", Action::Deny, &[Op::Read], vec![place])];
         Lines::new(lines, 0, mounts(), 7).is_err()
     };
-    for place in [path("relative"), path("/a/../b"), below(""), Place::Name(b"a/b".to_vec())] {
+    for place in [
+        path("relative"),
+        path("/a/../b"),
+        below(""),
+        Place::Name(b"a/b".to_vec()),
+    ] {
         assert!(bad(place.clone()), "{place:?}");
     }
     let kill = vec![line("p:1", Action::Kill, &[Op::Exec], vec![])];
@@ -102,5 +143,8 @@ fn what_cannot_be_enforced_is_refused() {
     );
     assert!(Lines::new(kill, Op::Exec.bit(), mounts(), 7).is_ok());
     let many = vec![line("p", Action::Deny, &[Op::Read], vec![]); 1022];
-    assert!(matches!(Lines::new(many, 0, mounts(), 7), Err(LinesError::Lines(_))));
+    assert!(matches!(
+        Lines::new(many, 0, mounts(), 7),
+        Err(LinesError::Lines(_))
+    ));
 }

@@ -147,7 +147,8 @@ impl Shared {
                 }
             }
         }
-        self.open().retain(|_, open| !Arc::ptr_eq(&open.listener, listener));
+        self.open()
+            .retain(|_, open| !Arc::ptr_eq(&open.listener, listener));
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Open>> {

@@ -149,9 +149,10 @@ impl Reading<'_> {
         };
         let flags = flags as u32;
         let exclusive = (libc::O_CREAT | libc::O_EXCL) as u32;
-        let no_follow =
-            flags & libc::O_NOFOLLOW as u32 != 0 || flags & exclusive == exclusive;
-        let found = self.resolver().find(self.dir(info.dir), &path, !no_follow)?;
+        let no_follow = flags & libc::O_NOFOLLOW as u32 != 0 || flags & exclusive == exclusive;
+        let found = self
+            .resolver()
+            .find(self.dir(info.dir), &path, !no_follow)?;
         self.of_paths(Op::of_open(flags), vec![found], Vec::new())
     }
 
@@ -207,7 +208,9 @@ impl Reading<'_> {
             target: Some(target),
             argv: Vec::new(),
             wanted: Wanted::Address(addr),
-            asked: Some(everything.map_or_else(|| "built-in".to_owned(), |said| said.by.to_owned())),
+            asked: Some(
+                everything.map_or_else(|| "built-in".to_owned(), |said| said.by.to_owned()),
+            ),
         })
     }
 

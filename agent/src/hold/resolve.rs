@@ -56,7 +56,12 @@ impl<'a> Resolver<'a> {
             }
             let folder = named.parent()?.to_owned();
             let name = named.file_name()?.to_owned();
-            let fd = open(&folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+            let fd = open(
+                &folder,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .ok()?;
             match readlinkat(&fd, &name, Vec::new()) {
                 // A link to nothing: what would be made is at its target.
                 Ok(target) if follow => {
@@ -104,7 +109,8 @@ impl<'a> Resolver<'a> {
                     } else {
                         OFlags::NOFOLLOW
                     };
-                    let fd = open(&named, OFlags::PATH | OFlags::CLOEXEC | last, Mode::empty()).ok()?;
+                    let fd =
+                        open(&named, OFlags::PATH | OFlags::CLOEXEC | last, Mode::empty()).ok()?;
                     let found = self.of(&fd)?;
                     Some((fd, found))
                 })
@@ -155,7 +161,12 @@ impl<'a> Resolver<'a> {
             AT_FDCWD => format!("/proc/{}/cwd", self.tid),
             fd => format!("/proc/{}/fd/{fd}", self.tid),
         };
-        let fd = open(base, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let fd = open(
+            base,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .ok()?;
         // Through the descriptor: the folder may have lost its name.
         let at = format!("/proc/self/fd/{}", fd.as_raw_fd());
         let fixed = fs::read_link(&at).ok()?;

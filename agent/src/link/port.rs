@@ -20,7 +20,7 @@ use super::LinkError;
 
 const NAME: &str = "belljar.0";
 const CLASS: &str = "/sys/class/virtio-ports";
-const WAIT: Duration = Duration::from_secs(20);
+const WAIT: Duration = Duration::from_secs(60);
 /// How often a thread that does nothing else looks whether the host is there.
 const WATCH: Duration = Duration::from_millis(200);
 

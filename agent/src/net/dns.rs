@@ -5,12 +5,14 @@
 
 use std::net::Ipv4Addr;
 
-use belljar_event::Text;
+use belljar_event::{Text, refused_by};
 
 /// Record type A.
 pub(super) const A: u16 = 1;
 /// Record type PTR.
 pub(super) const PTR: u16 = 12;
+/// Record type OPT: extensions.
+const OPT: u16 = 41;
 const CLASS_IN: u16 = 1;
 
 const HEADER: usize = 12;
@@ -20,6 +22,14 @@ const MAX_LABEL: u8 = 63;
 /// Seconds for which an answer holds. Stand-in addresses never change, but
 /// asking again is cheap and each question is worth seeing.
 const TTL: u32 = 30;
+
+/// Largest answer that is offered over datagrams.
+const UDP_SIZE: u16 = 1232;
+/// Option: an extended error, and the one for what an operator blocks (RFC 8914).
+const EXTENDED_ERROR: u16 = 15;
+const BLOCKED: u16 = 15;
+/// Longest text of an extended error.
+const MAX_EXTRA: usize = 200;
 
 /// One question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +45,8 @@ pub(super) struct Question {
     pub(super) host: Option<String>,
     /// Record type.
     pub(super) kind: u16,
+    /// The asker understands extensions.
+    extended: bool,
 }
 
 /// What cannot be answered as a question.
@@ -55,14 +67,17 @@ pub(super) enum Bad {
 }
 
 /// What to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     /// This address.
     Address(Ipv4Addr),
     /// The name is there, but not with this type.
     NoData,
-    /// No such name.
-    NoName,
+    /// No such name, because of this policy line.
+    NoName {
+        /// The line.
+        by: String,
+    },
     /// Try again later.
     Failure,
 }
@@ -108,6 +123,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Question, Bad> {
     if class != CLASS_IN {
         return Err(Bad::Kind { id });
     }
+    // A root name, and the type: extensions come first or not at all.
+    let extended = rest.byte() == Some(0) && rest.word() == Some(OPT);
     Ok(Question {
         id,
         wants_recursion: flags & 0x0100 != 0,
@@ -115,6 +132,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Question, Bad> {
         host: host(&name),
         name: Text::new(&name),
         kind,
+        extended,
     })
 }
 
@@ -151,15 +169,21 @@ fn host(name: &[u8]) -> Option<String> {
 }
 
 /// The bytes of an answer.
-pub(super) fn answer(question: &Question, reply: Reply) -> Vec<u8> {
+pub(super) fn answer(question: &Question, reply: &Reply) -> Vec<u8> {
     let (code, records) = match reply {
         Reply::Address(_) => (0, 1),
         Reply::NoData => (0, 0),
-        Reply::NoName => (3, 0),
+        Reply::NoName { .. } => (3, 0),
         Reply::Failure => (2, 0),
     };
     let recursion = if question.wants_recursion { 0x0100 } else { 0 };
-    let mut bytes = header(question.id, recursion | code, 1, records);
+    let extra = match reply {
+        // Whoever asks why is told: the line that every report names.
+        Reply::NoName { by } if question.extended => Some(extended_error(by)),
+        _ => None,
+    };
+    let additional = u16::from(extra.is_some());
+    let mut bytes = header(question.id, recursion | code, 1, records, additional);
     bytes.extend(&question.raw);
     if let Reply::Address(addr) = reply {
         // The name: a pointer to the question's.
@@ -170,6 +194,28 @@ pub(super) fn answer(question: &Question, reply: Reply) -> Vec<u8> {
         bytes.extend(4_u16.to_be_bytes());
         bytes.extend(addr.octets());
     }
+    bytes.extend(extra.unwrap_or_default());
+    bytes
+}
+
+/// A record of extensions with one in it: blocked, and by what.
+fn extended_error(by: &str) -> Vec<u8> {
+    let text: String = refused_by(by).chars().take(MAX_EXTRA).collect();
+    let option = u16::try_from(text.len().saturating_add(2)).unwrap_or(2);
+    let mut bytes = vec![0];
+    for word in [
+        OPT,
+        UDP_SIZE,
+        0,
+        0,
+        option.saturating_add(4),
+        EXTENDED_ERROR,
+        option,
+        BLOCKED,
+    ] {
+        bytes.extend(word.to_be_bytes());
+    }
+    bytes.extend(text.as_bytes());
     bytes
 }
 
@@ -177,15 +223,15 @@ pub(super) fn answer(question: &Question, reply: Reply) -> Vec<u8> {
 pub(super) fn refuse(bad: Bad) -> Option<Vec<u8>> {
     match bad {
         Bad::Ignore => None,
-        Bad::Format { id } => Some(header(id, 1, 0, 0)),
-        Bad::Kind { id } => Some(header(id, 4, 0, 0)),
+        Bad::Format { id } => Some(header(id, 1, 0, 0, 0)),
+        Bad::Kind { id } => Some(header(id, 4, 0, 0, 0)),
     }
 }
 
-fn header(id: u16, bits: u16, questions: u16, records: u16) -> Vec<u8> {
+fn header(id: u16, bits: u16, questions: u16, records: u16, additional: u16) -> Vec<u8> {
     // An answer, and recursion is available.
     let flags = 0x8080 | bits;
-    [id, flags, questions, records, 0, 0]
+    [id, flags, questions, records, 0, additional]
         .iter()
         .flat_map(|word| word.to_be_bytes())
         .collect()

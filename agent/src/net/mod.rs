@@ -66,7 +66,7 @@ impl Net {
     }
 
     /// Asks the host whether the payload may know an address for `name`.
-    async fn ask(&self, pid: u32, name: Text, kind: u16, answer: NameAnswer) -> Option<bool> {
+    async fn ask(&self, pid: u32, name: Text, kind: u16, answer: NameAnswer) -> Option<Ruling> {
         let (id, reply) = self.questions.open()?;
         let at = clock::monotonic();
         let question = FromAgent::NameQuestion {
@@ -90,6 +90,15 @@ impl Net {
     }
 }
 
+/// What the host says to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ruling {
+    /// May the payload know an address?
+    pub(crate) allowed: bool,
+    /// The policy line that says so.
+    pub(crate) by: String,
+}
+
 /// Most questions that wait at a time: more than the stub works on.
 const MAX_QUESTIONS: usize = 1_024;
 
@@ -97,11 +106,11 @@ const MAX_QUESTIONS: usize = 1_024;
 #[derive(Clone, Default)]
 pub(crate) struct Questions {
     next: Arc<AtomicU64>,
-    open: Arc<Mutex<HashMap<u64, oneshot::Sender<bool>>>>,
+    open: Arc<Mutex<HashMap<u64, oneshot::Sender<Ruling>>>>,
 }
 
 impl Questions {
-    fn open(&self) -> Option<(u64, oneshot::Receiver<bool>)> {
+    fn open(&self) -> Option<(u64, oneshot::Receiver<Ruling>)> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= MAX_QUESTIONS {
             return None;
@@ -120,7 +129,7 @@ impl Questions {
     }
 
     /// The host's answer.
-    pub(crate) fn answer(&self, id: u64, allowed: bool) {
+    pub(crate) fn answer(&self, id: u64, ruling: Ruling) {
         let reply = self
             .open
             .lock()
@@ -128,7 +137,7 @@ impl Questions {
             .remove(&id);
         if let Some(reply) = reply {
             // Whoever asked may have given up.
-            let _ = reply.send(allowed);
+            let _ = reply.send(ruling);
         }
     }
 }

@@ -2,19 +2,21 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use belljar_event::wire::{FlowReply, FlowRequest, StreamKind};
 use belljar_event::{Target, decode, encode};
 use rustix::net::sockopt::set_socket_linger;
-use tokio::io::copy_bidirectional_with_sizes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::Net;
 use crate::boot::clock;
-use crate::link::frames;
+use crate::link::{Stream, frames};
 use crate::seam::{Origin, PORT_RELAY};
 
 /// Connections at a time; more wait in the listener's queue. Streams are left
@@ -70,11 +72,72 @@ async fn serve(net: &Net, stream: &mut TcpStream, peer: SocketAddr) -> Option<()
         .ok()?;
     let reply = frames::read(&mut flow).await.ok()??;
     match decode(&reply).ok()? {
-        FlowReply::Connected => copy_bidirectional_with_sizes(stream, &mut flow, BUFFER, BUFFER)
-            .await
-            .ok()
-            .map(drop),
+        FlowReply::Connected => {
+            let mut flow = Flow {
+                stream: flow,
+                said_all: false,
+            };
+            copy_bidirectional_with_sizes(stream, &mut flow, BUFFER, BUFFER)
+                .await
+                .ok()
+                .map(drop)
+        }
         FlowReply::Refused { .. } | FlowReply::Failed => None,
+    }
+}
+
+/// The host's end of a flow. A stream that the host reset reads like one that
+/// ended in order, but for this: nobody here has closed the other direction,
+/// and it is closed all the same.
+struct Flow<S> {
+    stream: S,
+    /// Our direction has ended in order.
+    said_all: bool,
+}
+
+/// A stream that knows whether both its directions are over.
+trait Shut {
+    fn is_shut(&self) -> bool;
+}
+
+impl Shut for Stream {
+    fn is_shut(&self) -> bool {
+        self.get_ref().is_closed()
+    }
+}
+
+impl<S: AsyncRead + Shut + Unpin> AsyncRead for Flow<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let ended = matches!(read, Poll::Ready(Ok(()))) && buf.filled().len() == before;
+        if ended && !self.said_all && self.stream.is_shut() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Flow<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.said_all = true;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -89,3 +152,6 @@ fn target(net: &Net, origin: &Origin) -> Target {
         None => Target::Direct(addr),
     }
 }
+
+#[cfg(test)]
+mod tests;

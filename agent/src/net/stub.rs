@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 
-use super::Net;
 use super::dns::{self, Question, Reply};
+use super::{Net, Ruling};
 use crate::seam::PORT_STUB;
 
 /// Questions in work at a time, on each socket; more wait in its buffer.
@@ -100,7 +100,7 @@ async fn serve(net: &Net, peer: SocketAddr, asked: &[u8]) -> Option<Vec<u8>> {
     match dns::parse(asked) {
         Ok(question) => {
             let reply = decide(net, peer, &question).await;
-            Some(dns::answer(&question, reply))
+            Some(dns::answer(&question, &reply))
         }
         Err(bad) => dns::refuse(bad),
     }
@@ -113,14 +113,15 @@ async fn decide(net: &Net, peer: SocketAddr, question: &Question) -> Reply {
         Some(host) if question.kind != dns::PTR => host,
         // Nothing leads on from here, but it was asked, and that is worth recording.
         _ => {
-            ask(NameAnswer::Refused).await;
-            return Reply::NoName;
+            return ask(NameAnswer::Refused)
+                .await
+                .map_or(Reply::Failure, no_name);
         }
     };
     if question.kind != dns::A {
         return match ask(NameAnswer::NoData).await {
-            Some(true) => Reply::NoData,
-            Some(false) => Reply::NoName,
+            Some(ruling) if ruling.allowed => Reply::NoData,
+            Some(ruling) => no_name(ruling),
             None => Reply::Failure,
         };
     }
@@ -129,12 +130,16 @@ async fn decide(net: &Net, peer: SocketAddr, question: &Question) -> Reply {
         return Reply::Failure;
     };
     match ask(NameAnswer::Synthetic(addr)).await {
-        Some(true) => Reply::Address(addr),
+        Some(ruling) if ruling.allowed => Reply::Address(addr),
         answer => {
             if fresh {
                 net.names.forget(host);
             }
-            answer.map_or(Reply::Failure, |_| Reply::NoName)
+            answer.map_or(Reply::Failure, no_name)
         }
     }
+}
+
+fn no_name(ruling: Ruling) -> Reply {
+    Reply::NoName { by: ruling.by }
 }

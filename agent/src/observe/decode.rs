@@ -9,9 +9,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
 
 use belljar_event::{
-    Accept, Addr, Bind, Call, Change, Class, Connect, Denied, Descriptor, Dup, Event, Exec, Exit, Fact,
-    Fork, Guard, Identity, Listen, Look, Op, Open, Outcome, Send, Signal, Socket, Status, Text,
-    Transfer,
+    Accept, Addr, Bind, Call, Change, Class, Connect, Denied, Descriptor, Dup, Event, Exec, Exit,
+    Fact, Fork, Guard, Identity, Listen, Look, Op, Open, Outcome, Send, Signal, Socket, Status,
+    Text, Transfer,
 };
 
 use crate::abi::{DIED, Kind, REFUSED, Record, Role, Segment, UNLINKED, UNTOLD};

@@ -30,9 +30,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use belljar_event::{Arg, CALLS, CallInfo, Class, Event, Fact, Lost, MOVERS, Mover};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, OpenObject, RingBufferBuilder};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use self::content::Contents;
 pub(crate) use self::decode::Names;
@@ -48,8 +48,8 @@ const PATIENCE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 20_000_000,
 };
-/// How long a pass may take until nobody waits for it any more.
-const DRAINED: Duration = Duration::from_secs(10);
+/// How long a pass may take until the reader's bell is rung again.
+const DRAINED: Duration = Duration::from_secs(1);
 /// Where links are pinned; only root may enter.
 const PINS: &str = "/sys/fs/bpf";
 /// Events between the two threads; beyond that they wait in the ring buffer.
@@ -255,7 +255,9 @@ impl Observer {
             .unwrap_or_else(std::sync::PoisonError::into_inner) = tap;
     }
 
-    /// Waits until everything observed so far has been handed on.
+    /// Waits until everything observed so far has been handed on, however long
+    /// the host takes to take it: what comes behind the payload's end would be
+    /// lost without a word. The host ends a machine that it hears nothing of.
     pub(crate) fn drain(&self) {
         self.flusher().flush();
     }
@@ -271,11 +273,16 @@ impl Flush {
         let passes = || self.0.passes.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = *passes();
         // Two passes: one may have been under way already.
-        for enough in [seen + 1, seen + 2] {
+        let enough = seen + 2;
+        let mut now = seen;
+        while now < enough {
             // Full only if the reader has not looked for ages.
             let _ = rustix::io::write(&self.0.wake, &1_u64.to_ne_bytes());
-            let waited = self.0.passed.wait_timeout_while(passes(), DRAINED, |now| *now < enough);
-            drop(waited);
+            let waited = self
+                .0
+                .passed
+                .wait_timeout_while(passes(), DRAINED, |at| *at <= now);
+            now = *waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -564,7 +571,9 @@ impl Reader {
                             None => Step::Event(event),
                         });
                         let denied = decode::denied(&record, &self.mounts, &self.lines);
-                        denied.into_iter().for_each(|event| self.hand_on(Step::Event(event)));
+                        denied
+                            .into_iter()
+                            .for_each(|event| self.hand_on(Step::Event(event)));
                     }
                 }
                 Err(_) => malformed.set(malformed.get() + 1),

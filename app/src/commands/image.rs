@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use belljar_vmm::image::{self, Flavour, Image, Kernel, Listed, Recipe};
+use belljar_replay::escape;
+use belljar_vmm::image::{
+    self, Flavour, Host, Image, Kernel, KernelFiles, Listed, Recipe, Reference, Source,
+};
 
 use super::run::progress;
 use crate::cli;
@@ -24,18 +27,13 @@ pub(crate) fn image(args: &cli::Image) -> Result<Exit, AppError> {
             made(&image);
         }
         cli::ImageAction::Import {
-            archive,
+            source,
             name,
             kernel,
             modules,
         } => {
-            let image = import(
-                &cache,
-                archive,
-                name,
-                kernel.as_deref().zip(modules.as_deref()),
-            )?;
-            made(&image);
+            let files = kernel_files(kernel.as_deref(), modules.as_deref())?;
+            made(&import(&cache, source, name, files.as_ref())?);
         }
         cli::ImageAction::List { format } => list(&cache, *format)?,
         cli::ImageAction::Rm { images, unused } => {
@@ -63,21 +61,41 @@ fn with_mirror(mut recipe: Recipe, mirror: Option<&str>) -> Recipe {
     recipe
 }
 
+/// The kernel that was asked for, if one was.
+pub(crate) fn kernel_files(
+    kernel: Option<&Path>,
+    modules: Option<&Path>,
+) -> Result<Option<KernelFiles>, AppError> {
+    Ok(match kernel {
+        None => None,
+        Some(name) if name == Path::new("host") => {
+            let mut files = KernelFiles::host()?;
+            files.modules = modules.map_or(files.modules, Path::to_owned);
+            Some(files)
+        }
+        Some(file) => Some(KernelFiles::at(file, modules)?),
+    })
+}
+
 fn import(
     cache: &Path,
-    archive: &Path,
+    source: &str,
     name: &str,
-    files: Option<(&Path, &Path)>,
+    files: Option<&KernelFiles>,
 ) -> Result<Image, AppError> {
-    let wanted = Recipe::needed_modules();
-    let mut tell = |text: &str| print::error(&format!("import: {text}"));
+    let mut tell = |text: &str| print::error(&format!("import: {}", escape::string(text)));
+    let reference = Reference::of(source).transpose()?;
+    let roots = Host::detect().roots;
+    let from = match &reference {
+        Some(reference) => Source::Registry {
+            reference,
+            roots: roots.as_deref(),
+        },
+        None => Source::Archive(Path::new(source)),
+    };
     let own;
     let kernel = match files {
-        Some((kernel, modules)) => Kernel::Files {
-            kernel,
-            modules,
-            wanted: &wanted,
-        },
+        Some(files) => Kernel::Files(files),
         None => {
             // Any of belljar's own has the kernel; one is made if there is none.
             let cached = Flavour::ALL
@@ -91,7 +109,7 @@ fn import(
             Kernel::Image(&own)
         }
     };
-    Ok(image::import(cache, archive, name, kernel, &mut tell)?)
+    Ok(image::import(cache, from, name, kernel, &mut tell)?)
 }
 
 fn made(image: &Image) {
@@ -148,14 +166,14 @@ fn line(one: &Listed) -> String {
                 "{short}  {:<12} {mib:>5} MiB  {made}  kernel {}  {}\n{:14}{clients}\n",
                 called(&one.digest, image.name.as_deref()),
                 image.kernel_release,
-                belljar_replay::escape::string(image.source.as_deref().unwrap_or("debian")),
+                escape::string(image.source.as_deref().unwrap_or("debian")),
                 "",
             )
         }
         Err(why) => format!(
             "{short}  {:<12} {mib:>5} MiB  {made}  {}\n",
             "damaged",
-            belljar_replay::escape::string(why)
+            escape::string(why)
         ),
     }
 }

@@ -31,11 +31,13 @@ use std::io::BufReader;
 use std::path::Path;
 
 use belljar_recorder::Reader;
+use belljar_replay::report::Report;
 use belljar_replay::verdict::Verdict;
 
 use crate::cli::FailOn;
 use crate::error::AppError;
 use crate::exit::Exit;
+use crate::ways::notes;
 
 /// Elsewhere there is nothing to boot.
 #[cfg(not(target_os = "linux"))]
@@ -105,13 +107,20 @@ fn verdict_exit(verdict: Verdict, fail_on: FailOn) -> Exit {
     if fails { Exit::Verdict } else { Exit::Fine }
 }
 
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// How a run that ended, or its trace, ends the command. A repository that was
+/// not cloned is no success, whatever the verdict on trying to.
+fn concluded(report: &Report, fail_on: FailOn) -> Result<Exit, AppError> {
+    match (
+        verdict_exit(report.verdict, fail_on),
+        notes::not_cloned(report),
+    ) {
+        (Exit::Fine, Some(error)) => Err(error),
+        (exit, _) => Ok(exit),
+    }
 }
 
 /// The report as scripts read it.
-fn json(report: &belljar_replay::report::Report) -> String {
+fn json(report: &Report) -> String {
     String::from_utf8_lossy(&report.to_json()).into_owned()
 }
 

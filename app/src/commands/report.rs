@@ -5,7 +5,7 @@ use std::io::Write;
 use belljar_replay::batch;
 use belljar_replay::rules::RuleSet;
 
-use super::{batch_error, open, verdict_exit};
+use super::{batch_error, open};
 use crate::cli::{self, Format};
 use crate::error::AppError;
 use crate::exit::Exit;
@@ -36,7 +36,7 @@ pub(crate) fn report(args: &cli::Report) -> Result<Exit, AppError> {
         ));
         return Ok(Exit::Damaged);
     }
-    Ok(verdict_exit(judged.report.verdict, args.fail_on))
+    super::concluded(&judged.report, args.fail_on)
 }
 
 /// The report, and what the run's own questions were answered below it.
@@ -45,6 +45,6 @@ fn table(args: &cli::Report, report: &belljar_replay::report::Report) -> Result<
     for entry in open(&args.trace)?.map_while(Result::ok) {
         said.push(&entry);
     }
-    let notes = notes::text(&said, report.verdict);
+    let notes = notes::text(&said, report);
     Ok(report.to_table(print::width()) + &notes)
 }

@@ -66,9 +66,11 @@ pub(crate) fn pip(args: &cli::Pip, plain: bool) -> Result<Exit, AppError> {
 fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> {
     let plan = Arc::new(plan);
     let output = output_path(args, &plan)?;
+    let files = super::image::kernel_files(args.kernel.as_deref(), args.modules.as_deref())?;
     let guest = Arc::new(live::prepare(
         &live::cache_dir()?,
         args.image.as_deref(),
+        files.as_ref(),
         &mut progress(),
     )?);
     let runtime = runtime()?;
@@ -92,6 +94,15 @@ fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> 
     conclude(&result?, args, &output)
 }
 
+/// What raises each limit.
+const LIMITS: &[(&str, &str)] = &[
+    ("pids", "--pids"),
+    ("memory", "--memory"),
+    ("disk", "--disk (and --memory, in which it lies)"),
+    ("time", "--timeout"),
+    ("flow bytes", "--flow-limit or --flow-limit-in"),
+];
+
 /// The report, and the exit code it leads to.
 fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError> {
     let integrity = Integrity::Complete {
@@ -101,32 +112,34 @@ fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError
     match args.format {
         Format::Table => {
             print::out(&report.to_table(print::width()));
-            print::out(&crate::ways::notes::text(&done.transcript, report.verdict));
+            print::out(&crate::ways::notes::text(&done.transcript, &report));
             print::out(&format!("trace: {}\n", output.display()));
         }
         Format::Json | Format::Jsonl => print::out(&super::json(&report)),
     }
-    Ok(match &done.end {
-        End::Finished(_) => verdict_exit(report.verdict, args.fail_on),
-        End::Interrupted => Exit::Interrupted,
-        End::TimedOut => verdict_exit(report.verdict, args.fail_on),
-        End::GuestLost(_) | End::Failed(_) => Exit::NotEnforced,
-    })
+    for (what, option) in LIMITS {
+        let told = format!("the limit of {what} was reached");
+        if report.reasons.iter().any(|row| row.text.contains(&told)) {
+            print::error(&format!("belljar: {told}\n  hint: {option} raises it"));
+        }
+    }
+    if let End::GuestLost(why) | End::Failed(why) = &done.end {
+        print::error(&AppError::Guest(format!("the run broke off: {why}")).present());
+    }
+    match &done.end {
+        End::Finished(_) => super::concluded(&report, args.fail_on),
+        End::Interrupted => Ok(Exit::Interrupted),
+        End::TimedOut => Ok(verdict_exit(report.verdict, args.fail_on)),
+        End::GuestLost(_) | End::Failed(_) => Ok(Exit::NotEnforced),
+    }
 }
 
 /// `-o`, else a name of its own in the user's data folder.
 fn output_path(args: &Options, plan: &Plan) -> Result<PathBuf, AppError> {
-    use etcetera::BaseStrategy;
     if let Some(path) = &args.output {
         return Ok(path.clone());
     }
-    let base = etcetera::choose_base_strategy().map_err(|_| {
-        AppError::usage(
-            "there is no home folder to keep traces in",
-            "name a file with -o",
-        )
-    })?;
-    let folder = base.data_dir().join("belljar").join("traces");
+    let folder = super::traces::folder()?;
     std::fs::create_dir_all(&folder).map_err(|source| AppError::file("create", &folder, source))?;
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

@@ -67,12 +67,12 @@ pub(crate) fn traces(args: &cli::Traces) -> Result<Exit, AppError> {
 }
 
 /// Where runs leave their traces.
-fn folder() -> Result<PathBuf, AppError> {
+pub(super) fn folder() -> Result<PathBuf, AppError> {
     use etcetera::BaseStrategy;
     let base = etcetera::choose_base_strategy().map_err(|_| {
         AppError::usage(
-            "there is no home folder to look for traces in",
-            "set HOME, or name traces to `belljar report` and `belljar replay` by their paths",
+            "there is no home folder to keep traces in",
+            "set HOME; or name the trace: `-o` of a run, the path to `belljar report` and `belljar replay`",
         )
     })?;
     Ok(base.data_dir().join("belljar").join("traces"))

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use super::clock::GuestClock;
 use super::disk::Disk;
+use crate::ways::installed;
 use crate::ways::script::Script;
 use crate::ways::transcript::Transcript;
 
@@ -33,6 +34,11 @@ const FLUSH: std::time::Duration = std::time::Duration::from_millis(50);
 const SYNC: std::time::Duration = std::time::Duration::from_secs(1);
 /// How long flows may go on after the payload ended.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
+/// The agent tells every second what the payload uses. After so many of its
+/// own seconds without a word the host takes it for dead. Many, since an
+/// emulated guest on a busy machine can be slow; a host that is itself held up
+/// (by a slow disk) counts no seconds meanwhile.
+const SILENCE: u32 = 60;
 
 /// What reaches the core.
 #[derive(Debug)]
@@ -127,7 +133,8 @@ impl<W: Write> Core<W> {
 
     /// Writes what waits, then judges and shows it.
     pub(crate) fn publish(&mut self) -> Result<Option<Entry>, CoreError> {
-        let entries = self.writer.flush()?;
+        // The disk may be slow: the other tasks go on on another thread then.
+        let entries = tokio::task::block_in_place(|| self.writer.flush())?;
         self.show(entries)
     }
 
@@ -147,10 +154,11 @@ impl<W: Write> Core<W> {
     }
 
     /// Starts the next phase; without one the run has ended.
-    async fn advance(&mut self) {
+    fn advance(&mut self) {
         match self.script.next() {
             // A closed queue means a broken channel, which ends the run.
-            Some(launch) => drop(self.agent.send(ToAgent::Start(launch)).await),
+            // So does an agent that reads nothing any more: it is silent as well.
+            Some(launch) => drop(self.agent.try_send(ToAgent::Start(launch))),
             None => self.ended = Some(self.script.status()),
         }
     }
@@ -165,15 +173,27 @@ impl<W: Write> Core<W> {
         let mut sync = tokio::time::interval(SYNC);
         sync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut last_call = None;
-        self.advance().await;
+        let mut silent = 0;
+        self.advance();
         loop {
             tokio::select! {
                 biased;
                 _ = flush.tick() => drop(self.publish()?),
-                _ = sync.tick() => self.disk.sync()?,
+                _ = sync.tick() => {
+                    self.disk.sync()?;
+                    silent += 1;
+                    if silent > SILENCE && self.ended.is_none() {
+                        return Ok(End::GuestLost(format!(
+                            "the guest's agent has said nothing for {SILENCE} s"
+                        )));
+                    }
+                }
                 input = inputs.recv() => match input {
                     Some(input) => {
-                        if let Some(end) = self.handle(input).await? {
+                        if matches!(input, Input::Agent(_)) {
+                            silent = 0;
+                        }
+                        if let Some(end) = self.handle(input)? {
                             return Ok(end);
                         }
                     }
@@ -205,16 +225,16 @@ impl<W: Write> Core<W> {
         })
     }
 
-    async fn handle(&mut self, input: Input) -> Result<Option<End>, CoreError> {
+    fn handle(&mut self, input: Input) -> Result<Option<End>, CoreError> {
         match input {
             Input::Stop(end) => return Ok(Some(end)),
-            Input::Agent(message) => return self.agent_said(message).await,
+            Input::Agent(message) => return self.agent_said(message),
             Input::Egress(ask) => self.egress_said(ask)?,
         }
         Ok(None)
     }
 
-    async fn agent_said(&mut self, message: FromAgent) -> Result<Option<End>, CoreError> {
+    fn agent_said(&mut self, message: FromAgent) -> Result<Option<End>, CoreError> {
         match message {
             FromAgent::Events(events) => {
                 for event in events {
@@ -238,14 +258,17 @@ impl<W: Write> Core<W> {
                         kind,
                         answer,
                     },
-                )
-                .await?;
+                )?;
             }
             FromAgent::Exited(status) => {
                 // What follows may depend on what was written: it is recorded first.
                 self.publish()?;
+                let asked = self.script.asking();
+                if let Some(fact) = asked.and_then(|phase| installed::of(phase, &self.transcript)) {
+                    self.state(fact)?;
+                }
                 self.script.ended(status, &self.transcript);
-                self.advance().await;
+                self.advance();
             }
             FromAgent::Failed(why) => return Ok(Some(End::Failed(why))),
             // A second one would be a lie.
@@ -275,7 +298,7 @@ impl<W: Write> Core<W> {
         }
     }
 
-    async fn name_asked(&mut self, id: u64, asked: Asked) -> Result<(), CoreError> {
+    fn name_asked(&mut self, id: u64, asked: Asked) -> Result<(), CoreError> {
         // A line may depend on the phase, whose begin may still wait.
         self.publish()?;
         let decided = {
@@ -306,7 +329,7 @@ impl<W: Write> Core<W> {
         })?;
         self.publish()?;
         // A full queue means an agent that does not read: it hears nothing, which is no.
-        let _ = self.agent.send(ToAgent::Name { id, allowed, by }).await;
+        let _ = self.agent.try_send(ToAgent::Name { id, allowed, by });
         Ok(())
     }
 
@@ -410,5 +433,6 @@ fn host_only(fact: &Fact) -> bool {
             | Fact::Held(_)
             | Fact::Question(_)
             | Fact::Answer(_)
+            | Fact::Installed(_)
     )
 }

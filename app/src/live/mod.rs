@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use belljar_event::wire::{FromAgent, Setup, StreamKind, ToAgent, Uploaded};
 use belljar_event::{Armed, Copied, End, LimitReached, Lost};
 use belljar_recorder::{Start, Writer};
+use belljar_replay::hex;
 use belljar_replay::policy::Policy;
 use belljar_replay::session::Session;
 use belljar_vmm::egress::{Ask, Egress, Limits};
@@ -33,7 +34,6 @@ pub(crate) use self::core::{Done, Watcher};
 use self::disk::Disk;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::prepare::{Guest, cache_dir, flavoured, prepare, recipe};
-use crate::commands::hex;
 use crate::error::AppError;
 use crate::ways::script::Script;
 use crate::{decoys, random};
@@ -43,8 +43,11 @@ use crate::{decoys, random};
 const UP: Duration = Duration::from_secs(180);
 /// A machine that was told to stop has this long to do so.
 const DOWN: Duration = Duration::from_secs(5);
-/// How many inputs may wait for the core.
-const INPUTS: usize = 1024;
+/// A machine whose channel broke is given this long to end, which explains it.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How many inputs may wait for the core. Few, since one can be a whole frame of
+/// events: what a slow disk holds up waits in the guest.
+const INPUTS: usize = 64;
 
 /// The stage in which the payload runs.
 pub(crate) const RUNNING: &str = "running";
@@ -94,7 +97,7 @@ pub(crate) async fn drive(
         stage,
         to_agent,
     };
-    let end = tokio::select! {
+    let mut end = tokio::select! {
         biased;
         end = stops.recv() => end.unwrap_or(End::Interrupted),
         end = run.steps(&mut core, from_core) => match end {
@@ -104,6 +107,9 @@ pub(crate) async fn drive(
         },
         () = tokio::time::sleep(plan.timeout) => End::TimedOut,
     };
+    if let End::Failed(why) | End::GuestLost(why) = &mut end {
+        explain(&vm, why).await;
+    }
     // A payload that ended leaves a guest that powers off; any other end is ours to make.
     if !matches!(end, End::Finished(_)) || tokio::time::timeout(DOWN, vm.wait()).await.is_err() {
         vm.kill().await;
@@ -147,6 +153,23 @@ fn stopped_early(end: Option<&End>) -> AppError {
     AppError::Guest(format!("{why} before the machine was up"))
 }
 
+/// How the machine ended, if it did and nobody has said so yet.
+async fn explain(vm: &Vm, why: &mut String) {
+    if why.contains("machine ended") {
+        return;
+    }
+    if let Ok(exit) = tokio::time::timeout(LAST_WORDS, vm.wait()).await {
+        *why = format!("{why}; the machine ended: {exit}");
+        let last = |told: fn(&str) -> bool| exit.console.lines().rfind(|line| told(line));
+        // A panic says more than what the kernel prints behind it.
+        let line = last(|line| line.contains("panic: ") || line.contains("Kernel panic"))
+            .or_else(|| last(|line| !line.trim().is_empty()));
+        if let Some(line) = line {
+            *why = format!("{why}; on its console: {}", line.trim());
+        }
+    }
+}
+
 fn spec(plan: &Plan, guest: &Guest) -> Spec {
     let mut spec = Spec::new(&guest.image.kernel, &guest.initramfs, &guest.image.root);
     spec.machine = plan.machine;
@@ -183,6 +206,7 @@ impl Run<'_> {
         let setup = self.setup(&laid)?;
         (self.stage)("waiting for the guest's agent");
         let link = Arc::new(self.vm.link(UP).await?);
+        (self.stage)("setting the guest up");
         let control = link.open(StreamKind::Control).await?;
         let (listening, speaking) = tokio::io::split(control);
         let mut frames = FrameReader::new(listening);
@@ -232,11 +256,9 @@ impl Run<'_> {
             )),
         ];
         (self.stage)(RUNNING);
-        let mut end = core.run(&mut to_core).await.map_err(record)?;
-        if let End::GuestLost(why) = &mut end {
-            self.explain(why).await;
-        }
-        let _ = self.say(ToAgent::Stop).await;
+        let end = core.run(&mut to_core).await.map_err(record)?;
+        // A full queue means an agent that does not read: it is killed.
+        let _ = self.to_agent.try_send(ToAgent::Stop);
         // The agent reads it before the link goes away with this function.
         let _ = tokio::time::timeout(DOWN, self.vm.wait()).await;
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
@@ -248,16 +270,6 @@ impl Run<'_> {
             .send(message)
             .await
             .map_err(|_| AppError::Guest("the guest's channel closed while it was set up".into()))
-    }
-
-    /// How the machine ended, if it did.
-    async fn explain(&mut self, why: &mut String) {
-        if let Ok(exit) = tokio::time::timeout(DOWN, self.vm.wait()).await {
-            *why = format!("{why}; the machine ended: {exit}");
-            if let Some(line) = exit.console.lines().rfind(|line| !line.trim().is_empty()) {
-                *why = format!("{why}; last on its console: {line}");
-            }
-        }
     }
 
     fn setup(&self, laid: &decoys::Laid) -> Result<Setup, AppError> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use belljar_replay::policy::Policy;
-use belljar_vmm::image::{self, Flavour, Host, Image, Progress, Recipe};
+use belljar_vmm::image::{self, Flavour, Host, Image, KernelFiles, Progress, Recipe};
 use etcetera::BaseStrategy;
 
 use super::Plan;
@@ -44,11 +44,12 @@ pub(crate) fn flavoured(flavour: Flavour) -> Recipe {
     recipe
 }
 
-/// The image of this name (belljar's own without one, built if it must be), and
-/// the initramfs around this agent.
+/// The image of this name (belljar's own without one, built if it must be), with
+/// the kernel that was asked for, and the initramfs around this agent.
 pub(crate) fn prepare(
     cache: &Path,
     name: Option<&str>,
+    kernel: Option<&KernelFiles>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Guest, AppError> {
     if AGENT.is_empty() {
@@ -56,7 +57,10 @@ pub(crate) fn prepare(
             "this belljar was built without a guest agent".into(),
         ));
     }
-    let image = chosen(cache, name, progress)?;
+    let mut image = chosen(cache, name, progress)?;
+    if let Some(kernel) = kernel {
+        image = image::with_kernel(cache, image, kernel)?;
+    }
     let initramfs = image::initramfs(&image, AGENT, cache)?;
     Ok(Guest { image, initramfs })
 }

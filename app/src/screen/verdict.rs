@@ -48,9 +48,9 @@ pub(super) fn network(state: NetworkState) -> Mark {
         NetworkState::Flow(DestinationState::Allowed) => mark("✓", "allowed", Role::Good),
         NetworkState::Flow(DestinationState::Open) => mark("●", "open", Role::Good),
         NetworkState::Flow(DestinationState::Failed) => mark("○", "failed", Role::Muted),
-        NetworkState::Flow(DestinationState::Denied) => mark("✗", "denied", Role::Denied),
+        NetworkState::Flow(DestinationState::Denied) => mark("✗", "refused", Role::Denied),
         NetworkState::Flow(DestinationState::Range) => mark("✗", "refused", Role::Denied),
-        NetworkState::NameRefused => mark("✗", "no name", Role::Denied),
+        NetworkState::NameRefused => mark("✗", "refused", Role::Denied),
         NetworkState::NameOnly => mark("·", "name", Role::Muted),
     }
 }

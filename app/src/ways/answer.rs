@@ -17,6 +17,8 @@ const MAX_IMPORTS: usize = 40;
 pub(crate) struct Modules {
     /// To import, the package's own first.
     pub(crate) imports: Vec<String>,
+    /// Packages that were looked at.
+    pub(crate) packages: u64,
     /// The one program of the project's own.
     pub(crate) run: Option<String>,
 }
@@ -55,6 +57,8 @@ pub(crate) fn scripts(output: &[u8]) -> Option<Scripts> {
 
 #[derive(Deserialize)]
 struct Answered {
+    #[serde(default)]
+    packages: u64,
     modules: Vec<(String, bool)>,
     run: Option<String>,
 }
@@ -81,7 +85,11 @@ pub(crate) fn modules(output: &[u8]) -> Option<Modules> {
     }
     imports.truncate(MAX_IMPORTS);
     let run = answered.run.filter(|name| is_program(name));
-    Some(Modules { imports, run })
+    Some(Modules {
+        imports,
+        packages: answered.packages,
+        run,
+    })
 }
 
 fn is_identifier(name: &str) -> bool {

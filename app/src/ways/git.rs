@@ -12,9 +12,11 @@ use crate::error::AppError;
 /// Longest address and branch that are taken.
 const MAX: usize = 2000;
 
-/// Without history first; a server that cannot do that, and a commit's id in
-/// the place of a branch, need the whole.
-const PROGRAM: &str = r#"git clone --depth 1 ${2:+--branch "$2"} -- "$1" . 2>/dev/null || { git clone -- "$1" . && { [ -z "$2" ] || git checkout --detach "$2" --; }; }"#;
+/// Without history first; a server that cannot do that needs the whole, and so
+/// does a commit's id in the place of a branch.
+const PROGRAM: &str = r#"git clone --depth 1 ${2:+--branch "$2"} -- "$1" . 2>/dev/null && exit; [ -n "$2" ] || exec git clone -- "$1" .; git clone --branch "$2" -- "$1" . 2>/dev/null && exit; git clone -- "$1" . && { git checkout --detach "$2" -- || exit 65; }"#;
+/// The exit code of that program where the repository lacks what was asked for.
+pub(super) const NO_SUCH_REFERENCE: &str = "65";
 
 /// A repository to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,10 +13,12 @@
 pub(crate) mod answer;
 pub(crate) mod ecosystem;
 pub(crate) mod git;
+pub(crate) mod installed;
 pub(crate) mod notes;
 pub(crate) mod package;
 pub(crate) mod phase;
 pub(crate) mod script;
+pub(crate) mod seen;
 pub(crate) mod transcript;
 
 #[cfg(test)]

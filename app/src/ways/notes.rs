@@ -1,4 +1,5 @@
-//! What is said below the report about the scripts that an install brought.
+//! What is said below the report: the line that allows scripts which an install
+//! brought, and what a phase of belljar's own could not do.
 //!
 //! The allow line is npm's own: since 11.16 `npm approve-scripts` keeps the
 //! field `allowScripts` of package.json, name and version to true; from 12 on
@@ -6,21 +7,23 @@
 //! "npm-approve-scripts" and "npm-install-scripts" of versions 11 and 12).
 //! pip has nothing alike: wheels run no code when they are installed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use belljar_replay::escape;
+use belljar_replay::report::{InstalledReport, PhaseReport, Report};
 use belljar_replay::verdict::Verdict;
 
-use super::answer::{self, Lifecycle};
+use super::answer;
+use super::git::NO_SUCH_REFERENCE;
 use super::package::{exact_version, npm_name};
-use super::phase::{MARKS, SCRIPTS};
+use super::phase::{CLONE, INSTALL, MARKS};
 use super::transcript::Transcript;
+use crate::error::AppError;
 
-/// Rows shown.
-const MAX_ROWS: usize = 40;
+const ENDED_WELL: &str = "exit 0";
 
 /// Lines for people, or nothing.
-pub(crate) fn text(said: &Transcript, verdict: Verdict) -> String {
+pub(crate) fn text(said: &Transcript, report: &Report) -> String {
     let mut out = String::new();
     if said
         .of(MARKS)
@@ -28,75 +31,73 @@ pub(crate) fn text(said: &Transcript, verdict: Verdict) -> String {
     {
         out.push_str("\nThe clone has no file that tells what to install: only the cloning was watched.\n  say what to run: belljar run URL -- CMD…\n");
     }
-    if let Some(output) = said.of(SCRIPTS) {
-        out.push_str(&of_scripts(output, verdict));
+    if let Some((_, status)) = failed(report, INSTALL) {
+        let _ = writeln!(
+            out,
+            "\nThe install failed ({status}): what it would have brought was not watched."
+        );
+    }
+    if let Some(installed) = &report.installed {
+        allow(&mut out, installed, report.verdict);
     }
     out
 }
 
-/// The part about lifecycle scripts.
-pub(super) fn of_scripts(output: &[u8], verdict: Verdict) -> String {
-    let mut out = String::new();
-    lifecycle(&mut out, output, verdict);
-    out
+/// The phase of this name, if it ended badly, and how.
+fn failed<'r>(report: &'r Report, name: &str) -> Option<(&'r PhaseReport, &'r str)> {
+    let phase = report.phases.iter().find(|phase| phase.name == name)?;
+    let status = phase.status.as_deref()?;
+    (status != ENDED_WELL).then_some((phase, status))
 }
 
-fn lifecycle(out: &mut String, output: &[u8], verdict: Verdict) {
-    out.push_str("\nLifecycle scripts\n");
-    let Some(found) = answer::scripts(output) else {
-        out.push_str("  not known: the guest gave no usable answer\n");
+/// Why nothing of a repository was watched, if nothing was.
+pub(crate) fn not_cloned(report: &Report) -> Option<AppError> {
+    let (phase, status) = failed(report, CLONE)?;
+    let mut words = phase.command.rsplit(' ');
+    let label = &report.ran.label;
+    Some(match (status.strip_prefix("exit "), words.next()) {
+        (Some(code), Some(reference)) if code == NO_SUCH_REFERENCE => AppError::usage(
+            format!("repository {label}: there is no branch, tag or commit {reference}"),
+            "git ls-remote URL lists branches and tags; a commit is named by all of its id",
+        ),
+        _ => AppError::usage(
+            format!("repository {label} could not be cloned: git ended with {status}"),
+            "what git said is in the trace: belljar replay, then the terminal's pane",
+        ),
+    })
+}
+
+/// Only behind SAFE, and where every name and version is of the plainest form.
+pub(super) fn allow(out: &mut String, installed: &InstalledReport, verdict: Verdict) {
+    if installed.client != "npm" || installed.scripts.is_empty() {
         return;
-    };
-    if found.scripts.is_empty() {
-        let noun = if found.packages == 1 {
-            "package"
+    }
+    out.push('\n');
+    if verdict != Verdict::Safe || installed.more > 0 {
+        let why = if installed.more > 0 {
+            "not all are listed"
         } else {
-            "packages"
+            "the verdict is not SAFE"
         };
-        let _ = writeln!(out, "  none in {} installed {noun}", found.packages);
+        let _ = writeln!(out, "No line that allows the lifecycle scripts: {why}");
         return;
     }
-    for package in found.scripts.iter().take(MAX_ROWS) {
-        let name = escape::string(&format!("{}@{}", package.name, package.version));
-        for (script, command) in package.scripts.iter().take(3) {
-            let line = format!(
-                "  {name}  {}: {}",
-                escape::string(script),
-                escape::string(command)
-            );
-            let _ = writeln!(out, "{}", escape::clip(&line, 200));
+    let mut packages = BTreeSet::new();
+    for row in &installed.scripts {
+        let version = row.version.as_deref().unwrap_or_default();
+        if !npm_name(&row.package) || !exact_version(version) {
+            out.push_str("No line that allows the lifecycle scripts: a package has no proper name or version\n");
+            return;
         }
+        packages.insert((row.package.as_str(), version));
     }
-    let beyond = found.scripts.len().saturating_sub(MAX_ROWS) as u64;
-    let beyond = beyond.saturating_add(found.more);
-    if beyond > 0 {
-        let _ = writeln!(out, "  and {beyond} more packages");
-    }
-    if verdict != Verdict::Safe {
-        out.push_str("  no line that allows them: the verdict is not SAFE\n");
-    } else if beyond == 0 {
-        allow(out, &found.scripts);
-    }
-}
-
-/// Only where every name and version is of the plainest form.
-fn allow(out: &mut String, packages: &[Lifecycle]) {
-    if !packages
-        .iter()
-        .all(|p| npm_name(&p.name) && exact_version(&p.version))
-    {
-        out.push_str("  no line that allows them: a package has no proper name or version\n");
-        return;
-    }
-    let entries: Vec<String> = packages
-        .iter()
-        .map(|p| format!("\"{}@{}\": true", p.name, p.version))
-        .collect();
-    let names: Vec<&str> = packages.iter().map(|p| p.name.as_str()).collect();
+    let entries = packages.iter().map(|(n, v)| format!("\"{n}@{v}\": true"));
+    let names: BTreeSet<&str> = packages.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     let _ = writeln!(
         out,
-        "  To allow just these, in package.json (npm 11.16 and newer; older ones run every script):\n    \"allowScripts\": {{ {} }}\n  or: npm approve-scripts {}",
-        entries.join(", "),
+        "To allow just these lifecycle scripts, in package.json (npm 11.16 and newer; older ones run every script):\n    \"allowScripts\": {{ {} }}\n  or: npm approve-scripts {}",
+        entries.collect::<Vec<_>>().join(", "),
         names.join(" ")
     );
 }

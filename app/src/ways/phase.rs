@@ -9,6 +9,8 @@ use crate::error::AppError;
 
 /// Cloning a repository: the only phase in which its host may be reached.
 pub(crate) const CLONE: &str = "clone";
+/// The install of a way in.
+pub(crate) const INSTALL: &str = "install";
 /// Asks which files of which ecosystem there are.
 pub(crate) const MARKS: &str = "marks";
 /// Asks which modules an install brought.
@@ -100,7 +102,7 @@ pub(crate) fn parse_all(texts: &[String]) -> Result<Vec<Step>, AppError> {
 pub(crate) fn npm(package: &Package) -> Vec<Step> {
     let import = format!("await import({:?})", package.name);
     vec![
-        Step::new("install", ["npm", "install", &package.spec]),
+        Step::new(INSTALL, ["npm", "install", &package.spec]),
         Step::new(SCRIPTS, ["node", "-e", SCRIPTS_PROGRAM]).of_the_system(),
         Step::new("import", ["node", "--input-type=module", "-e", &import]),
     ]
@@ -109,7 +111,7 @@ pub(crate) fn npm(package: &Package) -> Vec<Step> {
 /// `pip PKG`; the import follows from the answer.
 pub(crate) fn pip(package: &Package) -> Vec<Step> {
     vec![
-        Step::new("install", ["pip", "install", &package.spec]),
+        Step::new(INSTALL, ["pip", "install", &package.spec]),
         modules(&package.name),
     ]
 }
@@ -121,12 +123,12 @@ pub(crate) fn python(is_package: bool) -> Vec<Step> {
     } else {
         &["pip", "install", "-r", "requirements.txt"]
     };
-    vec![Step::new("install", install.iter().copied()), modules(".")]
+    vec![Step::new(INSTALL, install.iter().copied()), modules(".")]
 }
 
 /// A node project.
 pub(crate) fn node() -> Vec<Step> {
-    vec![Step::new("install", ["npm", "install"])]
+    vec![Step::new(INSTALL, ["npm", "install"])]
 }
 
 /// Asks for the files that tell an ecosystem.
@@ -173,7 +175,7 @@ for name in sys.argv[1:]:
 sys.exit(failed)
 ";
 
-/// Prints one line of JSON: `{"modules": [[name, own]], "run": script or null}`.
+/// Prints one line of JSON: `{"packages": n, "modules": [[name, own]], "run": script or null}`.
 const MODULES_PROGRAM: &str = r#"# belljar asks: which modules did the install bring?
 import json, re, site, sys
 from importlib import metadata
@@ -193,15 +195,15 @@ def is_own(dist):
     if sys.argv[1] != ".":
         return norm(dist.metadata["Name"]) == norm(sys.argv[1])
     return "dir_info" in json.loads(dist.read_text("direct_url.json") or "{}")
-modules, run = [], None
+modules, run, packages = [], None, 0
 for dist in sorted(metadata.distributions(path=[site.getusersitepackages()]), key=lambda d: norm(d.metadata["Name"])):
-    own = is_own(dist)
+    own, packages = is_own(dist), packages + 1
     modules += [[name, own] for name in tops(dist)]
     if own:
         scripts = [point.name for point in dist.entry_points if point.group == "console_scripts"]
         same = [name for name in scripts if norm(name) == norm(dist.metadata["Name"])]
         run = (same or (scripts if len(scripts) == 1 else [None]))[0]
-print(json.dumps({"modules": modules[:1000], "run": run}))
+print(json.dumps({"packages": packages, "modules": modules[:1000], "run": run}))
 "#;
 
 /// Prints one line of JSON: `{"packages": n, "scripts": [{name, version, scripts}], "more": n}`.

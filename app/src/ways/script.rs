@@ -69,6 +69,12 @@ impl Script {
         }
     }
 
+    /// The name of the running phase, if it is one that asks.
+    pub(crate) fn asking(&self) -> Option<&str> {
+        let step = self.running.as_ref().filter(|step| step.asks())?;
+        Some(&step.name)
+    }
+
     /// How the run ended: as the first phase that failed, else as the last.
     pub(crate) fn status(&self) -> Status {
         self.failed.unwrap_or(self.last)

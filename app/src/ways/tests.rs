@@ -1,7 +1,8 @@
 use std::ffi::OsString;
 
-use belljar_event::Status;
+use belljar_event::{Call, Descriptor, Event, Exec, Fact, Open, Outcome, Status, Text};
 use belljar_replay::policy::Allow;
+use belljar_replay::report::{InstallScriptReport, InstalledReport};
 use belljar_replay::verdict::Verdict;
 
 use super::*;
@@ -217,32 +218,151 @@ fn answers_are_capped_and_lies_stay_text() {
     assert_eq!(marks.len(), 1);
 }
 
-#[test]
-fn the_allow_line_has_plain_names_only() {
-    let said = |name: &str, verdict| {
-        let output = serde_json::json!({
-            "packages": 3, "more": 0,
-            "scripts": [{"name": name, "version": "1.0.0", "scripts": {"postinstall": "node \u{1b}[2Jx"}}],
-        });
-        notes::of_scripts(output.to_string().as_bytes(), verdict)
+fn allow_line(name: &str, scripts: usize, more: u64, verdict: Verdict) -> String {
+    let script = InstallScriptReport {
+        package: name.to_owned(),
+        version: Some("1.0.0".to_owned()),
+        script: "postinstall".to_owned(),
+        command: "node x".to_owned(),
+        ran: true,
     };
-    let fine = said("core-js", Verdict::Safe);
+    let installed = InstalledReport {
+        client: "npm".to_owned(),
+        answered: true,
+        packages: 3,
+        scripts: vec![script; scripts],
+        more,
+    };
+    let mut out = String::new();
+    notes::allow(&mut out, &installed, verdict);
+    out
+}
+
+#[test]
+fn the_allow_line_has_plain_names_only_and_needs_scripts() {
+    let fine = allow_line("core-js", 2, 0, Verdict::Safe);
     assert!(
         fine.contains("\"allowScripts\": { \"core-js@1.0.0\": true }"),
         "{fine}"
     );
-    assert!(fine.contains("npm approve-scripts core-js"), "{fine}");
-    assert!(!fine.contains('\u{1b}'), "{fine}");
-    for (name, verdict) in [
-        ("core-js", Verdict::Warning),
-        ("x\": true, \"evil", Verdict::Safe),
+    assert!(fine.ends_with("npm approve-scripts core-js\n"), "{fine}");
+    assert_eq!(allow_line("core-js", 0, 0, Verdict::Safe), "");
+    for (name, more, verdict) in [
+        ("core-js", 0, Verdict::Warning),
+        ("core-js", 1, Verdict::Safe),
+        ("x\": true, \"evil", 0, Verdict::Safe),
     ] {
-        let text = said(name, verdict);
+        let text = allow_line(name, 1, more, verdict);
         assert!(
-            !text.contains("allowScripts") && text.contains("no line"),
+            !text.contains("allowScripts") && text.contains("No line"),
             "{text}"
         );
     }
+}
+
+fn exec(pid: u32, folder: &str, argv: &[&str]) -> Event {
+    let fact = Exec {
+        call: Call(59),
+        parent: 1,
+        path: "/bin/x".into(),
+        file: None,
+        interpreter: None,
+        argv: argv.iter().map(|word| Text::new(word.as_bytes())).collect(),
+        argv_bytes: 0,
+        cwd: Some(Text::new(folder.as_bytes())),
+        uid: 1000,
+        stdio: [Descriptor::Device; 3],
+        unlinked: false,
+        content: None,
+        inherited: vec![],
+    };
+    event(pid, fact.into())
+}
+
+fn open(pid: u32, path: &str) -> Event {
+    let fact = Open {
+        call: Call(257),
+        path: Text::new(path.as_bytes()),
+        base: None,
+        file: None,
+        flags: 0,
+        mode: 0,
+    };
+    event(pid, fact.into())
+}
+
+fn event(pid: u32, fact: Fact) -> Event {
+    Event {
+        at: 0,
+        pid,
+        tid: pid,
+        outcome: Outcome::Returned(3),
+        fact,
+    }
+}
+
+#[test]
+fn a_script_ran_if_a_shell_ran_it_in_its_package() {
+    let mut seen = seen::Seen::default();
+    let folder = "/home/dev/project/node_modules/esbuild";
+    seen.push(&exec(7, folder, &["sh", "-c", "node install.js"]));
+    assert!(seen.ran("esbuild", "node install.js", false));
+    assert!(seen.ran("esbuild", "node inst", true), "an answer was cut");
+    for (package, command) in [
+        ("esbuild", "node inst"),
+        ("build", "node install.js"),
+        ("esbuild", "node other.js"),
+    ] {
+        assert!(!seen.ran(package, command, false), "{package} {command}");
+    }
+    let mut failed = exec(7, "/a/node_modules/x", &["sh", "-c", "id"]);
+    failed.outcome = Outcome::Returned(-2);
+    seen.push(&failed);
+    assert!(!seen.ran("x", "id", false));
+}
+
+#[test]
+fn a_build_is_told_by_what_it_opens() {
+    let mut seen = seen::Seen::default();
+    let caller = "/x/pyproject_hooks/_in_process/_in_process.py";
+    let unpacked = "/tmp/pip-install-ab12/padded_0f0f0f";
+    for (pid, folder, step) in [
+        (7, "/home/dev/project", "get_requires_for_build_wheel"),
+        (8, "/home/dev/project", "build_wheel"),
+        (9, unpacked, "build_wheel"),
+    ] {
+        seen.push(&exec(pid, folder, &["python3", caller, step, "/tmp/y"]));
+    }
+    seen.push(&open(
+        8,
+        "/tmp/e/setuptools/__pycache__/build_meta.cpython-311.pyc",
+    ));
+    seen.push(&open(9, "/tmp/e/hatchling/build.py"));
+    seen.push(&open(9, &format!("{unpacked}/setup.py")));
+    // Not by a builder.
+    seen.push(&open(10, "/home/dev/project/setup.py"));
+    seen.push(&exec(
+        11,
+        "/old/six",
+        &["python3", "-c", "# <pip-setuptools-caller>", "bdist_wheel"],
+    ));
+    let (rows, beyond) = seen.builds();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let (package, command) = (row.package.lossy(), row.command.lossy());
+            format!("{package} {}: {command}", row.script)
+        })
+        .collect();
+    assert_eq!(beyond, 0);
+    assert_eq!(
+        rows,
+        [
+            "project setuptools.build_meta: build_wheel, get_requires_for_build_wheel",
+            "six setup.py: bdist_wheel",
+            "padded hatchling.build, setup.py: build_wheel",
+        ]
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What the phases that ask wrote to their terminal, out of recorded entries.
+//! What the phases that ask wrote to their terminal, and what the others were
+//! seen to run, out of recorded entries.
 //!
 //! Owns: the bounded collection. Live and replayed entries give the same.
 
@@ -8,6 +9,7 @@ use belljar_event::{Fact, Step};
 use belljar_recorder::Entry;
 
 use super::phase::{MARKS, MODULES, SCRIPTS};
+use super::seen::Seen;
 
 /// More of an answer is not kept, and then it is no answer.
 const MAX_ANSWER: usize = 256 << 10;
@@ -18,6 +20,7 @@ pub(crate) struct Transcript {
     /// The phase that runs, if it is one that asks.
     open: Option<&'static str>,
     answers: BTreeMap<&'static str, Vec<u8>>,
+    seen: Seen,
 }
 
 impl Transcript {
@@ -37,8 +40,14 @@ impl Transcript {
                     answer.extend(output.bytes.iter().take(room));
                 }
             }
+            _ if self.open.is_none() => self.seen.push(entry.event()),
             _ => {}
         }
+    }
+
+    /// What the phases that do not ask were seen to run.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// What a phase wrote, if it ran.

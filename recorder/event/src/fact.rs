@@ -92,6 +92,7 @@ facts! {
     90 Question "question",
     96 Output "output",
     97 Sample "sample",
+    98 Installed "installed",
 }
 
 /// The policy in force from here on.
@@ -710,4 +711,35 @@ pub struct Sample {
 pub struct Output {
     /// Raw bytes, escape sequences and all.
     pub bytes: Box<[u8]>,
+}
+
+/// What an install brought that is code to be run by the install itself. Asked
+/// inside the guest, so it may be a lie; `ran` is what the host saw.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Installed {
+    /// `npm`, `pip`.
+    pub client: String,
+    /// False: the guest gave no usable answer.
+    pub answered: bool,
+    /// Packages that were looked at.
+    pub packages: u64,
+    /// Each script, at most 600.
+    pub scripts: Vec<InstallScript>,
+    /// Packages with scripts beyond these.
+    pub more: u64,
+}
+
+/// A script of a package that an install runs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct InstallScript {
+    /// The package.
+    pub package: Text,
+    /// Its version, if it is known.
+    pub version: Option<Text>,
+    /// `postinstall`, `setup.py`, or the backend that built it.
+    pub script: String,
+    /// The command, or the steps of the build.
+    pub command: Text,
+    /// It was seen to run.
+    pub ran: bool,
 }

@@ -71,6 +71,13 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// How a refusal is called: in listings, reports and on the screen, and in what
+/// the payload is told. `line` is the policy line, with the check that outranks it.
+#[must_use]
+pub fn refused_by(line: &str) -> String {
+    format!("refused by {line}")
+}
+
 /// What the guest's resolver stub said to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum NameAnswer {

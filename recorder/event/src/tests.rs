@@ -2,6 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod any;
+mod every_kind;
+
+/// What the generators call the crate whose events they make.
+mod event {
+    pub(super) use crate::*;
+}
+
 #[test]
 fn calls_are_sorted_by_number_without_repeats() {
     assert!(CALLS.is_sorted_by(|a, b| a.number < b.number));

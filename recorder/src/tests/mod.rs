@@ -1,4 +1,5 @@
 mod damage;
+mod every_kind;
 mod forged;
 mod layout;
 mod round_trip;

@@ -96,6 +96,20 @@ fn life() -> Vec<Fact> {
             disk: 0,
         }
         .into(),
+        Installed {
+            client: "npm".into(),
+            answered: true,
+            packages: 9,
+            scripts: vec![InstallScript {
+                package: t("esbuild"),
+                version: Some(t("0.25.0")),
+                script: "postinstall".into(),
+                command: t("node install.js"),
+                ran: true,
+            }],
+            more: 0,
+        }
+        .into(),
         Transfer {
             file: cut(),
             read: 9,

@@ -4,6 +4,7 @@
 
 use belljar_event::{
     Action, Addr, Call, Dial, End, Fact, Held, NameAnswer, Outcome, Scope, Status, Step, Text, Who,
+    refused_by,
 };
 
 use super::Moment;
@@ -270,16 +271,19 @@ impl Moment<'_> {
         };
         match &self.event.fact {
             Fact::Decision(decision) => {
-                format!(
-                    "{target}: {} by {}",
-                    action(decision.action),
-                    short(decision.by.as_bytes())
-                )
+                let by = short(decision.by.as_bytes());
+                match decision.action {
+                    Action::Deny | Action::Kill => format!("{target}: {}", refused_by(&by)),
+                    other => format!("{target}: {} by {by}", action(other)),
+                }
             }
             Fact::FlowOpened(opened) => match &opened.how {
                 Dial::Connected(addr) => format!("{target}: connected at {addr}"),
                 Dial::Refused { addr, range } => {
-                    format!("{target}: {addr} refused, {}", short(range.as_bytes()))
+                    let by = self.flow().map(|flow| flow.by.as_ref());
+                    let by = by.filter(|by| by.ends_with(range.as_str()));
+                    let by = short(by.unwrap_or(range).as_bytes());
+                    format!("{target}: {addr} {}", refused_by(&by))
                 }
                 Dial::Failed(why) => format!("{target}: not reached, {}", short(why.as_bytes())),
             },
@@ -312,6 +316,11 @@ impl Moment<'_> {
                     status(*how)
                 ),
             },
+            Fact::Installed(installed) => format!(
+                "{} install scripts in {} packages",
+                installed.scripts.len(),
+                installed.packages
+            ),
             Fact::Lost(lost) => format!(
                 "{} events lost: {}",
                 lost.count,

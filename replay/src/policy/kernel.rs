@@ -77,7 +77,11 @@ impl Policy {
                 .ok_or_else(|| failed(format!("more than {MAX_CLAUSES} alternatives")))?;
             let mut by = Vec::new();
             for clause in clauses {
-                by.push(enforced.take(&line.id, line.action, clause).map_err(failed)?);
+                by.push(
+                    enforced
+                        .take(&line.id, line.action, clause)
+                        .map_err(failed)?,
+                );
             }
             by.sort_unstable();
             by.dedup();
@@ -118,7 +122,11 @@ impl Enforced {
         if !plain {
             self.held |= ops;
         }
-        if clause.places.as_ref().is_none_or(|places| !places.is_empty()) {
+        if clause
+            .places
+            .as_ref()
+            .is_none_or(|places| !places.is_empty())
+        {
             self.lines.push(KernelLine {
                 by: by.to_owned(),
                 action,
@@ -222,7 +230,11 @@ fn test(field: Field, op: &str, operands: &[String], decoys: &[Vec<u8>]) -> Clau
         places: Some(places),
         ..EVERYTHING
     };
-    let bytes = |make: fn(Vec<u8>) -> Place| operands.iter().map(move |text| make(text.clone().into_bytes()));
+    let bytes = |make: fn(Vec<u8>) -> Place| {
+        operands
+            .iter()
+            .map(move |text| make(text.clone().into_bytes()))
+    };
     match (field, op) {
         (Field::EvtOp, "=" | "in") => Clause {
             ops: ops(operands),
@@ -234,7 +246,9 @@ fn test(field: Field, op: &str, operands: &[String], decoys: &[Vec<u8>]) -> Clau
             placed(bytes(Place::Path).collect())
         }
         (Field::FdName | Field::FsPathName, "startswith")
-            if operands.iter().all(|path| path.starts_with('/') && path.ends_with('/')) =>
+            if operands
+                .iter()
+                .all(|path| path.starts_with('/') && path.ends_with('/')) =>
         {
             let folder = |path: &String| {
                 let trimmed = path.trim_end_matches('/');
@@ -281,7 +295,9 @@ mod tests {
     }
 
     fn divided(lines: &[(&str, &str)]) -> Enforced {
-        policy(lines).enforced(&[b"/home/u/.npmrc".to_vec()]).unwrap()
+        policy(lines)
+            .enforced(&[b"/home/u/.npmrc".to_vec()])
+            .unwrap()
     }
 
     #[test]

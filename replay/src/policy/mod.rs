@@ -73,7 +73,8 @@ pub struct Decided {
 impl Decided {
     /// Nothing leaves unless a line says so; files are denied only by lines.
     fn built_in(subject: &dyn Subject) -> Self {
-        let file = matches!(subject.value(Field::EvtOp), Value::Bytes(op) if op.as_ref() != b"connect");
+        let file =
+            matches!(subject.value(Field::EvtOp), Value::Bytes(op) if op.as_ref() != b"connect");
         Self {
             action: if file { Action::Allow } else { Action::Deny },
             by: BUILT_IN.into(),

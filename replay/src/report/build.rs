@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use belljar_event::Text;
+use belljar_event::{InstallScript, Text, refused_by};
 use belljar_recorder::Integrity;
 
 use super::{
     AllowedDestination, CheckReport, CopiedReport, DecidedBy, EnforcementReport, FORMAT,
-    FileCounts, FindingReport, IntegrityReport, LeftOutReport, LimitReport, LostReport,
-    MachineReport, Names, NetworkCounts, OpenRule, PhaseReport, ProcessCounts, Ran, ReasonReport,
-    Receipt, RefusedDestination, RefusedName, Report, SensitivePath, Toucher, Touches,
+    FileCounts, FindingReport, InstallScriptReport, InstalledReport, IntegrityReport,
+    LeftOutReport, LimitReport, LostReport, MachineReport, Names, NetworkCounts, OpenRule,
+    PhaseReport, ProcessCounts, Ran, ReasonReport, Receipt, RefusedDestination, RefusedName,
+    Report, SensitivePath, Toucher, Touches,
 };
 use crate::escape;
 use crate::moment;
@@ -66,6 +67,7 @@ impl Report {
             network: network(session),
             phases: run.phases.iter().map(phase).collect(),
             copied: copied(session),
+            installed: installed(session),
             limits: run
                 .limits
                 .iter()
@@ -250,6 +252,12 @@ fn decided(by: &[(Arc<str>, u64)]) -> Vec<DecidedBy> {
         .collect()
 }
 
+/// The lines' names.
+fn lines(by: &[(Arc<str>, u64)]) -> String {
+    let names: Vec<String> = by.iter().map(|(by, _)| escape::string(by)).collect();
+    names.join(", ")
+}
+
 fn programs(programs: &[Text]) -> Vec<String> {
     programs.iter().map(escape::text).collect()
 }
@@ -261,6 +269,7 @@ fn refused(session: &Session) -> Vec<RefusedDestination> {
         direct: to.direct,
         attempts: to.refused,
         by: decided(&to.refused_by),
+        says: refused_by(&lines(&to.refused_by)),
         state: to.state(),
         programs: programs(&to.programs),
         who: to
@@ -306,6 +315,7 @@ fn refused_name(row: &NameRow) -> RefusedName {
         name: escape::text(&row.name),
         count: row.refused,
         by: escape::string(&row.by),
+        says: refused_by(&escape::string(&row.by)),
         lineage: row.lineage.to_vec(),
     }
 }
@@ -365,6 +375,24 @@ fn copied(session: &Session) -> Option<CopiedReport> {
         bytes: copied.bytes,
         left_out: left_out.collect(),
         left_out_total: copied.left_out_total,
+    })
+}
+
+fn installed(session: &Session) -> Option<InstalledReport> {
+    let installed = session.run.installed.as_deref()?;
+    let script = |script: &InstallScript| InstallScriptReport {
+        package: escape::text(&script.package),
+        version: script.version.as_ref().map(escape::text),
+        script: escape::string(&script.script),
+        command: escape::text(&script.command),
+        ran: script.ran,
+    };
+    Some(InstalledReport {
+        client: escape::string(&installed.client),
+        answered: installed.answered,
+        packages: installed.packages,
+        scripts: installed.scripts.iter().map(script).collect(),
+        more: installed.more,
     })
 }
 

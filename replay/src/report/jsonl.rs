@@ -11,6 +11,7 @@ use belljar_recorder::Entry;
 use serde_json::{Map, Value, json};
 
 use crate::escape::is_plain;
+use crate::hex;
 use crate::moment;
 use crate::rules::event_type;
 
@@ -98,10 +99,6 @@ fn maybe(value: Option<&Text>) -> Value {
 
 fn texts(values: &[Text]) -> Value {
     values.iter().map(text).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    crate::hex(bytes)
 }
 
 fn addr(addr: &Addr) -> Value {
@@ -331,8 +328,25 @@ fn of_run(fact: &Fact) -> Option<Value> {
             }
             Step::End(how) => json!({ "name": phase.name, "end": status(*how) }),
         },
+        Fact::Installed(installed) => json!({
+            "client": installed.client,
+            "answered": installed.answered,
+            "packages": installed.packages,
+            "scripts": installed.scripts.iter().map(install_script).collect::<Vec<_>>(),
+            "more": installed.more,
+        }),
         Fact::Lost(lost) => json!({ "count": lost.count, "place": lost.place }),
         Fact::Ended(ended) => end(&ended.how),
         _ => return None,
+    })
+}
+
+fn install_script(script: &belljar_event::InstallScript) -> Value {
+    json!({
+        "package": text(&script.package),
+        "version": maybe(script.version.as_ref()),
+        "script": script.script,
+        "command": text(&script.command),
+        "ran": script.ran,
     })
 }

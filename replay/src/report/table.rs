@@ -5,7 +5,7 @@
 //! that the report does not hold (those are escaped).
 
 use super::page::{Page, bytes, count, grouped, seconds, times};
-use super::{DecidedBy, FindingReport, Report, Touches};
+use super::{DecidedBy, FindingReport, InstalledReport, Report, Touches};
 
 /// Findings shown per rule, events per finding, rows per list.
 const MAX_FINDINGS: usize = 12;
@@ -22,6 +22,9 @@ impl Report {
         self.sensitive_rows(&mut page);
         self.refused_rows(&mut page);
         self.allowed_rows(&mut page);
+        if let Some(installed) = &self.installed {
+            installed_rows(installed, &mut page);
+        }
         self.counts(&mut page);
         self.circumstances(&mut page);
         page.text()
@@ -147,12 +150,7 @@ impl Report {
                     .who
                     .first()
                     .map_or_else(|| row.programs.join(", "), |line| line.join(" ← "));
-                [
-                    name,
-                    times(row.attempts),
-                    format!("by {}", decided(&row.by)),
-                    who,
-                ]
+                [name, times(row.attempts), row.says.clone(), who]
             });
             page.columns(&rows.collect::<Vec<_>>());
             page.rest(self.refused.len(), MAX_ROWS, "  ");
@@ -163,7 +161,7 @@ impl Report {
                 [
                     row.name.clone(),
                     times(row.count),
-                    format!("by {}", row.by),
+                    row.says.clone(),
                     row.lineage.join(" ← "),
                 ]
             });
@@ -344,6 +342,39 @@ impl Report {
         page.field("rules", &receipt.rules);
         page.field("policy", receipt.policy.as_deref().unwrap_or(none));
         page.field("report", receipt.report.as_deref().unwrap_or(none));
+    }
+}
+
+/// Package, script, command, and whether it ran.
+fn installed_rows(installed: &InstalledReport, page: &mut Page) {
+    page.title(if installed.client == "pip" {
+        "Build code"
+    } else {
+        "Lifecycle scripts"
+    });
+    if !installed.answered {
+        let text = "not known: the guest gave no usable answer";
+        page.wrap("  ", "    ", text);
+    } else if installed.scripts.is_empty() {
+        let packages = count(installed.packages, "installed package");
+        page.wrap("  ", "    ", &format!("none in {packages}"));
+    }
+    for row in installed.scripts.iter().take(MAX_ROWS) {
+        let version = row.version.as_ref().map(|v| format!("@{v}"));
+        let ran = if row.ran { "ran" } else { "did not run" };
+        let line = format!(
+            "{}{}  {}: {} ({ran})",
+            row.package,
+            version.unwrap_or_default(),
+            row.script,
+            row.command
+        );
+        page.wrap("  ", "    ", &line);
+    }
+    page.rest(installed.scripts.len(), MAX_ROWS, "  ");
+    if installed.more > 0 {
+        let more = count(installed.more, "more package");
+        page.wrap("  ", "    ", &format!("and {more} with scripts"));
     }
 }
 

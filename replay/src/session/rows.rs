@@ -102,6 +102,17 @@ pub struct ProcessRow {
     pub children: usize,
 }
 
+/// One phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhaseRow {
+    /// Its name.
+    pub name: String,
+    /// Guest time of its beginning.
+    pub began: u64,
+    /// The key of its first process, if that was seen.
+    pub process: Option<u64>,
+}
+
 /// One path.
 #[derive(Clone, Debug)]
 pub struct FileRow {
@@ -189,8 +200,7 @@ impl DestinationState {
             Self::Allowed => "allowed",
             Self::Open => "open",
             Self::Failed => "failed",
-            Self::Denied => "denied",
-            Self::Range => "refused range",
+            Self::Denied | Self::Range => "refused",
         }
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use belljar_event::{
-    Armed, Copied, End, Ended, Event, Fact, LeftOut, LimitReached, Lost, Machine, Phase, Policy,
-    Status, Step, Text,
+    Armed, Copied, End, Ended, Event, Fact, InstallScript, Installed, LeftOut, LimitReached, Lost,
+    Machine, Phase, Policy, Status, Step, Text,
 };
 use belljar_recorder::Start;
 
@@ -19,6 +19,8 @@ const MAX_PLACES: usize = 32;
 const MAX_LIMITS: usize = 32;
 /// Paths that stayed out, and self-tests, kept.
 const MAX_LISTED: usize = 1000;
+/// Scripts of installed packages, kept.
+const MAX_SCRIPTS: usize = 600;
 const NANOS: u64 = 1_000_000_000;
 
 /// One phase.
@@ -28,6 +30,8 @@ pub(crate) struct PhaseState {
     pub(crate) argv: Arc<[Text]>,
     pub(crate) began: u64,
     pub(crate) ended: Option<(u64, Status)>,
+    /// Its first process.
+    pub(crate) process: Option<u64>,
 }
 
 /// What is known of the run.
@@ -40,6 +44,7 @@ pub(crate) struct Run {
     pub(crate) machine: Option<Arc<Machine>>,
     pub(crate) armed: Option<Arc<Armed>>,
     pub(crate) copied: Option<Arc<Copied>>,
+    pub(crate) installed: Option<Arc<Installed>>,
     pub(crate) phases: Arc<Vec<PhaseState>>,
     pub(crate) phases_total: u64,
     /// Limits that were reached, each kind once.
@@ -106,6 +111,7 @@ impl Run {
                 );
             }
             Fact::Copied(copied) => self.copied = Some(shortened(copied).into()),
+            Fact::Installed(installed) => self.installed = Some(fewer(installed).into()),
             Fact::Phase(phase) => self.phase(phase, event.at),
             Fact::LimitReached(reached) => self.reach(reached),
             Fact::Lost(lost) => self.lose(lost),
@@ -151,6 +157,7 @@ impl Run {
                         argv: argv.clone().into(),
                         began: at,
                         ended: None,
+                        process: None,
                     });
                 }
             }
@@ -163,6 +170,15 @@ impl Run {
                     open.ended = Some((at, *status));
                 }
             }
+        }
+    }
+
+    /// The phase that has just begun is this process.
+    pub(crate) fn begun_as(&mut self, process: Option<u64>) {
+        if self.phases_total == self.phases.len() as u64
+            && let Some(phase) = Arc::make_mut(&mut self.phases).last_mut()
+        {
+            phase.process = process;
         }
     }
 
@@ -185,5 +201,21 @@ fn shortened(copied: &Copied) -> Copied {
     Copied {
         left_out,
         ..*copied
+    }
+}
+
+fn fewer(installed: &Installed) -> Installed {
+    let scripts: Vec<InstallScript> = installed
+        .scripts
+        .iter()
+        .take(MAX_SCRIPTS)
+        .cloned()
+        .collect();
+    let beyond = installed.scripts.len().saturating_sub(scripts.len()) as u64;
+    Installed {
+        client: installed.client.chars().take(64).collect(),
+        scripts,
+        more: installed.more.saturating_add(beyond),
+        ..*installed
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use belljar_event::Text;
 
-use super::rows::{Counts, DestinationRow, FileRow, Finding, NameRow, Overview, ProcessRow};
+use super::rows::{
+    Counts, DestinationRow, FileRow, Finding, NameRow, Overview, PhaseRow, ProcessRow,
+};
 use super::{FileState, Process, Session};
 use crate::verdict::{self, Judgement};
 
@@ -67,6 +69,17 @@ impl Session {
             names: network.asked_names,
             findings: self.findings.list.len() as u64,
         }
+    }
+
+    /// The phases so far, in order.
+    #[must_use]
+    pub fn phases(&self) -> Vec<PhaseRow> {
+        let row = |phase: &super::PhaseState| PhaseRow {
+            name: phase.name.clone(),
+            began: phase.began,
+            process: phase.process,
+        };
+        self.run.phases.iter().map(row).collect()
     }
 
     /// The process tree: each parent right above its children, in order of birth.

@@ -10,7 +10,7 @@ fn every_part_that_is_not_there_says_what_to_do() {
         .notes
         .push("npm's registry of this machine is not used".to_owned());
     let kvm = Probe::Unusable("no answer".to_owned());
-    let parts = examine(cache.path(), &recipe, &kvm);
+    let parts = examine(cache.path(), &recipe, &kvm, Some(&Probe::Usable));
     let part = |name: &str| parts.iter().find(|part| part.name == name).unwrap();
     for name in [
         "qemu",
@@ -18,6 +18,9 @@ fn every_part_that_is_not_there_says_what_to_do() {
         "mmdebstrap",
         "mkfs.erofs",
         "archive keys",
+        "emulation",
+        "guest kernel",
+        "host kernel",
         "disk space",
     ] {
         assert!(!part(name).found.is_empty(), "{name}");
@@ -29,7 +32,7 @@ fn every_part_that_is_not_there_says_what_to_do() {
     assert_eq!(part("guest image").found, "not built yet");
     assert_eq!(part("kvm").state, State::Limited);
     assert_eq!(part("registry").state, State::Limited);
-    let parts = examine(cache.path(), &recipe, &Probe::Usable);
+    let parts = examine(cache.path(), &recipe, &Probe::Usable, None);
     assert!(
         parts
             .iter()
@@ -39,8 +42,22 @@ fn every_part_that_is_not_there_says_what_to_do() {
 
 #[test]
 fn a_device_that_may_not_be_opened_and_one_that_is_absent_need_different_things() {
-    let denied = device_hint(&std::io::ErrorKind::PermissionDenied.into());
-    let absent = device_hint(&std::io::ErrorKind::NotFound.into());
-    assert!(denied.contains("usermod"), "{denied}");
+    let denied = device_hint(&std::io::ErrorKind::PermissionDenied.into(), true);
+    let closed = device_hint(&std::io::ErrorKind::PermissionDenied.into(), false);
+    let absent = device_hint(&std::io::ErrorKind::NotFound.into(), false);
+    assert!(denied.starts_with("sudo usermod"), "{denied}");
+    assert!(closed.contains("chgrp kvm"), "{closed}");
     assert!(absent.contains("firmware"), "{absent}");
+    assert!(kvm_hint(true).starts_with("sudo chgrp kvm"));
+    assert!(kvm_hint(false).starts_with("software emulation"));
+}
+
+#[test]
+fn emulation_that_does_not_run_is_missing() {
+    let cache = tempfile::tempdir().unwrap();
+    let recipe = Recipe::debian(Host::default());
+    let no = Probe::Unusable("gone".to_owned());
+    let parts = examine(cache.path(), &recipe, &no, Some(&no));
+    let part = parts.iter().find(|part| part.name == "emulation").unwrap();
+    assert_eq!(part.state, State::Missing);
 }

@@ -14,7 +14,7 @@ impl Flow for DuplexStream {
     }
 }
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(120);
 
 /// A flow under way: the guest's end and what is asked and reported.
 struct Under {

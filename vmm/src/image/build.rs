@@ -102,13 +102,21 @@ fn root(
     };
     let mut arguments = vec![mode.to_owned()];
     arguments.extend(recipe.arguments(folder, contained));
+    // As root the tree grows inside the build's folder and goes with it. An
+    // ordinary user's tree belongs to other user ids, which may not reach into
+    // this folder and whose files this user may not remove.
+    let shared = if contained {
+        None
+    } else {
+        Some(shared_scratch()?)
+    };
+    let temporary = shared
+        .as_ref()
+        .map_or(temporary.as_path(), |dir| dir.path());
     let run = Run {
         program: "mmdebstrap",
         arguments,
-        // As root the tree grows inside the build's folder and goes with it. An
-        // ordinary user's tree belongs to other user ids, which may not reach
-        // into this folder and whose files this user may not remove.
-        temporary: contained.then_some(temporary.as_path()),
+        temporary: Some(temporary),
         contained,
     };
     let mut stage = Stage::Packages;
@@ -120,6 +128,21 @@ fn root(
         });
         stage
     })
+}
+
+/// A folder where other user ids may work as in /tmp itself; `guard.sh` removes it
+/// when this process dies.
+fn shared_scratch() -> Result<tempfile::TempDir, ImageError> {
+    use std::os::unix::fs::PermissionsExt;
+    let above = Path::new("/tmp");
+    let made = tempfile::Builder::new()
+        .prefix("belljar-build-")
+        .tempdir_in(above)
+        .and_then(|dir| {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777))?;
+            Ok(dir)
+        });
+    made.map_err(|source| ImageError::cache("create a folder in", above, source))
 }
 
 /// Unpacks the kernel's package and takes the kernel; answers its release.
@@ -172,13 +195,11 @@ pub(super) fn put_modules(
     modules: &[modules::Module],
     target: &Path,
 ) -> Result<Vec<String>, ImageError> {
-    let mut names = Vec::new();
-    for (number, module) in modules.iter().enumerate() {
-        let name = format!("{number:02}-{}.ko", module.name);
-        let file = target.join(&name);
+    let names: Vec<String> = super::kernel::file_names(modules).collect();
+    for (name, module) in names.iter().zip(modules) {
+        let file = target.join(name);
         fs::write(&file, &module.content)
             .map_err(|error| ImageError::cache("write", &file, error))?;
-        names.push(name);
     }
     Ok(names)
 }

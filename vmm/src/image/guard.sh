@@ -23,7 +23,11 @@ while kill -0 "$child" 2>/dev/null; do
     wait "$child"
     code=$?
 done
-# Whoever is told leaves nothing behind, not even this group.
+# Whoever is told leaves nothing behind, not even this group. The tool removed
+# its tree, which belongs to other user ids; keys and the like it forgets.
+case $told:${TMPDIR-} in
+yes:/tmp/belljar-build-*) rm -rf -- "$TMPDIR" ;;
+esac
 [ -z "$told" ] || kill -s KILL -- "-$$"
 kill -s KILL "$watcher" 2>/dev/null
 exit "$code"

@@ -25,12 +25,42 @@ pub(super) struct Module {
     pub(super) content: Vec<u8>,
 }
 
+impl Module {
+    /// The kernel release that it is made for, as it says itself.
+    pub(super) fn release(&self) -> Option<String> {
+        let info = section(&self.content, b".modinfo")?;
+        info.split(|byte| *byte == 0).find_map(|entry| {
+            let magic = std::str::from_utf8(entry).ok()?.strip_prefix("vermagic=")?;
+            magic.split(' ').next().map(str::to_owned)
+        })
+    }
+}
+
 /// The modules `wanted` and everything below them, in load order. A module that
 /// is built into the kernel needs no loading and is left out.
 pub(super) fn in_load_order(tree: &Path, wanted: &[String]) -> Result<Vec<Module>, ImageError> {
+    ordered(&Shelf::open(tree)?, wanted)
+}
+
+/// The same for a kernel of another making: of what is `wanted`, it must have what
+/// is `essential`. The rest comes and goes between kernels.
+pub(super) fn in_load_order_of(
+    tree: &Path,
+    wanted: &[String],
+    essential: &[&str],
+) -> Result<Vec<Module>, ImageError> {
     let shelf = Shelf::open(tree)?;
+    let wanted: Vec<String> = wanted
+        .iter()
+        .filter(|name| essential.contains(&name.as_str()) || shelf.has(&plain(name)))
+        .cloned()
+        .collect();
+    ordered(&shelf, &wanted)
+}
+
+fn ordered(shelf: &Shelf, wanted: &[String]) -> Result<Vec<Module>, ImageError> {
     let mut order = Order {
-        shelf: &shelf,
+        shelf,
         seen: BTreeSet::new(),
         modules: Vec::new(),
     };
@@ -69,7 +99,10 @@ impl Shelf {
                 let entry = entry.map_err(|source| ImageError::cache("list", &folder, source))?;
                 looked = looked.saturating_add(1);
                 if looked > MAX_FILES {
-                    return Err(ImageError::module("kernel package", "holds too many files"));
+                    return Err(ImageError::module(
+                        "folder of modules",
+                        "holds too many files",
+                    ));
                 }
                 let path = entry.path();
                 // The entry's own type: links out of the tree are not followed.
@@ -86,6 +119,10 @@ impl Shelf {
             }
         }
         Ok(Self { files, builtin })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name) || self.builtin.contains(name)
     }
 }
 
@@ -115,8 +152,8 @@ impl Order<'_> {
                 return Ok(());
             }
             let why = match needed_by {
-                Some(parent) => format!("is not in the kernel package, and {parent} needs it"),
-                None => "is not in the kernel package".to_owned(),
+                Some(parent) => format!("is not among the kernel's modules, and {parent} needs it"),
+                None => "is not among the kernel's modules".to_owned(),
             };
             return Err(ImageError::module(name, why));
         };
@@ -256,4 +293,4 @@ fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use super::ImageError;
+use super::flavour::Flavour;
 use super::host::Host;
 
 /// Raised when the layout of an image's folder changes.
@@ -40,113 +41,6 @@ const DPKG: &[&str] = &[
     "path-exclude=/usr/share/man/*",
 ];
 
-/// What is in belljar's own image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flavour {
-    /// Debian with git, and no package manager of a language.
-    Base,
-    /// And node with npm.
-    Node,
-    /// And Python with pip.
-    Python,
-    /// Both, and a compiler: the one that `belljar run` uses by itself.
-    Full,
-}
-
-/// Each flavour with its packages.
-pub(super) const FLAVOURS: &[(Flavour, &[&str])] = &[
-    (
-        Flavour::Base,
-        &[
-            "ca-certificates",
-            "curl",
-            "git",
-            "procps",
-            "unzip",
-            "xz-utils",
-        ],
-    ),
-    (
-        // node's wheel is unpacked by pip, and native add-ons are made by Python.
-        Flavour::Node,
-        &[
-            "binutils",
-            "ca-certificates",
-            "curl",
-            "git",
-            "procps",
-            "python3",
-            "python3-pip",
-            "unzip",
-            "xz-utils",
-        ],
-    ),
-    (
-        Flavour::Python,
-        &[
-            "ca-certificates",
-            "curl",
-            "git",
-            "procps",
-            "python-is-python3",
-            "python3",
-            "python3-pip",
-            "python3-venv",
-            "unzip",
-            "xz-utils",
-        ],
-    ),
-    (
-        Flavour::Full,
-        &[
-            "ca-certificates",
-            "curl",
-            "gcc",
-            "git",
-            "libc6-dev",
-            "make",
-            "procps",
-            "python-is-python3",
-            "python3",
-            "python3-pip",
-            "python3-venv",
-            "unzip",
-            "xz-utils",
-        ],
-    ),
-];
-
-impl Flavour {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Base, Self::Node, Self::Python, Self::Full];
-
-    /// `base`, `node`, `python`, `full`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Base => "base",
-            Self::Node => "node",
-            Self::Python => "python",
-            Self::Full => "full",
-        }
-    }
-
-    /// The flavour of this name.
-    #[must_use]
-    pub fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|flavour| flavour.name() == name)
-    }
-
-    pub(super) fn has_node(self) -> bool {
-        matches!(self, Self::Node | Self::Full)
-    }
-
-    fn packages(self) -> &'static [&'static str] {
-        let row = FLAVOURS.iter().find(|row| row.0 == self);
-        row.map_or(&[], |row| row.1)
-    }
-}
-
 const MODULES: &[&str] = &[
     "virtio_ring",
     "virtio",
@@ -162,6 +56,15 @@ const MODULES: &[&str] = &[
     "libcrc32c",
     "erofs",
     "virtio_rng",
+];
+
+/// What a guest cannot do without, in the kernel or as a module.
+pub(super) const ESSENTIAL: &[&str] = &[
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_console",
+    "overlay",
+    "erofs",
 ];
 
 /// How to make a guest image.

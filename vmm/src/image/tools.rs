@@ -295,7 +295,7 @@ const COMPLAINTS: &[(&str, &str)] = &[
     ),
     (
         "newuidmap",
-        "give your user subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \"$USER\"",
+        "give your user subordinate ids: `belljar doctor` has the line for it",
     ),
     (
         "unprivileged_userns_clone",

@@ -7,8 +7,7 @@ async fn concluded(script: &str, deadline: Duration) -> Probe {
     // The program may run as another user.
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = dir.path().join("hypervisor");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::scripts::write(&path, script);
     run(&path, Accelerator::Kvm, deadline).await
 }
 

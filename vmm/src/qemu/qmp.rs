@@ -20,7 +20,7 @@ use tokio::time::timeout;
 /// Longest line that is read.
 const MAX_LINE: u64 = 64 << 10;
 /// Longest wait for an answer. Under load a command takes milliseconds.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Why a command to the hypervisor failed.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 static int by_name(const void *a, const void *b) {
@@ -85,5 +86,6 @@ int main(void) {
         }
     }
     printf("guest: the channel ended\n");
+    tcdrain(1); /* the serial port is slower than the end of the machine */
     reboot(RB_POWER_OFF);
 }

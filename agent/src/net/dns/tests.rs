@@ -25,7 +25,7 @@ fn a_question_and_its_answer() {
         (&question.name, question.kind),
         (&Text::from("www.example.com"), A)
     );
-    let bytes = answer(&question, Reply::Address([198, 18, 3, 4].into()));
+    let bytes = answer(&question, &Reply::Address([198, 18, 3, 4].into()));
     assert_eq!(
         &bytes[..12],
         [0xab, 0xcd, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]
@@ -39,11 +39,41 @@ fn a_question_and_its_answer() {
         bytes[33..],
         [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 30, 0, 4, 198, 18, 3, 4]
     );
-    assert_eq!(answer(&question, Reply::NoName)[3] & 15, 3);
     assert_eq!(
-        answer(&question, Reply::NoData)[..8],
+        answer(&question, &Reply::NoData)[..8],
         [0xab, 0xcd, 0x81, 0x80, 0, 1, 0, 0]
     );
+}
+
+#[test]
+fn a_refusal_names_its_line_to_who_understands() {
+    let asked = query(&[b"other", b"example"], A);
+    let plain = asked.len() - 11;
+    let no = Reply::NoName {
+        by: "default:egress".into(),
+    };
+    let bytes = answer(&parse(&asked).unwrap(), &no);
+    assert_eq!(
+        &bytes[2..12],
+        [0x81, 0x83, 0, 1, 0, 0, 0, 0, 0, 1],
+        "no such name, one more record"
+    );
+    let text = b"refused by default:egress";
+    let (length, inner) = (text.len() as u8 + 2, text.len() as u8 + 6);
+    let mut record = vec![
+        0, 0, 41, 4, 208, 0, 0, 0, 0, 0, inner, 0, 15, 0, length, 0, 15,
+    ];
+    record.extend(text);
+    assert_eq!(bytes[plain..], record);
+    // Without extensions there is nowhere to say it.
+    let mut bare = asked[..plain].to_vec();
+    bare[11] = 0;
+    let bytes = answer(&parse(&bare).unwrap(), &no);
+    assert_eq!((bytes[3] & 15, bytes[11], bytes.len()), (3, 0, plain));
+    let long = Reply::NoName {
+        by: "x".repeat(100_000),
+    };
+    assert!(answer(&parse(&asked).unwrap(), &long).len() < 512);
 }
 
 #[test]
@@ -94,7 +124,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         match parse(&bytes) {
             Ok(question) => {
-                let reply = answer(&question, Reply::Address(Ipv4Addr::LOCALHOST));
+                let reply = answer(&question, &Reply::Address(Ipv4Addr::LOCALHOST));
                 prop_assert!(reply.len() <= 12 + MAX_NAME + 4 + 16);
             }
             Err(bad) => drop(refuse(bad)),

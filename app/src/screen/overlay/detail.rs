@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use belljar_event::{Fact, Text};
+use belljar_event::{Fact, Text, refused_by};
 use belljar_recorder::Entry;
 use belljar_replay::moment::Moment;
 use belljar_replay::report::jsonl;
-use belljar_replay::session::{Finding, ProcessRow, Session};
+use belljar_replay::session::{DestinationState, Finding, ProcessRow, Session};
 
 use super::page::Page;
 use serde_json::Value;
@@ -254,8 +254,16 @@ fn destination_detail(model: &Model, session: &Session, name: &str, port: u16, p
         .iter()
         .find(|row| *row.name == *name && row.port == port)
     {
-        page.pair("state", Role::Text, row.state.word());
-        page.pair("decided by", Role::Text, &safe_str(&row.by));
+        let refused = matches!(
+            row.state,
+            DestinationState::Denied | DestinationState::Range
+        );
+        if refused {
+            page.pair("state", Role::Text, &refused_by(&safe_str(&row.by)));
+        } else {
+            page.pair("state", Role::Text, row.state.word());
+            page.pair("decided by", Role::Text, &safe_str(&row.by));
+        }
         let how = if row.direct {
             "by address, no name was looked up"
         } else {
@@ -315,7 +323,11 @@ fn name_detail(model: &Model, session: &Session, name: &[u8], page: &mut Page) {
         page.gap();
         page.pair("asked", Role::Text, &grouped(row.asked));
         page.pair("refused", Role::Text, &grouped(row.refused));
-        page.pair("decided by", Role::Text, &safe_str(&row.by));
+        if row.refused > 0 {
+            page.pair("state", Role::Text, &refused_by(&safe_str(&row.by)));
+        } else {
+            page.pair("decided by", Role::Text, &safe_str(&row.by));
+        }
         if let Some(key) = row.process {
             page.pair("first by", Role::Text, &session.lineage(key).join(" ← "));
         }

@@ -158,7 +158,10 @@ impl Rows {
         folds: &Folds,
     ) -> Self {
         Self {
-            processes: processes::lines(&session.processes(), moment, folds),
+            processes: processes::marked(
+                processes::lines(&session.processes(), moment, folds),
+                &session.phases(),
+            ),
             files: files::lines(&session.files(), home, folds),
             network: network::lines(&session.destinations(), &session.names()),
             findings: findings(session, home),

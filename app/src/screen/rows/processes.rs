@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use belljar_event::Status;
 use belljar_replay::rules::Severity;
-use belljar_replay::session::ProcessRow;
+use belljar_replay::session::{PhaseRow, ProcessRow};
 
 use super::{Fold, Folds, MAX_LINES, RowKey};
 use crate::screen::player::SECOND;
-use crate::screen::text::{safe_text, span};
+use crate::screen::text::{safe_str, safe_text, span};
 
 /// A finished process stays in sight for so long, …
 const LINGER: u64 = 3 * SECOND;
@@ -91,6 +91,25 @@ pub(super) fn lines(rows: &[ProcessRow], moment: Moment, folds: &Folds) -> Vec<P
     }
     close_until(rows.len(), &mut open, folds, &mut out);
     out
+}
+
+/// Says of each phase's first process which phase it is, if there are several.
+pub(super) fn marked(mut lines: Vec<ProcessLine>, phases: &[PhaseRow]) -> Vec<ProcessLine> {
+    if phases.len() < 2 {
+        return lines;
+    }
+    let by_key: BTreeMap<u64, &str> = phases
+        .iter()
+        .filter_map(|phase| Some((phase.process?, phase.name.as_str())))
+        .collect();
+    for line in &mut lines {
+        if let RowKey::Process(key) = line.key
+            && let Some(name) = by_key.get(&key)
+        {
+            line.label = format!("[{}] {}", safe_str(name), line.label);
+        }
+    }
+    lines
 }
 
 /// Closes the parents whose subtree ends here: their finished children become a count.

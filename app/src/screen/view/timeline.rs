@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::paint::Paint;
 use crate::screen::model::{Model, Pane};
 use crate::screen::player::Motion;
-use crate::screen::text::{clock, width};
+use crate::screen::text::{clock, safe_str, width};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
 
@@ -73,6 +73,17 @@ fn bars(model: &Model, strip: Rect, paint: &mut Paint<'_>) {
             )
         })
         .collect();
+    let phases = model.player.tip().phases();
+    if phases.len() > 1 {
+        let starts: Vec<(usize, &str)> = phases
+            .iter()
+            .map(|phase| {
+                let at = place(phase.began, first, last, cells);
+                (usize::from(at), phase.name.as_str())
+            })
+            .collect();
+        mark_phases(&starts, &mut spans);
+    }
     let mut worst = vec![None; cells];
     for finding in model.player.tip().findings() {
         let at = usize::from(place(finding.at, first, last, cells));
@@ -87,6 +98,22 @@ fn bars(model: &Model, strip: Rect, paint: &mut Paint<'_>) {
         }
     }
     paint.spans(strip, &spans);
+}
+
+/// A stroke where each phase begins, and its name behind it as far as it fits.
+fn mark_phases(starts: &[(usize, &str)], spans: &mut [(Role, String)]) {
+    for (number, (at, name)) in starts.iter().enumerate() {
+        let next = starts
+            .get(number + 1)
+            .map_or(spans.len(), |(next, _)| *next);
+        let room = next.saturating_sub(at + 1);
+        let name = safe_str(name);
+        let name: &str = if width(&name) < room { &name } else { "" };
+        let marks = std::iter::once('│').chain(name.chars());
+        for (span, mark) in spans.iter_mut().skip(*at).zip(marks) {
+            *span = (Role::Muted, mark.to_string());
+        }
+    }
 }
 
 /// The cell of a time.

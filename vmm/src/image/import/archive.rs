@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 use super::tree::{Fault, Tree};
 
 /// Largest index, manifest or configuration.
-const MAX_JSON: u64 = 4 << 20;
+pub(super) const MAX_JSON: u64 = 4 << 20;
 /// Most layers.
-const MAX_LAYERS: usize = 256;
+pub(super) const MAX_LAYERS: usize = 256;
 /// Indexes within indexes.
-const MAX_INDEXES: usize = 3;
+pub(super) const MAX_INDEXES: usize = 3;
 /// What the archives call this machine.
 const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
     "arm64"
@@ -41,7 +41,7 @@ impl From<io::Error> for Bad {
     }
 }
 
-fn layout(what: impl Into<String>) -> Bad {
+pub(super) fn layout(what: impl Into<String>) -> Bad {
     Bad::Layout(what.into())
 }
 
@@ -53,28 +53,32 @@ pub(crate) struct Layer {
     content: Option<String>,
 }
 
+/// What names a blob.
 #[derive(Deserialize)]
-struct Descriptor {
-    digest: String,
+pub(super) struct Descriptor {
+    pub(super) digest: String,
+    /// Its length, which only a pull needs.
+    #[serde(default)]
+    pub(super) size: Option<u64>,
     #[serde(default)]
     platform: Option<Platform>,
 }
 
 #[derive(Deserialize)]
-struct Platform {
+pub(super) struct Platform {
     architecture: String,
     os: String,
 }
 
 /// An index or a manifest: which one, its fields tell.
 #[derive(Deserialize)]
-struct Document {
+pub(super) struct Document {
     #[serde(default)]
-    manifests: Vec<Descriptor>,
+    pub(super) manifests: Vec<Descriptor>,
     #[serde(default)]
-    config: Option<Descriptor>,
+    pub(super) config: Option<Descriptor>,
     #[serde(default)]
-    layers: Vec<Descriptor>,
+    pub(super) layers: Vec<Descriptor>,
 }
 
 #[derive(Deserialize)]
@@ -148,7 +152,7 @@ fn oci(archive: &mut Tree) -> Result<Vec<Layer>, Bad> {
 }
 
 /// The manifest for this machine.
-fn choose(manifests: &[Descriptor]) -> Result<&Descriptor, Bad> {
+pub(super) fn choose(manifests: &[Descriptor]) -> Result<&Descriptor, Bad> {
     let fits = |one: &&Descriptor| {
         one.platform
             .as_ref()
@@ -206,7 +210,7 @@ fn with_content(paths: Vec<PathBuf>, config: Config) -> Result<Vec<Layer>, Bad> 
 }
 
 /// The 64 digits of `sha256:…`.
-fn sha256_of(digest: &str) -> Result<&str, Bad> {
+pub(super) fn sha256_of(digest: &str) -> Result<&str, Bad> {
     digest
         .strip_prefix("sha256:")
         .filter(|hex| hex.len() == 64 && hex.bytes().all(|c| c.is_ascii_hexdigit()))

@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -15,14 +15,14 @@ const SMALL: Caps = Caps {
 };
 
 /// Members: kind, name, link or content.
-type Member<'a> = (EntryType, &'a str, &'a str);
-const DIR: EntryType = EntryType::Directory;
-const FILE: EntryType = EntryType::Regular;
-const SYM: EntryType = EntryType::Symlink;
-const HARD: EntryType = EntryType::Link;
+pub(super) type Member<'a> = (EntryType, &'a str, &'a str);
+pub(super) const DIR: EntryType = EntryType::Directory;
+pub(super) const FILE: EntryType = EntryType::Regular;
+pub(super) const SYM: EntryType = EntryType::Symlink;
+pub(super) const HARD: EntryType = EntryType::Link;
 
 /// An archive with names as they are, which the library would not write.
-fn archive(members: &[Member<'_>]) -> Vec<u8> {
+pub(super) fn archive(members: &[Member<'_>]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for (kind, name, more) in members {
         let mut header = Header::new_gnu();
@@ -216,7 +216,7 @@ fn sha(bytes: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
@@ -353,7 +353,7 @@ fn archive_of(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A finished image's folder to take the kernel from.
-fn donor(dir: &Path) -> Image {
+pub(super) fn donor(dir: &Path) -> Image {
     let modules = dir.join("modules");
     fs::create_dir_all(&modules).unwrap();
     fs::write(dir.join("vmlinuz"), "kernel").unwrap();
@@ -384,8 +384,15 @@ fn an_import_is_listed_found_replaced_and_removed() {
         gzip(&archive(&[(DIR, "bin", ""), (FILE, "bin/x", "x")])),
     )
     .unwrap();
-    let make =
-        |name: &str| super::super::import(&cache, &file, name, Kernel::Image(&kernel), &mut |_| ());
+    let make = |name: &str| {
+        super::super::import(
+            &cache,
+            Source::Archive(&file),
+            name,
+            Kernel::Image(&kernel),
+            &mut |_| (),
+        )
+    };
     for name in ["full", "abcdef", "../x", "", "-x"] {
         assert!(make(name).is_err(), "{name}");
     }
@@ -426,7 +433,13 @@ fn a_failed_import_leaves_nothing() {
     let cache = dir.path().join("cache");
     let file = dir.path().join("bad.tar");
     fs::write(&file, archive(&[(DIR, "a", ""), (FILE, "../x", "x")])).unwrap();
-    let bad = super::super::import(&cache, &file, "mine", Kernel::Image(&kernel), &mut |_| ());
+    let bad = super::super::import(
+        &cache,
+        Source::Archive(&file),
+        "mine",
+        Kernel::Image(&kernel),
+        &mut |_| (),
+    );
     assert!(matches!(bad, Err(ImageError::Archive { .. })));
     let left: Vec<_> = fs::read_dir(cache.join("images"))
         .unwrap()
@@ -435,19 +448,25 @@ fn a_failed_import_leaves_nothing() {
     assert_eq!(left, ["lock"]);
 }
 
+/// A layer of a few KiB that unpacks to 64 MiB: in one file, or behind the last.
 #[test]
-fn a_kernel_states_its_release() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("bzImage");
-    let mut bytes = vec![0; 0x400];
-    bytes[0x202..0x206].copy_from_slice(b"HdrS");
-    bytes[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
-    bytes[0x300..0x30c].copy_from_slice(b"6.12.1 (x) #");
-    fs::write(&file, &bytes).unwrap();
-    assert_eq!(release(&file).as_deref(), Some("6.12.1"));
-    symlink("nowhere", dir.path().join("link")).unwrap();
-    assert_eq!(release(&dir.path().join("link")), None);
-    bytes[0x20e..0x210].copy_from_slice(&u16::MAX.to_le_bytes());
-    fs::write(&file, &bytes).unwrap();
-    assert_eq!(release(&file), None);
+fn bombs_end_at_the_cap() {
+    let zeros = vec![0_u8; 64 << 20];
+    let file = archive_of(&[("big", &zeros)]);
+    let mut behind = archive(&[(FILE, "etc/a", "1")]);
+    behind.extend_from_slice(&zeros);
+    let zstd = |plain: &[u8]| zstd::encode_all(plain, 1).unwrap();
+    for (plain, words) in [(&file, "unpacks to more than"), (&behind, "is not sha256:")] {
+        for layer in [gzip(plain), zstd(plain)] {
+            let config = format!(r#"{{"rootfs":{{"diff_ids":["sha256:{}"]}}}}"#, sha(plain));
+            assert!(layer.len() < 400 << 10, "{}", layer.len());
+            let bytes = archive_of(&[
+                ("manifest.json", br#"[{"Config":"c.json","Layers":["l"]}]"#),
+                ("c.json", config.as_bytes()),
+                ("l", &layer),
+            ]);
+            let bad = open(&bytes).unwrap_err().to_string();
+            assert!(bad.contains(words), "{bad}");
+        }
+    }
 }

@@ -96,12 +96,12 @@ fn a_missing_module_is_named_with_who_needs_it() {
     let error = order(&tree, &["top"]).unwrap_err().to_string();
     assert_eq!(
         error,
-        "kernel module gone is not in the kernel package, and top needs it"
+        "kernel or module gone is not among the kernel's modules, and top needs it"
     );
     let error = order(&tree, &["virtio-blk"]).unwrap_err().to_string();
     assert_eq!(
         error,
-        "kernel module virtio_blk is not in the kernel package"
+        "kernel or module virtio_blk is not among the kernel's modules"
     );
 }
 
@@ -144,7 +144,7 @@ fn a_compressed_module_is_unpacked() {
     fs::write(tree.path().join("kernel/packed.ko.gz"), "no archive").unwrap();
     let error = order(&tree, &["top"]).unwrap_err().to_string();
     assert!(
-        error.starts_with("kernel module packed cannot be unpacked: gzip gave"),
+        error.starts_with("kernel or module packed cannot be unpacked: gzip gave"),
         "{error}"
     );
 }

@@ -84,7 +84,7 @@ fn a_second_builder_waits_and_says_for_whom() {
         let mut tell = |line| said.send(line).unwrap();
         Lock::take(&path, &mut tell).map(drop)
     });
-    let line = heard.recv_timeout(Duration::from_secs(10)).unwrap();
+    let line = heard.recv_timeout(Duration::from_secs(60)).unwrap();
     let pid = std::process::id();
     assert_eq!(
         line,

@@ -2,10 +2,7 @@ use super::tools::{Run, TOOLS, find, install_line, lines, require};
 use super::*;
 
 fn script(folder: &Path, text: &str) -> Vec<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    let file = folder.join("mmdebstrap");
-    fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    crate::scripts::write(&folder.join("mmdebstrap"), text);
     vec![folder.to_owned(), "/usr/bin".into(), "/bin".into()]
 }
 
@@ -147,7 +144,7 @@ fn a_tool_ends_with_the_process_that_started_it() {
     assert_eq!(fs::read_to_string(mark).unwrap(), "told\n");
     // Nobody is left in its process group.
     let group = rustix::process::Pid::from_raw(i32::try_from(guard.id()).unwrap()).unwrap();
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while rustix::process::test_kill_process_group(group).is_ok() {
         assert!(std::time::Instant::now() < deadline, "its group lives on");
         thread::sleep(Duration::from_millis(10));
