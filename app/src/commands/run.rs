@@ -10,7 +10,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use belljar_event::End;
-use belljar_recorder::Integrity;
+use belljar_recorder::{Integrity, Start};
 use belljar_replay::report::Report;
 use belljar_replay::rules::RuleSet;
 use belljar_vmm::image::Progress;
@@ -89,11 +89,11 @@ fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> 
     };
     // Whatever still hangs on the machine's pipes must not keep belljar alive.
     runtime.shutdown_background();
-    conclude(&result?, args, &output)
+    conclude(&result?, &live::start(&plan, &guest), args, &output)
 }
 
 /// The report, and the exit code it leads to.
-fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError> {
+fn conclude(done: &Done, start: &Start, args: &Options, output: &Path) -> Result<Exit, AppError> {
     let integrity = Integrity::Complete {
         receipt: done.finished.receipt.clone(),
     };
@@ -107,7 +107,7 @@ fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError
         Format::Json | Format::Jsonl => print::out(&super::json(&report)),
     }
     match &done.end {
-        End::Finished(_) => super::concluded(&report, args.fail_on),
+        End::Finished(_) => super::concluded(&report, start, args.fail_on),
         End::Interrupted => Ok(Exit::Interrupted),
         End::TimedOut => Ok(verdict_exit(report.verdict, args.fail_on)),
         End::GuestLost(_) | End::Failed(_) => Ok(Exit::NotEnforced),
