@@ -5,6 +5,8 @@ mod demo;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod image;
+#[cfg(target_os = "linux")]
+mod pack;
 mod redact;
 mod replay;
 mod report;

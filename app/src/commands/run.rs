@@ -91,7 +91,12 @@ fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> 
     };
     // Whatever still hangs on the machine's pipes must not keep belljar alive.
     runtime.shutdown_background();
-    conclude(&result?, &live::start(&plan, &guest), args, &output)
+    let done = result?;
+    if let Err(error) = super::pack::pack(&output) {
+        print::error(&error.present());
+        print::error("  the trace stays as it was recorded, in many small blocks");
+    }
+    conclude(&done, &live::start(&plan, &guest), args, &output)
 }
 
 /// What raises each limit.
