@@ -1,7 +1,9 @@
-//! `./dev bench [fold|overhead]`: measurements, printed as figures and ratios.
+//! `./dev bench [fold|record|peer|million|overhead]`: measurements, printed as figures and ratios.
 //!
-//! `fold` reads, folds and judges a trace again and again. `overhead` runs the
-//! same work in a guest with the tracer and without. Numbers on a shared machine
+//! `fold` reads, folds and judges a trace again and again; `record` writes it;
+//! `million` makes a long trace of it, for the first frame's fold, a seek and
+//! the peak of memory; `peer` reads captures of others with sysdig. `overhead`
+//! runs the same work in a guest with the tracer and without. Numbers on a shared machine
 //! are noisy: medians of several runs, and ratios rather than seconds.
 #![expect(clippy::print_stdout, reason = "a program that prints measurements")]
 
@@ -42,6 +44,11 @@ const WORK: &[(&str, &str)] = &[
     ),
 ];
 
+#[path = "bench/long.rs"]
+mod long;
+#[path = "bench/peer.rs"]
+mod peer;
+
 fn main() -> Result<()> {
     let asked: Vec<String> = std::env::args()
         .skip(1)
@@ -50,6 +57,15 @@ fn main() -> Result<()> {
     let wants = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
     if wants("fold") {
         fold()?;
+    }
+    if wants("record") {
+        long::record()?;
+    }
+    if wants("million") {
+        long::million()?;
+    }
+    if wants("peer") {
+        peer::compare()?;
     }
     if wants("overhead") {
         overhead()?;
@@ -61,6 +77,14 @@ fn repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
+/// The trace to measure with.
+fn trace() -> PathBuf {
+    std::env::var_os("BELLJAR_BENCH_TRACE").map_or_else(
+        || repo("fixtures/traces/npm-credential-thief.bjt"),
+        PathBuf::from,
+    )
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
@@ -68,10 +92,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Read, fold and judge, each for itself.
 fn fold() -> Result<()> {
-    let path = std::env::var_os("BELLJAR_BENCH_TRACE").map_or_else(
-        || repo("fixtures/traces/npm-credential-thief.bjt"),
-        PathBuf::from,
-    );
+    let path = trace();
     let bytes = std::fs::read(&path)?;
     let rules = RuleSet::builtin();
     let entries: Vec<Entry> =

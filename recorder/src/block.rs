@@ -1,4 +1,4 @@
-//! A block's body: frames to compressed bytes and back.
+//! A block's body: frames to compressed columns and back.
 //!
 //! Owns: compression, and the checks on what a block claims about itself.
 //! Must not: hash, read or write; the bytes it unpacks were verified before.
@@ -8,23 +8,47 @@ use std::io;
 use belljar_event::{Event, KINDS};
 use zstd::bulk::{Compressor, Decompressor};
 
-use crate::format::{self, BlockHead, FRAME_LEN, MAX_BLOCK_EVENTS, MAX_RAW};
-use crate::{Fault, Section};
+use crate::format::{self, BlockHead, FRAME_LEN, MAX_BLOCK_EVENTS, MAX_COLUMNS, MAX_RAW};
+use crate::{Fault, Section, columns};
 
-const LEVEL: i32 = 3;
+/// While a run goes on.
+pub(crate) const QUICK: i32 = 3;
+/// Where there is time.
+pub(crate) const DENSE: i32 = 15;
+/// Smaller blocks are not worth several zstd frames.
+const SPLIT_FROM: usize = 4 << 10;
 
 /// Packs blocks.
 pub(crate) struct Packer(Compressor<'static>);
 
 impl Packer {
-    pub(crate) fn new() -> io::Result<Self> {
-        Compressor::new(LEVEL).map(Self)
+    pub(crate) fn new(level: i32) -> io::Result<Self> {
+        Compressor::new(level).map(Self)
     }
 
     /// A block's body.
     pub(crate) fn pack(&mut self, head: BlockHead, frames: &[u8]) -> io::Result<Vec<u8>> {
+        let columns = columns::fold(frames)
+            .ok_or_else(|| io::Error::other("what is to be packed is no frames"))?;
+        let head = BlockHead {
+            columns: u32::try_from(columns.bytes.len()).unwrap_or(u32::MAX),
+            ..head
+        };
         let mut body = head.to_bytes();
-        body.extend(self.0.compress(frames)?);
+        // Bits, characters and numbers have little in common. The three zstd
+        // frames in a row decompress like one.
+        let mut rest = columns.bytes.as_slice();
+        if rest.len() >= SPLIT_FROM {
+            let [bits, characters] = columns.seams;
+            for seam in [bits, characters.saturating_sub(bits)] {
+                let Some((part, after)) = rest.split_at_checked(seam) else {
+                    break;
+                };
+                body.extend(self.0.compress(part)?);
+                rest = after;
+            }
+        }
+        body.extend(self.0.compress(rest)?);
         Ok(body)
     }
 }
@@ -32,6 +56,7 @@ impl Packer {
 /// An unpacked block, given out frame by frame.
 pub(crate) struct Block {
     pub(crate) head: BlockHead,
+    columns: Vec<u8>,
     frames: Vec<u8>,
     /// Where the next frame begins.
     next: usize,
@@ -44,12 +69,14 @@ impl Block {
     pub(crate) fn empty() -> Self {
         let head = BlockHead {
             raw: 0,
+            columns: 0,
             events: 0,
             first_seq: 0,
             first_at: 0,
         };
         Self {
             head,
+            columns: Vec::new(),
             frames: Vec::new(),
             next: 0,
             given: 0,
@@ -70,19 +97,22 @@ impl Block {
         first_seq: u64,
     ) -> Result<(), Fault> {
         *self = Self {
+            columns: std::mem::take(&mut self.columns),
             frames: std::mem::take(&mut self.frames),
             ..Self::empty()
         };
         let bad = |what: &str| Fault::malformed(Section::Block, what);
         let (head, packed) = BlockHead::parse(body).ok_or_else(|| bad("too short"))?;
         let raw = usize::try_from(head.raw).unwrap_or(usize::MAX);
-        if raw > MAX_RAW {
-            let (claimed, limit) = (u64::from(head.raw), MAX_RAW as u64);
-            return Err(Fault::Size {
-                section: Section::Block,
-                claimed,
-                limit,
-            });
+        let length = usize::try_from(head.columns).unwrap_or(usize::MAX);
+        for (claimed, limit) in [(raw, MAX_RAW), (length, MAX_COLUMNS)] {
+            if claimed > limit {
+                return Err(Fault::Size {
+                    section: Section::Block,
+                    claimed: claimed as u64,
+                    limit: limit as u64,
+                });
+            }
         }
         if head.events == 0 || head.events > MAX_BLOCK_EVENTS {
             return Err(bad("impossible number of events"));
@@ -90,17 +120,19 @@ impl Block {
         if head.first_seq != first_seq {
             return Err(bad("its first event has the wrong number"));
         }
-        self.frames.clear();
-        self.frames.resize(raw, 0);
+        self.columns.clear();
+        self.columns.resize(length, 0);
         // The destination is a slice: zstd cannot write behind it, and stops
         // with an error when the bytes would give more.
         let given = zstd
-            .decompress_to_buffer(packed, self.frames.as_mut_slice())
+            .decompress_to_buffer(packed, self.columns.as_mut_slice())
             .map_err(|e| bad(&format!("does not decompress: {e}")))?;
-        if given != raw {
+        if given != length {
             return Err(bad("decompresses to fewer bytes than it says"));
         }
-        check_frames(&self.frames, head.events).ok_or_else(|| bad("frames do not fit"))?;
+        columns::unfold(&self.columns, head.events, raw, &mut self.frames)
+            .and_then(|()| check_frames(&self.frames, head.events))
+            .ok_or_else(|| bad("frames do not fit"))?;
         self.head = head;
         Ok(())
     }

@@ -13,7 +13,8 @@
 //! chain    blake3(previous chain | tag | length | body);
 //!          before START the previous chain is blake3(header)
 //! START    the start record, encoded
-//! BLOCK    raw length u32 | events u32 | first seq u64 | first time u64 | zstd(frames)
+//! BLOCK    frames' length u32 | columns' length u32 | events u32 | first seq u64
+//!          | first time u64 | zstd(columns); columns stand for frames: see `columns`
 //! frame    kind u16 | length u32 | bytes [length]
 //! INDEX    (offset u64 | first seq u64 | first time u64)…   one a block
 //! FOOTER   index offset u64 | events u64 | unknown u64 | digest [32]
@@ -44,8 +45,8 @@ pub(crate) const END_MAGIC: [u8; 4] = *b"TJB\n";
 pub(crate) const HEADER_LEN: usize = 12;
 /// Length of a section without its body.
 pub(crate) const HEAD_LEN: usize = 40;
-/// Length of a block's fields before the compressed frames.
-pub(crate) const BLOCK_LEN: usize = 24;
+/// Length of a block's fields before the compressed columns.
+pub(crate) const BLOCK_LEN: usize = 28;
 /// Length of a frame without its bytes.
 pub(crate) const FRAME_LEN: usize = 6;
 /// Length of one row of the index.
@@ -54,13 +55,15 @@ pub(crate) const ROW_LEN: usize = 24;
 pub(crate) const TAIL_LEN: usize = 8;
 
 /// A block holds no more events.
-pub const MAX_BLOCK_EVENTS: u32 = 4096;
+pub const MAX_BLOCK_EVENTS: u32 = 16_384;
 /// The writer closes a block that has reached this many raw bytes.
-pub(crate) const BLOCK_TARGET: usize = 1 << 20;
+pub(crate) const BLOCK_TARGET: usize = 3 << 20;
 /// No block is larger before compression; the writer stays far below.
 pub(crate) const MAX_RAW: usize = 8 << 20;
-/// No block is stored larger: [`MAX_RAW`] and what incompressible bytes cost on top.
-const MAX_STORED: usize = MAX_RAW + (1 << 16) + BLOCK_LEN;
+/// Columns of frames are hardly ever longer than these; a number may be by a byte.
+pub(crate) const MAX_COLUMNS: usize = MAX_RAW + (1 << 20);
+/// No block is stored larger: [`MAX_COLUMNS`] and what incompressible bytes cost on top.
+const MAX_STORED: usize = MAX_COLUMNS + (1 << 16) + BLOCK_LEN;
 /// The end state is encoded like an event; the rest of the footer is small.
 const MAX_FOOTER: usize = MAX_EVENT + (1 << 16);
 /// Keeps the index within its u32 length.
@@ -198,10 +201,13 @@ pub(crate) fn section(
     Some((bytes, chain))
 }
 
-/// A block's fields before the compressed frames.
+/// A block's fields before the compressed columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockHead {
+    /// Bytes of the frames.
     pub(crate) raw: u32,
+    /// Bytes of the columns that stand for them.
+    pub(crate) columns: u32,
     pub(crate) events: u32,
     pub(crate) first_seq: u64,
     pub(crate) first_at: u64,
@@ -211,17 +217,19 @@ impl BlockHead {
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(BLOCK_LEN);
         bytes.extend(self.raw.to_le_bytes());
+        bytes.extend(self.columns.to_le_bytes());
         bytes.extend(self.events.to_le_bytes());
         bytes.extend(self.first_seq.to_le_bytes());
         bytes.extend(self.first_at.to_le_bytes());
         bytes
     }
 
-    /// The fields and the compressed frames behind them.
+    /// The fields and the compressed columns behind them.
     pub(crate) fn parse(body: &[u8]) -> Option<(Self, &[u8])> {
         let mut fields = Fields(body);
         let head = Self {
             raw: fields.u32()?,
+            columns: fields.u32()?,
             events: fields.u32()?,
             first_seq: fields.u64()?,
             first_at: fields.u64()?,

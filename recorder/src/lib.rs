@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod columns;
 mod entry;
 mod error;
 mod format;
@@ -18,8 +19,10 @@ mod receipt;
 pub mod redact;
 mod rewrite;
 mod seek;
+mod shape;
 mod source;
 mod start;
+mod varint;
 mod version;
 pub mod visit;
 mod writer;
@@ -32,7 +35,7 @@ pub use error::{Fault, OpenError, ReadError, SeekError, WriteError};
 pub use format::{MAX_BLOCK_EVENTS, Place, Section};
 pub use reader::Reader;
 pub use receipt::{Finished, Integrity, TraceReceipt};
-pub use rewrite::{RewriteError, Rewritten, rewrite};
+pub use rewrite::{RewriteError, Rewritten, pack, rewrite};
 pub use seek::Seeker;
 pub use start::Start;
 pub use version::{Compatibility, VERSION, Version};

@@ -47,7 +47,7 @@ pub fn rewrite<R: Read, W: Write>(
     place: &str,
     keep: &mut dyn FnMut(u64, &mut Event) -> bool,
 ) -> Result<Rewritten, RewriteError> {
-    let mut writer = Writer::create(sink, start)?;
+    let mut writer = Writer::create_dense(sink, start)?;
     let mut left_out = 0u64;
     let mut last: Option<Event> = None;
     for entry in &mut reader {
@@ -60,8 +60,8 @@ pub fn rewrite<R: Read, W: Write>(
         }
         if let Some(before) = last.replace(event) {
             writer.append(before)?;
-            // Entries of no use to anybody must not pile up.
-            if writer.events().is_multiple_of(BATCH) {
+            // Entries of no use to anybody must not pile up; a block is full, or goes on.
+            if !writer.is_block_open() {
                 writer.flush()?;
             }
         }
@@ -104,5 +104,12 @@ pub fn rewrite<R: Read, W: Write>(
     })
 }
 
-/// Events between flushes.
-const BATCH: u64 = 4096;
+/// Writes the same trace with full blocks: a run records in small ones, because
+/// nothing may wait long. Every event stays, and so does their digest.
+///
+/// # Errors
+/// If the source or the sink fails.
+pub fn pack<R: Read, W: Write>(reader: Reader<R>, sink: W) -> Result<Rewritten, RewriteError> {
+    let start = reader.start().clone();
+    rewrite(reader, sink, start, "packing", &mut |_, _| true)
+}

@@ -9,7 +9,7 @@ use std::mem;
 
 use belljar_event::{End, Ended, Event, Fact};
 
-use crate::block::Packer;
+use crate::block::{self, Packer};
 use crate::format::{self, BlockHead, Footer, Place, Section};
 use crate::{Entry, Finished, Start, TraceReceipt, WriteError};
 
@@ -54,9 +54,21 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// If the start record is too large or the sink fails.
     pub fn create(sink: W, start: Start) -> Result<Self, WriteError> {
+        Self::at_level(sink, start, block::QUICK)
+    }
+
+    /// As [`Self::create`], for traces made from others: slower, and smaller.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_dense(sink: W, start: Start) -> Result<Self, WriteError> {
+        Self::at_level(sink, start, block::DENSE)
+    }
+
+    fn at_level(sink: W, start: Start, level: i32) -> Result<Self, WriteError> {
         let header = format::header(crate::VERSION);
         let body = start.to_bytes().map_err(WriteError::Start)?;
-        let packer = Packer::new().map_err(|source| WriteError::Sink {
+        let packer = Packer::new(level).map_err(|source| WriteError::Sink {
             section: Section::Block,
             source,
         })?;
@@ -195,6 +207,11 @@ impl<W: Write> Writer<W> {
         !self.pending.is_empty()
     }
 
+    /// True if an event waits for its block to be written.
+    pub(crate) fn is_block_open(&self) -> bool {
+        self.open_events() > 0
+    }
+
     fn ready(&self) -> Result<(), WriteError> {
         match self.state {
             State::Open => Ok(()),
@@ -224,6 +241,7 @@ impl<W: Write> Writer<W> {
             .and_then(|i| self.pending.get(i));
         let head = BlockHead {
             raw: u32::try_from(self.frames.len()).unwrap_or(u32::MAX),
+            columns: 0,
             events: u32::try_from(count).unwrap_or(u32::MAX),
             first_seq: self.first_seq,
             first_at: first.map_or(0, Entry::at),

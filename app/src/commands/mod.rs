@@ -5,6 +5,8 @@ mod demo;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod image;
+#[cfg(target_os = "linux")]
+mod pack;
 mod redact;
 mod replay;
 mod report;
@@ -30,7 +32,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use belljar_recorder::Reader;
+use belljar_recorder::{Reader, Start};
 use belljar_replay::report::Report;
 use belljar_replay::verdict::Verdict;
 
@@ -109,10 +111,10 @@ fn verdict_exit(verdict: Verdict, fail_on: FailOn) -> Exit {
 
 /// How a run that ended, or its trace, ends the command. A repository that was
 /// not cloned is no success, whatever the verdict on trying to.
-fn concluded(report: &Report, fail_on: FailOn) -> Result<Exit, AppError> {
+fn concluded(report: &Report, start: &Start, fail_on: FailOn) -> Result<Exit, AppError> {
     match (
         verdict_exit(report.verdict, fail_on),
-        notes::not_cloned(report),
+        notes::not_cloned(report, &start.command),
     ) {
         (Exit::Fine, Some(error)) => Err(error),
         (exit, _) => Ok(exit),

@@ -36,7 +36,8 @@ pub(crate) fn report(args: &cli::Report) -> Result<Exit, AppError> {
         ));
         return Ok(Exit::Damaged);
     }
-    super::concluded(&judged.report, args.fail_on)
+    let start = open(&args.trace)?.start().clone();
+    super::concluded(&judged.report, &start, args.fail_on)
 }
 
 /// The report, and what the run's own questions were answered below it.

@@ -10,7 +10,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use belljar_event::End;
-use belljar_recorder::Integrity;
+use belljar_recorder::{Integrity, Start};
 use belljar_replay::report::Report;
 use belljar_replay::rules::RuleSet;
 use belljar_vmm::image::Progress;
@@ -91,7 +91,12 @@ fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> 
     };
     // Whatever still hangs on the machine's pipes must not keep belljar alive.
     runtime.shutdown_background();
-    conclude(&result?, args, &output)
+    let done = result?;
+    if let Err(error) = super::pack::pack(&output) {
+        print::error(&error.present());
+        print::error("  the trace stays as it was recorded, in many small blocks");
+    }
+    conclude(&done, &live::start(&plan, &guest), args, &output)
 }
 
 /// What raises each limit.
@@ -104,7 +109,7 @@ const LIMITS: &[(&str, &str)] = &[
 ];
 
 /// The report, and the exit code it leads to.
-fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError> {
+fn conclude(done: &Done, start: &Start, args: &Options, output: &Path) -> Result<Exit, AppError> {
     let integrity = Integrity::Complete {
         receipt: done.finished.receipt.clone(),
     };
@@ -127,7 +132,7 @@ fn conclude(done: &Done, args: &Options, output: &Path) -> Result<Exit, AppError
         print::error(&AppError::Guest(format!("the run broke off: {why}")).present());
     }
     match &done.end {
-        End::Finished(_) => super::concluded(&report, args.fail_on),
+        End::Finished(_) => super::concluded(&report, start, args.fail_on),
         End::Interrupted => Ok(Exit::Interrupted),
         End::TimedOut => Ok(verdict_exit(report.verdict, args.fail_on)),
         End::GuestLost(_) | End::Failed(_) => Ok(Exit::NotEnforced),

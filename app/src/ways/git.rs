@@ -4,6 +4,8 @@
 //! repository is cloned inside the guest; its host may be reached while that
 //! phase runs, and then no more.
 
+use belljar_event::Text;
+use belljar_replay::escape;
 use belljar_replay::policy::Allow;
 
 use super::phase::{CLONE, Step};
@@ -17,6 +19,16 @@ const MAX: usize = 2000;
 const PROGRAM: &str = r#"git clone --depth 1 ${2:+--branch "$2"} -- "$1" . 2>/dev/null && exit; [ -n "$2" ] || exec git clone -- "$1" .; git clone --branch "$2" -- "$1" . 2>/dev/null && exit; git clone -- "$1" . && { git checkout --detach "$2" -- || exit 65; }"#;
 /// The exit code of that program where the repository lacks what was asked for.
 pub(super) const NO_SUCH_REFERENCE: &str = "65";
+
+/// The branch, tag or commit that a recorded command asks for. The report has
+/// it too, but shortened.
+pub(super) fn reference(command: &[Text]) -> Option<String> {
+    let program = command.get(2)?;
+    let reference = command
+        .get(5)
+        .filter(|_| program.bytes() == PROGRAM.as_bytes())?;
+    Some(escape::text(reference))
+}
 
 /// A repository to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,11 +10,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use belljar_replay::report::{InstalledReport, PhaseReport, Report};
+use belljar_event::Text;
+use belljar_replay::report::{InstalledReport, Report};
 use belljar_replay::verdict::Verdict;
 
 use super::answer;
-use super::git::NO_SUCH_REFERENCE;
+use super::git::{self, NO_SUCH_REFERENCE};
 use super::package::{exact_version, npm_name};
 use super::phase::{CLONE, INSTALL, MARKS};
 use super::transcript::Transcript;
@@ -31,7 +32,7 @@ pub(crate) fn text(said: &Transcript, report: &Report) -> String {
     {
         out.push_str("\nThe clone has no file that tells what to install: only the cloning was watched.\n  say what to run: belljar run URL -- CMD…\n");
     }
-    if let Some((_, status)) = failed(report, INSTALL) {
+    if let Some(status) = failed(report, INSTALL) {
         let _ = writeln!(
             out,
             "\nThe install failed ({status}): what it would have brought was not watched."
@@ -43,28 +44,29 @@ pub(crate) fn text(said: &Transcript, report: &Report) -> String {
     out
 }
 
-/// The phase of this name, if it ended badly, and how.
-fn failed<'r>(report: &'r Report, name: &str) -> Option<(&'r PhaseReport, &'r str)> {
+/// How the phase of this name ended, if badly.
+fn failed<'r>(report: &'r Report, name: &str) -> Option<&'r str> {
     let phase = report.phases.iter().find(|phase| phase.name == name)?;
     let status = phase.status.as_deref()?;
-    (status != ENDED_WELL).then_some((phase, status))
+    (status != ENDED_WELL).then_some(status)
 }
 
 /// Why nothing of a repository was watched, if nothing was.
-pub(crate) fn not_cloned(report: &Report) -> Option<AppError> {
-    let (phase, status) = failed(report, CLONE)?;
-    let mut words = phase.command.rsplit(' ');
+pub(crate) fn not_cloned(report: &Report, command: &[Text]) -> Option<AppError> {
+    let status = failed(report, CLONE)?;
     let label = &report.ran.label;
-    Some(match (status.strip_prefix("exit "), words.next()) {
-        (Some(code), Some(reference)) if code == NO_SUCH_REFERENCE => AppError::usage(
-            format!("repository {label}: there is no branch, tag or commit {reference}"),
-            "git ls-remote URL lists branches and tags; a commit is named by all of its id",
-        ),
-        _ => AppError::usage(
-            format!("repository {label} could not be cloned: git ended with {status}"),
-            "what git said is in the trace: belljar replay, then the terminal's pane",
-        ),
-    })
+    Some(
+        match (status.strip_prefix("exit "), git::reference(command)) {
+            (Some(code), Some(reference)) if code == NO_SUCH_REFERENCE => AppError::usage(
+                format!("repository {label}: there is no branch, tag or commit {reference}"),
+                "git ls-remote URL lists branches and tags; a commit is named by all of its id",
+            ),
+            _ => AppError::usage(
+                format!("repository {label} could not be cloned: git ended with {status}"),
+                "what git said is in the trace: belljar replay, then the terminal's pane",
+            ),
+        },
+    )
 }
 
 /// Only behind SAFE, and where every name and version is of the plainest form.

@@ -123,24 +123,27 @@ fn an_index_longer_than_its_blocks_is_not_even_read() {
 
 #[test]
 fn a_block_that_claims_too_much_is_not_decompressed() {
-    let head = BlockHead {
-        raw: u32::MAX,
-        events: 1,
-        first_seq: 0,
-        first_at: 0,
-    };
-    let mut forge = Forge::new(crate::VERSION);
-    forge.raw_block(head, &[], b"not even zstd");
-    assert!(matches!(
-        fault(&forge.bytes),
-        (
-            0,
-            Fault::Size {
-                claimed: 0xffff_ffff,
-                ..
-            }
-        )
-    ));
+    for (raw, columns) in [(u32::MAX, 9), (9, u32::MAX)] {
+        let head = BlockHead {
+            raw,
+            columns,
+            events: 1,
+            first_seq: 0,
+            first_at: 0,
+        };
+        let mut forge = Forge::new(crate::VERSION);
+        forge.raw_block(head, &[], b"not even zstd");
+        assert!(matches!(
+            fault(&forge.bytes),
+            (
+                0,
+                Fault::Size {
+                    claimed: 0xffff_ffff,
+                    ..
+                }
+            )
+        ));
+    }
 }
 
 /// 128 MiB of zeros in a few KB, whatever the block says about it.
@@ -154,9 +157,10 @@ fn a_bomb_stops_at_the_size_that_the_block_claims() {
     .unwrap();
     let bomb = encoder.finish().unwrap();
     assert!(bomb.len() < 1 << 20);
-    for raw in [6, 1 << 20, format::MAX_RAW as u32] {
+    for columns in [6, 1 << 20, format::MAX_COLUMNS as u32] {
         let head = BlockHead {
-            raw,
+            raw: 6,
+            columns,
             events: 1,
             first_seq: 0,
             first_at: 0,
@@ -174,9 +178,11 @@ fn blocks_that_contradict_themselves_are_damage() {
     let mut raw = Vec::new();
     let (kind, bytes) = frame(&fork(1));
     format::push_frame(&mut raw, kind, bytes.len() as u32, &bytes);
-    let packed = zstd::bulk::compress(&raw, 3).unwrap();
+    let columns = columns_of(&raw);
+    let packed = zstd::bulk::compress(&columns, 3).unwrap();
     let good = BlockHead {
         raw: raw.len() as u32,
+        columns: columns.len() as u32,
         events: 1,
         first_seq: 0,
         first_at: 1,
@@ -185,7 +191,7 @@ fn blocks_that_contradict_themselves_are_damage() {
         (BlockHead { events: 0, ..good }, "number of events"),
         (
             BlockHead {
-                events: 4097,
+                events: format::MAX_BLOCK_EVENTS + 1,
                 ..good
             },
             "number of events",
@@ -210,11 +216,25 @@ fn blocks_that_contradict_themselves_are_damage() {
                 raw: good.raw + 1,
                 ..good
             },
-            "fewer bytes",
+            "frames do not fit",
         ),
         (
             BlockHead {
                 raw: good.raw - 1,
+                ..good
+            },
+            "frames do not fit",
+        ),
+        (
+            BlockHead {
+                columns: good.columns + 1,
+                ..good
+            },
+            "fewer bytes",
+        ),
+        (
+            BlockHead {
+                columns: good.columns - 1,
                 ..good
             },
             "does not decompress",
@@ -238,14 +258,16 @@ fn a_block_with_more_events_than_it_says_is_damage() {
         let (kind, bytes) = frame(&event);
         format::push_frame(&mut raw, kind, bytes.len() as u32, &bytes);
     }
+    let columns = columns_of(&raw);
     let head = BlockHead {
         raw: raw.len() as u32,
+        columns: columns.len() as u32,
         events: 1,
         first_seq: 0,
         first_at: 1,
     };
     let mut forge = Forge::new(crate::VERSION);
-    forge.raw_block(head, &raw, &zstd::bulk::compress(&raw, 3).unwrap());
+    forge.raw_block(head, &raw, &zstd::bulk::compress(&columns, 3).unwrap());
     assert_eq!(fault(&forge.bytes).0, 0);
     assert!(text(&forge.bytes).contains("frames do not fit"));
 }
@@ -255,14 +277,19 @@ fn frames_that_run_over_their_block_are_damage() {
     for length in [u32::MAX, MAX_EVENT as u32 + 1, 100] {
         let mut raw = Vec::new();
         format::push_frame(&mut raw, 17, length, &[0; 9]);
+        let mut whole = vec![17];
+        crate::varint::push_short(&mut whole, length.into());
+        whole.extend([0; 9]);
+        let columns = super::columns::join(&[&[], &[], &[], &[0], &[], &[], &whole, &[], &[]]);
         let head = BlockHead {
             raw: raw.len() as u32,
+            columns: columns.len() as u32,
             events: 1,
             first_seq: 0,
             first_at: 0,
         };
         let mut forge = Forge::new(crate::VERSION);
-        forge.raw_block(head, &raw, &zstd::bulk::compress(&raw, 3).unwrap());
+        forge.raw_block(head, &raw, &zstd::bulk::compress(&columns, 3).unwrap());
         assert!(text(&forge.bytes).contains("frames do not fit"));
     }
 }

@@ -1,3 +1,4 @@
+mod columns;
 mod damage;
 mod every_kind;
 mod forged;
@@ -84,13 +85,15 @@ impl Forge {
         for (kind, bytes) in frames {
             format::push_frame(&mut raw, *kind, bytes.len() as u32, bytes);
         }
+        let columns = columns_of(&raw);
         let head = BlockHead {
             raw: raw.len() as u32,
+            columns: columns.len() as u32,
             events: frames.len() as u32,
             first_seq: self.seq,
             first_at,
         };
-        self.raw_block(head, &raw, &zstd::bulk::compress(&raw, 3).unwrap());
+        self.raw_block(head, &raw, &zstd::bulk::compress(&columns, 3).unwrap());
     }
 
     /// A block that says anything.
@@ -131,6 +134,10 @@ impl Forge {
         self.section(Section::Footer, &footer.to_bytes().unwrap());
         self.bytes
     }
+}
+
+fn columns_of(frames: &[u8]) -> Vec<u8> {
+    crate::columns::fold(frames).unwrap().bytes
 }
 
 fn frame(event: &Event) -> (u16, Vec<u8>) {
