@@ -179,6 +179,16 @@ pub(crate) struct Options {
     /// Allow a destination: HOST, HOST:PORT, *.DOMAIN or IP:PORT (repeatable).
     #[arg(long, value_name = "DEST")]
     pub(crate) allow: Vec<String>,
+    /// What may be done: default, observe, strict, or a policy file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "default")]
+    pub(crate) policy: String,
+    /// Let decoy credentials be read, to see what follows.
+    #[arg(long)]
+    pub(crate) lure: bool,
+    /// What the guest does while a question is open: stand still, or run on
+    /// with only the asking thread held.
+    #[arg(long, value_enum, default_value = "pause", value_name = "pause|run")]
+    pub(crate) while_asking: WhileAsking,
     /// Do not allow the package manager's own registries.
     #[arg(long)]
     pub(crate) no_registries: bool,
@@ -238,6 +248,15 @@ pub(crate) struct Options {
     /// Words for the guest kernel's command line: tests ask for faults with it.
     #[arg(long, hide = true, default_value = "")]
     pub(crate) guest_cmdline: String,
+}
+
+/// What the guest does while a question is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhileAsking {
+    /// Time stops in it.
+    Pause,
+    /// Only the thread that asks waits.
+    Run,
 }
 
 #[derive(Debug, Args)]

@@ -97,6 +97,26 @@ pub fn string(raw: &str) -> String {
     out
 }
 
+/// A word as the condition language reads it back: bare where it can be, else in
+/// quotes. What is not UTF-8 cannot be said there and comes out as something else.
+#[must_use]
+pub fn quoted(raw: &[u8]) -> String {
+    let word = String::from_utf8_lossy(raw);
+    let bare = |c: char| c.is_ascii_alphanumeric() || "/._-@+:".contains(c);
+    if !word.is_empty() && word.chars().all(bare) {
+        return word.into_owned();
+    }
+    let mut out = String::from("\"");
+    for c in word.chars() {
+        if matches!(c, '\\' | '"') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+    out
+}
+
 /// A text with its state: what is missing is said.
 #[must_use]
 pub fn text(raw: &Text) -> String {

@@ -12,7 +12,7 @@ mod summary;
 mod value;
 
 pub(crate) use fields::{descriptor, open_flags};
-pub(crate) use summary::{action, command, end, scope, status, who};
+pub(crate) use summary::{action, command, end, object, scope, status, who};
 
 use std::cell::OnceCell;
 

@@ -12,6 +12,7 @@ pub mod credential;
 mod destination;
 mod files;
 mod findings;
+mod holds;
 mod network;
 mod output;
 pub(crate) mod path;
@@ -28,6 +29,7 @@ use belljar_recorder::{Entry, Start};
 
 pub(crate) use destination::{Destination, Flow};
 pub(crate) use files::{FileState, Touch, Wants, slot};
+pub use holds::{AnswerRow, QuestionRow};
 pub(crate) use network::{GUEST, is_local, is_refusal};
 pub(crate) use path::{Paths, Place};
 pub(crate) use process::{Process, Program};
@@ -42,6 +44,7 @@ use crate::moment::Moment;
 use crate::rules::{Rule, RuleSet};
 use files::{By, Files};
 use findings::{Findings, Story};
+use holds::Holds;
 use network::{Network, Seen};
 use output::Output;
 use process::{Lineage, Processes};
@@ -61,6 +64,7 @@ pub struct Session {
     pub(crate) files: Files,
     pub(crate) sweeps: Sweeps,
     pub(crate) network: Network,
+    pub(crate) holds: Holds,
     pub(crate) findings: Findings,
     pub(crate) output: Output,
 }
@@ -76,6 +80,7 @@ impl Session {
             files: Files::default(),
             sweeps: Sweeps::default(),
             network: Network::default(),
+            holds: Holds::default(),
             findings: Findings::default(),
             output: Output::default(),
         }
@@ -171,6 +176,14 @@ impl Session {
             | Fact::Decision(_)
             | Fact::FlowOpened(_)
             | Fact::FlowClosed(_) => self.fold_network(seq, event, process),
+            Fact::Held(_)
+            | Fact::Question(_)
+            | Fact::Answer(_)
+            | Fact::Denied(_)
+            | Fact::Killed(_) => {
+                self.holds
+                    .told(&event.fact, seq, event.at, (event.pid, process));
+            }
             Fact::Decoys(decoys) => self.files.laid(decoys),
             Fact::Output(output) => self.output.wrote(&output.bytes),
             Fact::Phase(phase) => {

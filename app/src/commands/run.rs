@@ -132,6 +132,7 @@ fn conclude(done: &Done, start: &Start, args: &Options, output: &Path) -> Result
         print::error(&AppError::Guest(format!("the run broke off: {why}")).present());
     }
     match &done.end {
+        End::Stopped(_) => Ok(verdict_exit(report.verdict, args.fail_on)),
         End::Finished(_) => super::concluded(&report, start, args.fail_on),
         End::Interrupted => Ok(Exit::Interrupted),
         End::TimedOut => Ok(verdict_exit(report.verdict, args.fail_on)),
@@ -253,9 +254,13 @@ fn headless(
         || create(output),
         watcher,
         &mut stops,
+        None,
         &stage,
     ))
 }
+
+/// Answers that may wait for the run.
+const WORDS: usize = 64;
 
 /// Both ends of the request to stop.
 struct Stopping {
@@ -272,6 +277,7 @@ fn with_screen(
     plain: bool,
 ) -> Result<Done, AppError> {
     let (messages, source) = sync_channel(BATCHES);
+    let (words, person) = mpsc::channel(WORDS);
     let result = Arc::new(Mutex::new(None));
     let background = {
         let (plan, guest, output) = (Arc::clone(plan), Arc::clone(guest), output.to_owned());
@@ -286,6 +292,7 @@ fn with_screen(
                 || create(&output),
                 Some(watcher),
                 &mut stops,
+                Some(person),
                 &stage,
             )
             .await;
@@ -304,16 +311,29 @@ fn with_screen(
         at: None,
     };
     let stop = stopping.stop.clone();
-    let interrupt = |effect: &screen::Effect| {
-        if *effect == screen::Effect::Interrupt {
-            // Full means that it was asked for already.
-            let _ = stop.try_send(End::Interrupted);
+    let obey = |effect: &screen::Effect| match effect {
+        // Full means that it was asked for already.
+        screen::Effect::Interrupt => drop(stop.try_send(End::Interrupted)),
+        screen::Effect::Answer {
+            hold,
+            action,
+            scope,
+        } => {
+            let reply = live::Reply {
+                hold: *hold,
+                action: *action,
+                scope: scope.clone(),
+            };
+            // The question stays on the screen until its answer is recorded.
+            drop(words.try_send(live::Word::Reply(reply)));
         }
+        screen::Effect::Kill { root } => drop(words.try_send(live::Word::Kill(*root))),
+        screen::Effect::Quit | screen::Effect::Copy(_) => {}
     };
     let shown = screen::run(
         screen::Model::new(setup),
         &source,
-        interrupt,
+        obey,
         screen::Options::default(),
     );
     // From here on nobody takes what is sent.

@@ -11,6 +11,8 @@ use std::time::Instant;
 pub(crate) struct GuestClock {
     host: Instant,
     guest: u64,
+    /// The machine stands still: so does its clock.
+    stopped: bool,
 }
 
 impl GuestClock {
@@ -19,11 +21,27 @@ impl GuestClock {
         Self {
             host: Instant::now(),
             guest,
+            stopped: false,
         }
+    }
+
+    /// The machine stands still from now on.
+    pub(crate) fn stop(&mut self) {
+        self.guest = self.now();
+        self.stopped = true;
+    }
+
+    /// It goes on.
+    pub(crate) fn go_on(&mut self) {
+        self.host = Instant::now();
+        self.stopped = false;
     }
 
     /// Guest monotonic nanoseconds.
     pub(crate) fn now(&self) -> u64 {
+        if self.stopped {
+            return self.guest;
+        }
         let passed = u64::try_from(self.host.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.guest.saturating_add(passed)
     }

@@ -10,19 +10,20 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use belljar_event::wire::{FromAgent, ToAgent};
+use belljar_event::wire::{FromAgent, Hold, ToAgent, Verdict};
 use belljar_event::{
-    Action, Decision, End, Event, Fact, FlowAsked, FlowClosed, FlowOpened, Lost, Name, NameAnswer,
-    Outcome, Status, Text,
+    Action, Answer, Decision, End, Event, Fact, FlowAsked, FlowClosed, FlowOpened, Held, Lost,
+    Name, NameAnswer, Outcome, Question, Scope, Status, Text, Who,
 };
 use belljar_recorder::{Entry, Finished, WriteError, Writer};
 use belljar_replay::moment::Moment;
-use belljar_replay::policy::{Policy, Question};
+use belljar_replay::policy::{Policy, Question as Lookup};
 use belljar_replay::session::Session;
-use belljar_vmm::egress::{Answer, Ask};
+use belljar_vmm::egress::{Answer as FlowAnswer, Ask};
 use tokio::sync::mpsc;
 
 use super::clock::GuestClock;
+use super::desk::{Asked as Wanted, Desk, Reply};
 use super::disk::Disk;
 use crate::ways::installed;
 use crate::ways::script::Script;
@@ -47,6 +48,10 @@ pub(crate) enum Input {
     Agent(FromAgent),
     /// From the egress.
     Egress(Ask),
+    /// From the person at the terminal.
+    Reply(Reply),
+    /// A process tree is to end, says the person.
+    Kill(u32),
     /// The run must end.
     Stop(End),
 }
@@ -88,6 +93,8 @@ pub(crate) struct Core<W: Write> {
     disk: Disk,
     script: Script,
     transcript: Transcript,
+    desk: Desk,
+    asking: Asking,
     /// Flows under way, with the process and thread that wanted each.
     flows: HashMap<u64, (u32, u32)>,
     ended: Option<Status>,
@@ -102,6 +109,7 @@ impl<W: Write> Core<W> {
         watcher: Option<Watcher>,
         disk: Disk,
         script: Script,
+        asking: Asking,
     ) -> Self {
         let clock = GuestClock::set(0);
         Self {
@@ -114,6 +122,8 @@ impl<W: Write> Core<W> {
             disk,
             script,
             transcript: Transcript::default(),
+            desk: Desk::default(),
+            asking,
             flows: HashMap::new(),
             ended: None,
         }
@@ -181,6 +191,9 @@ impl<W: Write> Core<W> {
                 _ = flush.tick() => drop(self.publish()?),
                 _ = sync.tick() => {
                     self.disk.sync()?;
+                    if self.is_stopped() {
+                        silent = 0;
+                    }
                     silent += 1;
                     if silent > SILENCE && self.ended.is_none() {
                         return Ok(End::GuestLost(format!(
@@ -230,6 +243,11 @@ impl<W: Write> Core<W> {
             Input::Stop(end) => return Ok(Some(end)),
             Input::Agent(message) => return self.agent_said(message),
             Input::Egress(ask) => self.egress_said(ask)?,
+            Input::Reply(reply) => self.replied(reply)?,
+            Input::Kill(pid) => {
+                let by = "person".to_owned();
+                let _ = self.agent.try_send(ToAgent::Kill { pid, by });
+            }
         }
         Ok(None)
     }
@@ -270,6 +288,8 @@ impl<W: Write> Core<W> {
                 self.script.ended(status, &self.transcript);
                 self.advance();
             }
+            FromAgent::Hold(hold) => self.held(*hold)?,
+            FromAgent::Unheld { id } => self.gone(id)?,
             FromAgent::Failed(why) => return Ok(Some(End::Failed(why))),
             // A second one would be a lie.
             FromAgent::Ready { .. } => {
@@ -304,10 +324,12 @@ impl<W: Write> Core<W> {
         let decided = {
             let name = asked.name.lossy();
             let phase = self.session.phase();
-            self.policy.lookup(&Question::lookup(&name).during(phase))
+            self.policy.lookup(&Lookup::lookup(&name).during(phase))
         };
-        let allowed =
-            asked.name.is_whole() && matches!(decided.action, Action::Allow | Action::Ask);
+        // Lookups never ask: a name that may be asked about gets a stand-in, and
+        // the connect to it asks. Where nobody can be asked, ask is deny.
+        let asks = decided.action == Action::Ask && self.asking.person;
+        let allowed = asked.name.is_whole() && (decided.action == Action::Allow || asks);
         let answer = if allowed {
             asked.answer
         } else {
@@ -341,6 +363,7 @@ impl<W: Write> Core<W> {
                 reply,
             } => {
                 self.flows.insert(flow, (request.pid, request.tid));
+                let passed = self.desk.passed(request.pid, &request.target);
                 let fact = FlowAsked {
                     flow,
                     target: request.target,
@@ -355,10 +378,17 @@ impl<W: Write> Core<W> {
                 let entry = self.publish()?;
                 let decided =
                     entry.map(|entry| self.policy.decide(&Moment::new(&self.session, &entry)));
-                // Nobody can be asked yet, so ask means deny.
-                let allow = decided.as_ref().is_some_and(|d| d.action == Action::Allow);
+                let asked = decided.as_ref().is_some_and(|d| d.action == Action::Ask);
+                // The connect was asked about; a flow that comes without one is not believed.
+                let passed = passed.filter(|_| asked);
+                let allow =
+                    passed.is_some() || decided.as_ref().is_some_and(|d| d.action == Action::Allow);
                 let literal = decided.as_ref().is_some_and(|d| d.literal);
-                let by = decided.map_or_else(|| "not recorded".into(), |d| d.by);
+                let by = match (passed, decided) {
+                    (Some(hold), _) => format!("answer:{hold}"),
+                    (None, Some(decided)) => decided.by,
+                    (None, None) => "not recorded".into(),
+                };
                 let action = if allow { Action::Allow } else { Action::Deny };
                 self.state(Decision {
                     flow,
@@ -366,7 +396,7 @@ impl<W: Write> Core<W> {
                     by: by.clone(),
                 })?;
                 self.publish()?;
-                let _ = reply.send(Answer { allow, by, literal });
+                let _ = reply.send(FlowAnswer { allow, by, literal });
             }
             Ask::Opened { flow, how } => self.state(FlowOpened { flow, how })?,
             Ask::Stated {
@@ -402,6 +432,226 @@ impl<W: Write> Core<W> {
             }
         }
         Ok(())
+    }
+}
+
+/// Held calls.
+impl<W: Write> Core<W> {
+    /// True while the machine stands still.
+    fn is_stopped(&self) -> bool {
+        self.asking.pause && !self.desk.is_empty()
+    }
+
+    /// A call waits: the policy decides, an earlier answer, or somebody is asked.
+    fn held(&mut self, hold: Hold) -> Result<(), CoreError> {
+        let fact = Held {
+            hold: hold.id,
+            op: hold.op,
+            call: hold.call,
+            path: hold.path.clone(),
+            other: hold.other.clone(),
+            target: hold.target.clone(),
+            argv: hold.argv.clone(),
+        };
+        self.writer.append(Event {
+            at: hold.at,
+            pid: hold.pid,
+            tid: hold.tid,
+            outcome: Outcome::None,
+            fact: fact.into(),
+        })?;
+        let Some(entry) = self.publish()? else {
+            return self.answer(
+                &hold,
+                Action::Deny,
+                Who::Policy,
+                "not recorded",
+                Scope::Once,
+                0,
+            );
+        };
+        let moment = Moment::new(&self.session, &entry);
+        let decided = self.policy.decide(&moment);
+        let wanted = Wanted::of(&hold, &moment);
+        let earlier = self.desk.earlier(&wanted, &moment);
+        match (decided.action, earlier) {
+            (Action::Ask, Some((action, first))) => {
+                let by = format!("answer:{first}");
+                self.answer(&hold, action, Who::Earlier, &by, Scope::Once, 0)
+            }
+            (Action::Ask, None) if self.asking.person => self.ask(hold, decided.by, wanted),
+            (Action::Ask, None) => self.answer(
+                &hold,
+                Action::Deny,
+                Who::Nobody,
+                &decided.by,
+                Scope::Once,
+                0,
+            ),
+            (action, _) => self.answer(&hold, action, Who::Policy, &decided.by, Scope::Once, 0),
+        }
+    }
+
+    fn ask(&mut self, hold: Hold, by: String, wanted: Wanted) -> Result<(), CoreError> {
+        let (pid, tid, id) = (hold.pid, hold.tid, hold.id);
+        let first = self.desk.is_empty();
+        if !self.desk.wait(hold.clone(), by.clone(), wanted) {
+            return self.answer(&hold, Action::Deny, Who::Nobody, &by, Scope::Once, 0);
+        }
+        if first && self.asking.pause {
+            // Nothing happens behind the question's back, and nothing times out.
+            self.clock.stop();
+            self.asking.stand_still(true);
+        }
+        self.writer.append(Event {
+            at: self.clock.now(),
+            pid,
+            tid,
+            outcome: Outcome::None,
+            fact: Question { hold: id, by }.into(),
+        })?;
+        self.publish().map(drop)
+    }
+
+    /// The person has answered.
+    fn replied(&mut self, reply: Reply) -> Result<(), CoreError> {
+        // It may have been answered already, by a key pressed twice.
+        let Some(open) = self.desk.take(reply.hold) else {
+            return Ok(());
+        };
+        if let Scope::Saved(line) = &reply.scope {
+            self.adopt(line, reply.hold)?;
+        }
+        let session = &self.session;
+        let below = |hold: &Hold, root: u32| session.is_from(hold.pid, root);
+        let same = self.desk.remember(&open, &reply, &below);
+        let waited = u64::try_from(open.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.answer(
+            &open.hold,
+            reply.action,
+            Who::Person,
+            &open.by,
+            reply.scope,
+            waited,
+        )?;
+        let by = format!("answer:{}", reply.hold);
+        for other in same {
+            let waited = u64::try_from(other.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.answer(
+                &other.hold,
+                reply.action,
+                Who::Earlier,
+                &by,
+                Scope::Once,
+                waited,
+            )?;
+        }
+        self.go_on();
+        Ok(())
+    }
+
+    /// A held thread is gone.
+    fn gone(&mut self, id: u64) -> Result<(), CoreError> {
+        if let Some(open) = self.desk.take(id) {
+            let waited = u64::try_from(open.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.answer(
+                &open.hold,
+                Action::Deny,
+                Who::Gone,
+                &open.by,
+                Scope::Once,
+                waited,
+            )?;
+            self.go_on();
+        }
+        Ok(())
+    }
+
+    /// Records the answer, and only then tells the agent.
+    fn answer(
+        &mut self,
+        hold: &Hold,
+        action: Action,
+        who: Who,
+        by: &str,
+        scope: Scope,
+        waited: u64,
+    ) -> Result<(), CoreError> {
+        let fact = Answer {
+            hold: hold.id,
+            action,
+            who,
+            by: by.to_owned(),
+            scope,
+            waited,
+        };
+        self.writer.append(Event {
+            at: self.clock.now(),
+            pid: hold.pid,
+            tid: hold.tid,
+            outcome: Outcome::None,
+            fact: fact.into(),
+        })?;
+        if who != Who::Policy {
+            // What the policy decides by itself is covered by the policy's record.
+            self.publish()?;
+        }
+        let verdict = match action {
+            Action::Allow => Verdict::Allow,
+            Action::Kill => Verdict::Kill,
+            Action::Deny | Action::Ask => Verdict::Deny,
+        };
+        if verdict == Verdict::Allow {
+            self.desk.pass(hold);
+        }
+        // A full queue means an agent that does not read: the call stays held.
+        let _ = self.agent.try_send(ToAgent::Decided {
+            id: hold.id,
+            verdict,
+        });
+        Ok(())
+    }
+
+    /// Lets the machine go on once nobody waits any more.
+    fn go_on(&mut self) {
+        if self.asking.pause && self.desk.is_empty() {
+            self.asking.stand_still(false);
+            self.clock.go_on();
+            let since = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default();
+            let unix_nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+            let _ = self.agent.try_send(ToAgent::Clock { unix_nanos });
+        }
+    }
+
+    /// A saved line is in force from here on.
+    fn adopt(&mut self, line: &str, hold: u64) -> Result<(), CoreError> {
+        // The screen has checked it; one that is none changes nothing.
+        if let Ok(policy) = self.policy.with_line(&format!("saved:{hold}"), line) {
+            self.policy = policy;
+            let fact = super::prepare::policy_fact(&self.policy);
+            self.state(fact)?;
+        }
+        Ok(())
+    }
+}
+
+/// How questions are asked.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    /// Somebody is there.
+    pub(crate) person: bool,
+    /// Time stops in the guest meanwhile.
+    pub(crate) pause: bool,
+    /// Stops (true) and starts the machine.
+    pub(crate) machine: mpsc::UnboundedSender<bool>,
+}
+
+impl Asking {
+    fn stand_still(&self, still: bool) {
+        // Nobody listens only when the run is over.
+        let _ = self.machine.send(still);
     }
 }
 

@@ -77,7 +77,8 @@ impl Asked {
             Value::Bytes(bytes) => Some(bytes.into_owned()),
             _ => None,
         };
-        let bytes = |text: &Option<belljar_event::Text>| text.as_ref().map(|text| text.bytes().to_vec());
+        let bytes =
+            |text: &Option<belljar_event::Text>| text.as_ref().map(|text| text.bytes().to_vec());
         let object = match &hold.target {
             Some(target) => Object::Target(target.clone()),
             None => Object::Paths(bytes(&hold.path), bytes(&hold.other)),
@@ -152,10 +153,13 @@ impl Desk {
                 hold: open.hold.id,
             });
         }
-        let (same, others) = std::mem::take(&mut self.open).into_iter().partition(|waiting: &Open| {
-            waiting.asked == open.asked
-                && tree.is_none_or(|root| subject_of(&waiting.hold, root))
-        });
+        let (same, others) =
+            std::mem::take(&mut self.open)
+                .into_iter()
+                .partition(|waiting: &Open| {
+                    waiting.asked == open.asked
+                        && tree.is_none_or(|root| subject_of(&waiting.hold, root))
+                });
         self.open = others;
         Vec::from(same)
     }
@@ -181,7 +185,7 @@ impl Desk {
 }
 
 /// Whether the process is `root` or comes from it.
-pub(crate) fn is_below(subject: &dyn Subject, root: u32) -> bool {
+fn is_below(subject: &dyn Subject, root: u32) -> bool {
     let root = i64::from(root);
     let mut found = matches!(subject.value(Field::ProcPid), Value::Int(pid) if pid == root);
     subject.each(Field::ProcApid, &mut |value| {

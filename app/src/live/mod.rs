@@ -5,6 +5,7 @@
 
 mod clock;
 mod core;
+mod desk;
 mod disk;
 mod guest;
 mod identity;
@@ -15,13 +16,14 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use belljar_event::wire::{FromAgent, Setup, StreamKind, ToAgent, Uploaded};
-use belljar_event::{Armed, Copied, End, LimitReached, Lost};
+use belljar_event::{Armed, Copied, End, LimitReached, Lost, Op};
 use belljar_recorder::{Start, Writer};
 use belljar_replay::hex;
-use belljar_replay::policy::Policy;
+use belljar_replay::policy::{Enforced, Policy};
 use belljar_replay::session::Session;
 use belljar_vmm::egress::{Ask, Egress, Limits};
 use belljar_vmm::link::{FrameReader, Link, read_frame};
@@ -29,8 +31,9 @@ use belljar_vmm::{Spec, Vm};
 use tokio::sync::mpsc;
 use tokio_util::io::SyncIoBridge;
 
-use self::core::{Core, Input};
+use self::core::{Asking, Core, Input};
 pub(crate) use self::core::{Done, Watcher};
+pub(crate) use self::desk::Reply;
 use self::disk::Disk;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::prepare::{Guest, cache_dir, flavoured, prepare, recipe};
@@ -64,6 +67,7 @@ pub(crate) async fn drive(
     sink: impl FnOnce() -> Result<File, AppError>,
     watcher: Option<Watcher>,
     stops: &mut mpsc::Receiver<End>,
+    person: Option<mpsc::Receiver<Word>>,
     stage: Stage<'_>,
 ) -> Result<Done, AppError> {
     stage("booting the machine");
@@ -74,13 +78,23 @@ pub(crate) async fn drive(
     };
     let start = start(plan, guest);
     let session = Session::new(Arc::clone(&plan.rules)).with_start(&start);
-    let policy = prepare::policy(plan, guest)?;
+    let laid = decoys::make(random::stream()?);
+    let (user, hostname) = identity::pick(random::stream()?);
+    let home = format!("/home/{user}");
+    let policy = prepare::policy(plan, guest, &home)?;
+    let mut enforced = prepare::enforced(&policy, &laid.facts(&home))?;
+    if person.is_none() {
+        // Nobody is asked, so a connect that may be asked about is refused at once.
+        enforced.held &= !Op::Connect.bit();
+    }
     let file = sink()?;
     let kept = file
         .try_clone()
         .map_err(|source| AppError::io("keep the trace open", source))?;
     let writer = Writer::create(file, start)?;
     let (to_agent, from_core) = mpsc::channel(256);
+    let (still, stand_still) = mpsc::unbounded_channel();
+    let stopped = Arc::new(AtomicBool::new(false));
     let mut core = Core::new(
         writer,
         session,
@@ -89,6 +103,11 @@ pub(crate) async fn drive(
         watcher,
         Disk::new(kept),
         Script::new(plan.steps.clone(), plan.keep_going),
+        Asking {
+            person: person.is_some(),
+            pause: plan.pause,
+            machine: still,
+        },
     );
     let mut run = Run {
         plan,
@@ -96,6 +115,12 @@ pub(crate) async fn drive(
         vm: &mut vm,
         stage,
         to_agent,
+        laid,
+        names: (user, hostname),
+        enforced,
+        person,
+        stand_still: Some(stand_still),
+        stopped: Arc::clone(&stopped),
     };
     let mut end = tokio::select! {
         biased;
@@ -105,7 +130,7 @@ pub(crate) async fn drive(
             Err(error @ (AppError::Record(_) | AppError::Sync(_))) => return Err(error),
             Err(error) => End::Failed(error.to_string()),
         },
-        () = tokio::time::sleep(plan.timeout) => End::TimedOut,
+        () = run_out(plan.timeout, &stopped) => End::TimedOut,
     };
     if let End::Failed(why) | End::GuestLost(why) = &mut end {
         explain(&vm, why).await;
@@ -123,6 +148,19 @@ pub(crate) async fn drive(
         .map_err(record)?;
     }
     core.finish(end).map_err(record)
+}
+
+/// Returns when the machine has run for so long; while it stands still no time passes.
+async fn run_out(limit: Duration, stopped: &AtomicBool) {
+    const STEP: Duration = Duration::from_millis(100);
+    let mut left = limit;
+    while left > Duration::ZERO {
+        let step = left.min(STEP);
+        tokio::time::sleep(step).await;
+        if !stopped.load(Ordering::Relaxed) {
+            left = left.saturating_sub(step);
+        }
+    }
 }
 
 /// What the trace begins with.
@@ -187,6 +225,21 @@ struct Run<'a> {
     vm: &'a mut Vm,
     stage: Stage<'a>,
     to_agent: mpsc::Sender<ToAgent>,
+    laid: decoys::Laid,
+    names: (String, String),
+    enforced: Enforced,
+    person: Option<mpsc::Receiver<Word>>,
+    stand_still: Option<mpsc::UnboundedReceiver<bool>>,
+    stopped: Arc<AtomicBool>,
+}
+
+/// What the person at the terminal says while the payload runs.
+#[derive(Clone, Debug)]
+pub(crate) enum Word {
+    /// An answer.
+    Reply(Reply),
+    /// A process tree is to end.
+    Kill(u32),
 }
 
 /// What the agent says when the guest is set up.
@@ -202,8 +255,7 @@ impl Run<'_> {
         core: &mut Core<W>,
         from_core: mpsc::Receiver<ToAgent>,
     ) -> Result<End, AppError> {
-        let laid = decoys::make(random::stream()?);
-        let setup = self.setup(&laid)?;
+        let setup = self.setup()?;
         (self.stage)("waiting for the guest's agent");
         let link = Arc::new(self.vm.link(UP).await?);
         (self.stage)("setting the guest up");
@@ -226,7 +278,7 @@ impl Run<'_> {
         core.state(ready.armed).map_err(record)?;
         core.state(prepare::policy_fact(self.policy))
             .map_err(record)?;
-        core.state(laid.facts(&ready.home)).map_err(record)?;
+        core.state(self.laid.facts(&ready.home)).map_err(record)?;
         if !self.plan.observe {
             let place = "every call: tracing was switched off".into();
             core.state(Lost { count: 1, place }).map_err(record)?;
@@ -252,11 +304,16 @@ impl Run<'_> {
             tokio::spawn(serve_flows(
                 Arc::clone(&link),
                 self.plan.flow_limits,
-                inputs,
+                inputs.clone(),
             )),
+            tokio::spawn(listen_to(self.person.take(), inputs)),
         ];
         (self.stage)(RUNNING);
-        let end = core.run(&mut to_core).await.map_err(record)?;
+        let machine = obey(self.vm, self.stand_still.take(), Arc::clone(&self.stopped));
+        let end = tokio::select! {
+            end = core.run(&mut to_core) => end.map_err(record)?,
+            why = machine => End::Failed(why),
+        };
         // A full queue means an agent that does not read: it is killed.
         let _ = self.to_agent.try_send(ToAgent::Stop);
         // The agent reads it before the link goes away with this function.
@@ -272,8 +329,8 @@ impl Run<'_> {
             .map_err(|_| AppError::Guest("the guest's channel closed while it was set up".into()))
     }
 
-    fn setup(&self, laid: &decoys::Laid) -> Result<Setup, AppError> {
-        let (user, hostname) = identity::pick(random::stream()?);
+    fn setup(&self) -> Result<Setup, AppError> {
+        let (user, hostname) = self.names.clone();
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -282,11 +339,13 @@ impl Run<'_> {
             entropy: random::bytes()?,
             hostname,
             user,
-            decoys: laid.files.clone(),
+            decoys: self.laid.files.clone(),
             direct: self.policy.direct(),
             pids: self.plan.pids,
             disk_mib: self.plan.disk,
             observe: self.plan.observe,
+            lines: self.enforced.lines.clone(),
+            held: self.enforced.held,
         })
     }
 
@@ -351,6 +410,45 @@ impl Run<'_> {
             )),
         }
     }
+}
+
+/// Carries what the person says to the core.
+async fn listen_to(person: Option<mpsc::Receiver<Word>>, inputs: mpsc::Sender<Input>) {
+    let Some(mut person) = person else { return };
+    while let Some(word) = person.recv().await {
+        let input = match word {
+            Word::Reply(reply) => Input::Reply(reply),
+            Word::Kill(pid) => Input::Kill(pid),
+        };
+        if inputs.send(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Stops and starts the machine as it is told; returns only if it cannot.
+async fn obey(
+    vm: &Vm,
+    told: Option<mpsc::UnboundedReceiver<bool>>,
+    stopped: Arc<AtomicBool>,
+) -> String {
+    let Some(mut told) = told else {
+        return std::future::pending().await;
+    };
+    while let Some(still) = told.recv().await {
+        let done = if still {
+            vm.pause().await
+        } else {
+            vm.resume().await
+        };
+        stopped.store(still, Ordering::Relaxed);
+        if let Err(error) = done {
+            // A machine that is gone is told of elsewhere, with more words.
+            tokio::time::sleep(DOWN).await;
+            return format!("the machine cannot be paused for a question: {error}");
+        }
+    }
+    std::future::pending().await
 }
 
 /// Judges and relays every flow that the guest opens.

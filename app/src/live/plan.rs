@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use belljar_event::Text;
-use belljar_replay::policy::Allow;
+use belljar_replay::policy::{Allow, Policy};
 use belljar_replay::rules::RuleSet;
 use belljar_vmm::MachineChoice;
 use belljar_vmm::egress::Limits;
 
-use crate::cli::{self, MachineArg, Options};
+use crate::cli::{self, MachineArg, Options, WhileAsking};
 use crate::error::AppError;
 use crate::ways::ecosystem::{self, Ecosystem};
 use crate::ways::git::{self, Repository};
@@ -47,6 +47,53 @@ pub(crate) struct Plan {
     pub(crate) registries: bool,
     pub(crate) guest_cmdline: String,
     pub(crate) rules: Arc<RuleSet>,
+    pub(crate) policy: Chosen,
+    /// Decoys may be read.
+    pub(crate) lure: bool,
+    /// Time stops in the guest while a question is open.
+    pub(crate) pause: bool,
+}
+
+/// Which policy.
+#[derive(Clone, Debug)]
+pub(crate) enum Chosen {
+    /// One of belljar's own.
+    Preset(String),
+    /// A file's.
+    File {
+        /// Its name without the ending.
+        name: String,
+        /// What is in it.
+        text: String,
+    },
+}
+
+impl Chosen {
+    /// A preset's name, or a file.
+    pub(crate) fn read(named: &str) -> Result<Self, AppError> {
+        if Policy::preset(named).is_ok() {
+            return Ok(Self::Preset(named.to_owned()));
+        }
+        let path = Path::new(named);
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| AppError::file("read policy", path, source))?;
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy());
+        let name: String = stem
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            .take(40)
+            .collect();
+        let name = if name.is_empty() {
+            "policy".to_owned()
+        } else {
+            name
+        };
+        // What is wrong with it is said before anything starts.
+        Policy::parse(&name, &text).map_err(|e| AppError::Rules(e.to_string()))?;
+        Ok(Self::File { name, text })
+    }
 }
 
 /// Where a plan begins: everything that the way in decides.
@@ -149,6 +196,9 @@ impl Plan {
             registries: !options.no_registries,
             guest_cmdline: options.guest_cmdline.clone(),
             rules,
+            policy: Chosen::read(&options.policy)?,
+            lure: options.lure,
+            pause: options.while_asking == WhileAsking::Pause,
         })
     }
 

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use belljar_replay::policy::Policy;
+use belljar_event::Decoys;
+use belljar_replay::policy::{Enforced, Policy};
 use belljar_vmm::image::{self, Flavour, Host, Image, KernelFiles, Progress, Recipe};
 use etcetera::BaseStrategy;
 
 use super::Plan;
+use super::plan::Chosen;
 use crate::error::AppError;
 use crate::guest::AGENT;
 use crate::ways::ecosystem::Ecosystem;
@@ -82,7 +84,7 @@ fn chosen(
 
 /// The policy of a run: the host of a clone, what the user allows, the clients'
 /// own registries, the preset.
-pub(crate) fn policy(plan: &Plan, guest: &Guest) -> Result<Policy, AppError> {
+pub(crate) fn policy(plan: &Plan, guest: &Guest, home: &str) -> Result<Policy, AppError> {
     let wanted = |client: &str| {
         plan.ecosystems.iter().any(|ecosystem| match ecosystem {
             Ecosystem::Node => client == "npm",
@@ -97,7 +99,20 @@ pub(crate) fn policy(plan: &Plan, guest: &Guest) -> Result<Policy, AppError> {
         .filter(|endpoint| plan.registries && wanted(endpoint.client))
         .map(|endpoint| (endpoint.client.to_owned(), endpoint.host, endpoint.port))
         .collect();
-    let policy = Policy::preset("default")
+    let preset = match &plan.policy {
+        Chosen::Preset(name) => Policy::preset(name),
+        Chosen::File { name, text } => Policy::parse(name, text),
+    };
+    let policy = preset
+        .and_then(|preset| preset.at_home(home))
+        .and_then(|preset| {
+            if plan.lure {
+                // Reads of decoys succeed, so that what follows is seen.
+                preset.with_line("lure", "allow evt.op = read and path.decoy")
+            } else {
+                Ok(preset)
+            }
+        })
         .and_then(|preset| Policy::compose(&preset, &registries, &plan.allows));
     let policy = match &plan.repository {
         // Behind the clone nothing of the run needs its host.
@@ -107,6 +122,18 @@ pub(crate) fn policy(plan: &Plan, guest: &Guest) -> Result<Policy, AppError> {
         None => policy,
     };
     policy.map_err(|e| AppError::Rules(e.to_string()))
+}
+
+/// What of it the guest's kernel enforces, and what is held.
+pub(crate) fn enforced(policy: &Policy, decoys: &Decoys) -> Result<Enforced, AppError> {
+    let paths: Vec<_> = decoys
+        .decoys
+        .iter()
+        .map(|decoy| decoy.path.bytes().to_vec())
+        .collect();
+    policy
+        .enforced(&paths)
+        .map_err(|e| AppError::Rules(e.to_string()))
 }
 
 /// The policy as the trace keeps it.

@@ -76,6 +76,20 @@ pub(crate) enum Effect {
     Interrupt,
     /// Put this text into the clipboard.
     Copy(String),
+    /// Answer a question.
+    Answer {
+        /// The hold's number.
+        hold: u64,
+        /// Allow, deny or kill.
+        action: belljar_event::Action,
+        /// What else it holds for.
+        scope: belljar_event::Scope,
+    },
+    /// End a process tree.
+    Kill {
+        /// Its root's pid.
+        root: u32,
+    },
 }
 
 /// What went wrong, for a person.

@@ -33,6 +33,14 @@ pub const BUILT_IN: &str = "built-in";
 /// The preset for running untrusted code: nothing leaves but what is allowed.
 const DEFAULT: &str = include_str!("../../policies/default.toml");
 
+/// Files are only watched; what leaves is held to the same as in `default`.
+const OBSERVE: &str = include_str!("../../policies/observe.toml");
+/// Everything that was dropped is asked about before it runs.
+const STRICT: &str = include_str!("../../policies/strict.toml");
+
+/// The presets' names.
+pub const PRESETS: &[&str] = &["default", "observe", "strict"];
+
 /// One line.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -116,10 +124,33 @@ impl Policy {
     pub fn preset(name: &str) -> Result<Self, PolicyError> {
         match name {
             "default" => Self::parse("default", DEFAULT),
+            "observe" => Self::parse("observe", OBSERVE),
+            "strict" => Self::parse("strict", STRICT),
             _ => Err(PolicyError::NoPreset {
                 name: name.escape_debug().to_string(),
             }),
         }
+    }
+
+    /// The same with `~/` as this folder.
+    ///
+    /// # Errors
+    /// If a condition cannot be read any more, which a plain path does not cause.
+    pub fn at_home(&self, home: &str) -> Result<Self, PolicyError> {
+        let mut lines = Vec::new();
+        for line in &self.lines {
+            let condition = line.condition.source();
+            let there = condition.replace("~/", &format!("{home}/"));
+            let reason = line.reason.clone();
+            lines.push(text::line(
+                line.id.clone(),
+                line.action,
+                &there,
+                reason,
+                line.literal,
+            )?);
+        }
+        Self::from_lines(self.name.clone(), lines)
     }
 
     /// The policy of a run: registries of the package managers (client, host,
@@ -163,6 +194,38 @@ impl Policy {
     ) -> Result<Self, PolicyError> {
         let reason = format!("{allow}, while the phase {phase} runs");
         let mut lines = vec![allow.line_in_phase(id.to_owned(), reason, phase)?];
+        lines.extend(self.lines.iter().cloned());
+        Self::from_lines(self.name.clone(), lines)
+    }
+
+    /// This policy with one more line in front, written as `ACTION CONDITION`:
+    /// `allow evt.op = connect and net.name = files.example`.
+    ///
+    /// # Errors
+    /// If it is no such line, or the id is taken.
+    pub fn with_line(&self, id: &str, line: &str) -> Result<Self, PolicyError> {
+        let failed = |message: &str| PolicyError::Line {
+            id: id.to_owned(),
+            message: message.to_owned(),
+        };
+        let (action, condition) = line
+            .trim()
+            .split_once(' ')
+            .ok_or_else(|| failed("write an action and a condition: allow evt.op = exec and …"))?;
+        let action = match action {
+            "allow" => Action::Allow,
+            "deny" => Action::Deny,
+            "ask" => Action::Ask,
+            "kill" => Action::Kill,
+            _ => return Err(failed("a line begins with allow, deny, ask or kill")),
+        };
+        let mut lines = vec![text::line(
+            id.to_owned(),
+            action,
+            condition.trim(),
+            None,
+            None,
+        )?];
         lines.extend(self.lines.iter().cloned());
         Self::from_lines(self.name.clone(), lines)
     }

@@ -41,7 +41,7 @@ pub enum PolicyError {
         message: String,
     },
     /// No such preset.
-    #[error("there is no policy preset `{name}`; there is: default")]
+    #[error("there is no policy preset `{name}`; there are: default, observe, strict")]
     NoPreset {
         /// What was asked for.
         name: String,

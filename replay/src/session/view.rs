@@ -10,7 +10,7 @@ use belljar_event::Text;
 use super::rows::{
     Counts, DestinationRow, FileRow, Finding, NameRow, Overview, PhaseRow, ProcessRow,
 };
-use super::{FileState, Process, Session};
+use super::{FileState, Process, QuestionRow, Session};
 use crate::verdict::{self, Judgement};
 
 impl Session {
@@ -151,6 +151,34 @@ impl Session {
     #[must_use]
     pub fn lineage(&self, key: u64) -> Vec<String> {
         self.processes.lineage(key).to_vec()
+    }
+
+    /// True if the process is `root` or comes from it; both by their pids now.
+    #[must_use]
+    pub fn is_from(&self, pid: u32, root: u32) -> bool {
+        let line = self
+            .processes
+            .key_of(pid)
+            .map(|key| self.processes.line(key));
+        line.is_some_and(|mut line| line.any(|(_, process)| process.pid == root))
+    }
+
+    /// The pid of whoever started this process; itself where that is not known.
+    #[must_use]
+    pub fn starter(&self, pid: u32) -> u32 {
+        let key = self.processes.key_of(pid);
+        let parent = key.and_then(|key| self.processes.line(key).nth(1));
+        parent.map_or(pid, |(_, process)| process.pid)
+    }
+
+    /// Every question so far, oldest first.
+    pub fn questions(&self) -> impl DoubleEndedIterator<Item = &Arc<QuestionRow>> {
+        self.holds.questions()
+    }
+
+    /// The questions that wait for an answer.
+    pub fn waiting(&self) -> impl Iterator<Item = &Arc<QuestionRow>> {
+        self.holds.questions().filter(|row| row.answer.is_none())
     }
 
     /// Every path, sorted.

@@ -190,6 +190,7 @@ fn ending(how: &End) -> (Role, String) {
         End::Interrupted => (Role::Warning, "interrupted".into()),
         End::TimedOut => (Role::Warning, "time limit".into()),
         End::GuestLost(why) => (Role::Danger, format!("guest lost: {}", safe_str(why))),
+        End::Stopped(why) => (Role::Warning, format!("stopped: {}", safe_str(why))),
         End::Failed(why) => (Role::Danger, format!("failed: {}", safe_str(why))),
     }
 }
