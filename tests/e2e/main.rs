@@ -16,6 +16,7 @@ mod faults;
 mod git;
 mod hostile;
 mod image;
+mod policy;
 #[expect(
     dead_code,
     reason = "what is hostile about it is tested in the machine's own crate"
@@ -38,6 +39,7 @@ fn main() {
     tests.extend(fail::tests());
     tests.extend(faults::tests());
     tests.extend(hostile::tests());
+    tests.extend(policy::tests());
     tests.extend(image::tests());
     tests.extend(users::tests());
     tests.extend(egress::tests());

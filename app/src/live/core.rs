@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::ops::ControlFlow;
 
 use belljar_event::wire::{FromAgent, Hold, ToAgent, Verdict};
 use belljar_event::{
@@ -16,8 +17,9 @@ use belljar_event::{
     Name, NameAnswer, Outcome, Question, Scope, Status, Text, Who,
 };
 use belljar_recorder::{Entry, Finished, WriteError, Writer};
+use belljar_replay::cond::{Field, Subject, Value};
 use belljar_replay::moment::Moment;
-use belljar_replay::policy::{Policy, Question as Lookup};
+use belljar_replay::policy::{Decided, Policy, Question as Lookup};
 use belljar_replay::session::Session;
 use belljar_vmm::egress::{Answer as FlowAnswer, Ask};
 use tokio::sync::mpsc;
@@ -471,7 +473,7 @@ impl<W: Write> Core<W> {
             );
         };
         let moment = Moment::new(&self.session, &entry);
-        let decided = self.policy.decide(&moment);
+        let decided = self.decide(&hold, &moment);
         let wanted = Wanted::of(&hold, &moment);
         let earlier = self.desk.earlier(&wanted, &moment);
         match (decided.action, earlier) {
@@ -489,6 +491,29 @@ impl<W: Write> Core<W> {
                 0,
             ),
             (action, _) => self.answer(&hold, action, Who::Policy, &decided.by, Scope::Once, 0),
+        }
+    }
+
+    /// What the policy says: of two objects the stricter answer.
+    fn decide(&self, hold: &Hold, moment: &Moment<'_>) -> Decided {
+        let first = self.policy.decide(moment);
+        let Some(other) = &hold.other else {
+            return first;
+        };
+        let second = self.policy.decide(&Second {
+            moment,
+            path: other.bytes(),
+        });
+        let strict = |decided: &Decided| match decided.action {
+            Action::Allow => 0,
+            Action::Ask => 1,
+            Action::Deny => 2,
+            Action::Kill => 3,
+        };
+        if strict(&second) > strict(&first) {
+            second
+        } else {
+            first
         }
     }
 
@@ -634,6 +659,33 @@ impl<W: Write> Core<W> {
             self.state(fact)?;
         }
         Ok(())
+    }
+}
+
+/// A held call as if its second object were the first: a script's interpreter
+/// must not be let through because the script may be.
+struct Second<'a> {
+    moment: &'a Moment<'a>,
+    path: &'a [u8],
+}
+
+impl Subject for Second<'_> {
+    fn value(&self, field: Field) -> Value<'_> {
+        let cut = self.path.iter().rposition(|byte| *byte == b'/');
+        match (field, cut) {
+            (Field::FdName | Field::FsPathName, _) => Value::bytes(self.path),
+            (Field::FdFilename, Some(cut)) => {
+                Value::bytes(self.path.get(cut + 1..).unwrap_or_default())
+            }
+            (Field::FdDirectory, Some(cut)) => {
+                Value::bytes(self.path.get(..cut).unwrap_or_default())
+            }
+            (field, _) => self.moment.value(field),
+        }
+    }
+
+    fn each(&self, field: Field, visit: &mut dyn FnMut(&Value<'_>) -> ControlFlow<()>) {
+        self.moment.each(field, visit);
     }
 }
 

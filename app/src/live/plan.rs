@@ -91,7 +91,10 @@ impl Chosen {
             name
         };
         // What is wrong with it is said before anything starts.
-        Policy::parse(&name, &text).map_err(|e| AppError::Rules(e.to_string()))?;
+        Policy::parse(&name, &text)
+            .and_then(|policy| policy.at_home("/home/anybody"))
+            .and_then(|policy| policy.enforced(&[]))
+            .map_err(|e| AppError::Rules(e.to_string()))?;
         Ok(Self::File { name, text })
     }
 }

@@ -141,6 +141,46 @@ fn life() -> Vec<Fact> {
             host: None,
         }
         .into(),
+        Denied {
+            op: Op::Read,
+            path: Some(t("/home/dev/.npmrc")),
+            action: Action::Deny,
+            by: "default:decoys".into(),
+        }
+        .into(),
+        Held {
+            hold: 7,
+            op: Op::Exec,
+            call: Call(59),
+            path: Some(t("/tmp/.x")),
+            other: Some(cut()),
+            target: Some(Target::Name {
+                name: "a.example".into(),
+                port: 443,
+            }),
+            argv: vec![t("x"), Text::Unreadable],
+        }
+        .into(),
+        Question {
+            hold: 7,
+            by: "default:hidden".into(),
+        }
+        .into(),
+        Answer {
+            hold: 7,
+            action: Action::Allow,
+            who: Who::Person,
+            by: "default:hidden".into(),
+            scope: Scope::Saved("allow evt.op = exec".into()),
+            waited: 1 << 40,
+        }
+        .into(),
+        Killed {
+            root: 77,
+            count: 3,
+            by: "person".into(),
+        }
+        .into(),
     ]
 }
 

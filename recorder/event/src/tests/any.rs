@@ -84,6 +84,7 @@ fn end() -> impl Strategy<Value = End> {
         Just(End::TimedOut),
         string().prop_map(End::GuestLost),
         string().prop_map(End::Failed),
+        string().prop_map(End::Stopped),
     ]
 }
 
@@ -192,8 +193,6 @@ macro_rules! row {
 }
 
 fn rows_of_life() -> Vec<BoxedStrategy<Fact>> {
-    use proptest::sample::select;
-    let actions = std::vec![Action::Allow, Action::Deny, Action::Ask, Action::Kill];
     std::vec![
         row!(Policy {
             source: string(),
@@ -225,7 +224,7 @@ fn rows_of_life() -> Vec<BoxedStrategy<Fact>> {
         }),
         row!(Decision {
             flow: any::<u64>(),
-            action: select(actions),
+            action: action(),
             by: string()
         }),
         row!(Output { bytes: bytes(3000) }),
@@ -283,6 +282,70 @@ fn rows_of_processes() -> Vec<BoxedStrategy<Fact>> {
         row!(Identity {
             call: call(),
             ids: any::<[u64; 3]>()
+        }),
+    ]
+}
+
+pub(super) fn op() -> impl Strategy<Value = Op> {
+    proptest::sample::select(Op::ALL.to_vec())
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    proptest::sample::select(std::vec![
+        Action::Allow,
+        Action::Deny,
+        Action::Ask,
+        Action::Kill
+    ])
+}
+
+fn rows_of_holds() -> Vec<BoxedStrategy<Fact>> {
+    let scope = prop_oneof![
+        Just(Scope::Once),
+        any::<u32>().prop_map(Scope::Tree),
+        Just(Scope::Run),
+        string().prop_map(Scope::Saved),
+    ];
+    let who = proptest::sample::select(std::vec![
+        Who::Policy,
+        Who::Person,
+        Who::Earlier,
+        Who::Nobody,
+        Who::Timer,
+        Who::Gone
+    ]);
+    std::vec![
+        row!(Denied {
+            op: op(),
+            path: of(text()),
+            action: action(),
+            by: string()
+        }),
+        row!(Held {
+            hold: any::<u64>(),
+            op: op(),
+            call: call(),
+            path: of(text()),
+            other: of(text()),
+            target: of(target()),
+            argv: vec(text(), 0..4),
+        }),
+        row!(Question {
+            hold: any::<u64>(),
+            by: string()
+        }),
+        row!(Answer {
+            hold: any::<u64>(),
+            action: action(),
+            who: who,
+            by: string(),
+            scope: scope,
+            waited: any::<u64>(),
+        }),
+        row!(Killed {
+            root: any::<u32>(),
+            count: any::<u32>(),
+            by: string()
         }),
     ]
 }
@@ -357,7 +420,12 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 /// A strategy for each kind.
 pub(super) fn rows() -> Vec<BoxedStrategy<Fact>> {
-    let all = [rows_of_life(), rows_of_processes(), rows_of_network()];
+    let all = [
+        rows_of_life(),
+        rows_of_processes(),
+        rows_of_holds(),
+        rows_of_network(),
+    ];
     all.into_iter().flatten().collect()
 }
 

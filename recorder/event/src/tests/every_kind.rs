@@ -57,7 +57,18 @@ fn setup() -> impl Strategy<Value = Setup> {
     });
     let direct = (any::<std::net::IpAddr>(), any::<u16>()).prop_map(Into::into);
     let words = (line(), line());
-    let lists = (vec(decoy, 0..5), vec(direct, 0..5));
+    let place = prop_oneof![
+        blob().prop_map(Place::Path),
+        blob().prop_map(Place::Below),
+        blob().prop_map(Place::Name),
+    ];
+    let ruled = (line(), any::<u16>(), vec(place, 0..4)).prop_map(|(by, ops, places)| KernelLine {
+        by,
+        action: Action::Deny,
+        ops,
+        places,
+    });
+    let lists = (vec(decoy, 0..5), vec(direct, 0..5), vec(ruled, 0..4));
     let numbers = (any::<u64>(), any::<[u8; 32]>(), any::<u32>(), any::<u32>());
     (words, lists, numbers, any::<bool>()).prop_map(|(words, lists, numbers, observe)| Setup {
         unix_nanos: numbers.0,
@@ -69,6 +80,8 @@ fn setup() -> impl Strategy<Value = Setup> {
         pids: numbers.2,
         disk_mib: numbers.3,
         observe,
+        lines: lists.2,
+        held: numbers.2 as u16,
     })
 }
 
@@ -98,8 +111,35 @@ fn to_agent() -> impl Strategy<Value = ToAgent> {
             allowed,
             by
         }),
+        (any::<u64>(), 0..3_u8).prop_map(|(id, verdict)| ToAgent::Decided {
+            id,
+            verdict: match verdict {
+                0 => Verdict::Allow,
+                1 => Verdict::Deny,
+                _ => Verdict::Kill,
+            },
+        }),
+        (any::<u32>(), line()).prop_map(|(pid, by)| ToAgent::Kill { pid, by }),
+        any::<u64>().prop_map(|unix_nanos| ToAgent::Clock { unix_nanos }),
         Just(ToAgent::Stop),
     ]
+}
+
+fn hold() -> impl Strategy<Value = Hold> {
+    let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u32>());
+    let words = (of(blob()), of(blob()), vec(blob(), 0..4));
+    (numbers, make::op(), words, of(make::target())).prop_map(|(numbers, op, words, target)| Hold {
+        id: numbers.0,
+        at: numbers.1,
+        pid: numbers.2,
+        tid: numbers.3,
+        op,
+        call: Call(59),
+        path: words.0.map(Text::new),
+        other: words.1.map(Text::new),
+        target,
+        argv: words.2.into_iter().map(Text::new).collect(),
+    })
 }
 
 fn from_agent() -> impl Strategy<Value = FromAgent> {
@@ -130,6 +170,8 @@ fn from_agent() -> impl Strategy<Value = FromAgent> {
                 answer
             }
         ),
+        hold().prop_map(|hold| FromAgent::Hold(Box::new(hold))),
+        any::<u64>().prop_map(|id| FromAgent::Unheld { id }),
         any::<u8>().prop_map(|code| FromAgent::Exited(Status::Code(code))),
         line().prop_map(FromAgent::Failed),
     ]
