@@ -202,7 +202,9 @@ fn hangup() -> Result {
         keys,
         ..
     } = terminal;
-    drop((keys, master));
+    drop(keys); // It says its farewell to the terminal, which must be drawn before.
+    std::thread::sleep(Duration::from_secs(1));
+    drop(master);
     let ended = wait_until("the program's end", Duration::from_secs(20), || {
         child.try_wait().is_ok_and(|status| status.is_some())
     });
