@@ -372,10 +372,10 @@ fn crowd() -> Result {
     };
     let lost = report["lost"]["events"].as_u64().unwrap_or(0);
     let (forks, exits) = (count("fork"), count("exit"));
-    println!(
+    tell(&format!(
         "crowd: {forks} forks, {exits} exits, {lost} lost; belljar took {} KiB at most",
         ended.peak
-    );
+    ));
     check(forks + exits + lost >= 2 * many, || {
         format!("{forks} forks, {exits} exits, {lost} lost of {many}")
     })?;
@@ -407,11 +407,11 @@ fn slow_disk() -> Result {
     })?;
     let verified = output(belljar(["verify"]).arg(&trace))?;
     check(code(&verified) == 0, || text(&verified.stdout))?;
-    println!(
+    tell(&format!(
         "slow disk: a trace of {} bytes; belljar took {} KiB at most",
         bytes.len(),
         ended.peak
-    );
+    ));
     let lost = report["lost"]["events"].as_u64().unwrap_or(0);
     let printed: usize = events(&trace)?
         .iter()

@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
@@ -19,6 +21,7 @@ pub fn tests() -> Vec<Trial> {
             &[],
             sigterm,
         ),
+        test("screen::ends_with_its_terminal", &[], hangup),
         test("screen::live_run_shows_the_verdict", &[Need::Guest], live),
     ]
 }
@@ -33,6 +36,9 @@ struct Terminal {
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
     parser: Arc<Mutex<vt100::Parser>>,
+    reader: JoinHandle<()>,
+    /// Nothing more is to be read.
+    leave: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -54,9 +60,14 @@ impl Terminal {
         let parser = Arc::new(Mutex::new(vt100::Parser::new(size(40), size(120), 0)));
         let mut reader = pty.master.try_clone_reader()?;
         let feed = Arc::clone(&parser);
-        std::thread::spawn(move || {
+        let leave = Arc::new(AtomicBool::new(false));
+        let left = Arc::clone(&leave);
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if left.load(Ordering::SeqCst) {
+                    break;
+                }
                 if let (Ok(mut parser), Some(bytes)) = (feed.lock(), buffer.get(..count)) {
                     parser.process(bytes);
                 }
@@ -68,6 +79,8 @@ impl Terminal {
             master: pty.master,
             keys,
             parser,
+            reader,
+            leave,
         })
     }
 
@@ -169,6 +182,36 @@ fn sigterm() -> Result {
     check(restored, || {
         "the terminal was left in raw mode or on the other screen".into()
     })
+}
+
+/// The window is closed: belljar neither stays nor eats a processor.
+fn hangup() -> Result {
+    let trace = repo("fixtures/traces/npm-credential-thief.bjt");
+    let mut terminal = Terminal::start(&["replay"], &trace)?;
+    terminal.shows("processes", SOON)?;
+    terminal.leave.store(true, Ordering::SeqCst);
+    let reading = |terminal: &Terminal| !terminal.reader.is_finished();
+    // Whatever it draws next wakes the reader, who then lets go of the terminal.
+    wait_until("the reader's end", SOON, || {
+        let _ = terminal.press("?");
+        !reading(&terminal)
+    })?;
+    let Terminal {
+        mut child,
+        master,
+        keys,
+        ..
+    } = terminal;
+    drop(keys); // It says its farewell to the terminal, which must be drawn before.
+    std::thread::sleep(Duration::from_secs(1));
+    drop(master);
+    let ended = wait_until("the program's end", Duration::from_secs(20), || {
+        child.try_wait().is_ok_and(|status| status.is_some())
+    });
+    if ended.is_err() {
+        child.kill()?;
+    }
+    ended
 }
 
 fn live() -> Result {

@@ -336,3 +336,12 @@ pub fn gone(pids: &[u32]) -> Result {
         !pids.iter().any(|pid| alive(*pid))
     })
 }
+
+/// A figure for whoever reads the tests' output.
+#[expect(
+    clippy::print_stdout,
+    reason = "a test of time or memory tells what it measured"
+)]
+pub fn tell(figure: &str) {
+    println!("{figure}");
+}

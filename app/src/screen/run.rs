@@ -58,6 +58,7 @@ pub(crate) fn run(
 ) -> io::Result<Model> {
     let _guard = Guard::new()?;
     let told = told_to_end()?;
+    let _rope = Rope::new(&told);
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
     let (columns, rows) = terminal::size()?;
     update(&mut model, Msg::Resize(columns, rows));
@@ -66,7 +67,8 @@ pub(crate) fn run(
     let mut drawn = Some(model.revision());
     let mut last = Instant::now();
     loop {
-        let mut asked = keys(&mut model, options.tick.saturating_sub(last.elapsed()))?;
+        let wait = options.tick.saturating_sub(last.elapsed());
+        let mut asked = keys(&mut model, wait, &told)?;
         asked.extend(entries(&mut model, source, options));
         let elapsed = last.elapsed();
         if elapsed >= options.tick {
@@ -104,13 +106,65 @@ fn told_to_end() -> io::Result<Arc<AtomicBool>> {
     Ok(told)
 }
 
+/// Ends the process if it was told to end and cannot.
+///
+/// Of a terminal that is gone crossterm reads for ever, so the loop above never
+/// comes to see that it was told. Whoever records has its time to finish first.
+struct Rope(Arc<AtomicBool>);
+
+/// How long an end may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// As a shell reports a program that a hangup has ended.
+const HUNG_UP: i32 = 129;
+
+impl Rope {
+    fn new(told: &Arc<AtomicBool>) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let (told, ended) = (Arc::clone(told), Arc::clone(&done));
+        std::thread::spawn(move || {
+            let mut since = None;
+            while !ended.load(Ordering::Relaxed) {
+                std::thread::sleep(LOOK);
+                if told.load(Ordering::Relaxed)
+                    && since.get_or_insert_with(Instant::now).elapsed() > PATIENCE
+                {
+                    give_back();
+                    std::process::exit(HUNG_UP);
+                }
+            }
+        });
+        Self(done)
+    }
+}
+
+impl Drop for Rope {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Waits for a key, then takes all there are.
-fn keys(model: &mut Model, wait: Duration) -> io::Result<Vec<Effect>> {
+fn keys(model: &mut Model, wait: Duration, told: &AtomicBool) -> io::Result<Vec<Effect>> {
     let mut asked = Vec::new();
     let mut wait = wait;
     // Bounded: a terminal that floods must not keep the screen from being drawn.
     for _ in 0..256 {
-        if !event::poll(wait)? {
+        let ready = ready(wait)?;
+        // A signal of the end comes before the end itself can be seen.
+        if matches!(ready, Ready::Gone) || told.load(Ordering::Relaxed) {
+            asked.push(Effect::Quit);
+            break;
+        }
+        if matches!(ready, Ready::Interrupted) {
+            break;
+        }
+        if !event::poll(Duration::ZERO)? {
+            // Half a key, perhaps: the rest is not waited for in a busy loop.
+            if matches!(ready, Ready::Input) {
+                std::thread::sleep(wait);
+            }
             break;
         }
         wait = Duration::ZERO;
@@ -121,6 +175,40 @@ fn keys(model: &mut Model, wait: Duration) -> io::Result<Vec<Effect>> {
         }
     }
     Ok(asked)
+}
+
+/// What waiting for the terminal came to.
+enum Ready {
+    Input,
+    Nothing,
+    Interrupted,
+    /// Hung up: its window was closed.
+    Gone,
+}
+
+/// Waits for input without reading it. A terminal that is gone reads as an
+/// endless nothing, in which crossterm would turn for ever.
+#[cfg(target_os = "linux")]
+fn ready(wait: Duration) -> io::Result<Ready> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::io::Errno;
+    let stdin = io::stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
+    match poll(&mut terminal, Timespec::try_from(wait).ok().as_ref()) {
+        Ok(0) => return Ok(Ready::Nothing),
+        Ok(_) => {}
+        Err(Errno::INTR) => return Ok(Ready::Interrupted),
+        Err(error) => return Err(error.into()),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let gone = terminal.iter().any(|fd| fd.revents().intersects(gone));
+    Ok(if gone { Ready::Gone } else { Ready::Input })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ready(wait: Duration) -> io::Result<Ready> {
+    let some = event::poll(wait)?;
+    Ok(if some { Ready::Input } else { Ready::Nothing })
 }
 
 /// Takes what the source has. A source that is gone sends nothing; the screen stays.

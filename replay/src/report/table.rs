@@ -6,6 +6,7 @@
 
 use super::page::{Page, bytes, count, grouped, seconds, times};
 use super::{DecidedBy, FindingReport, InstalledReport, Report, Touches};
+use crate::verdict::Verdict;
 
 /// Findings shown per rule, events per finding, rows per list.
 const MAX_FINDINGS: usize = 12;
@@ -31,7 +32,13 @@ impl Report {
     }
 
     fn head(&self, page: &mut Page) {
-        let mut title = format!("{}  {}", self.verdict, self.ran.label);
+        let mut title = self.verdict.to_string();
+        // SAFE does not mean that what was to be watched took place.
+        if let (Verdict::Safe, Some((name, status))) = (self.verdict, self.failed_phase()) {
+            title.push_str(&format!(", but {name} failed ({status})"));
+        }
+        title.push_str("  ");
+        title.push_str(&self.ran.label);
         if !self.ran.command.is_empty() {
             title.push_str(" · ");
             title.push_str(&self.ran.command);
@@ -59,6 +66,14 @@ impl Report {
             facts.push("degraded machine: no security boundary".to_owned());
         }
         page.wrap("", "  ", &facts.join(" · "));
+    }
+
+    /// The first phase that ended badly.
+    fn failed_phase(&self) -> Option<(&str, &str)> {
+        self.phases.iter().find_map(|phase| {
+            let status = phase.status.as_deref()?;
+            (status != "exit 0").then_some((phase.name.as_str(), status))
+        })
     }
 
     fn why(&self, page: &mut Page) {

@@ -1,7 +1,7 @@
 //! The report's bytes.
 
 use belljar_event::*;
-use belljar_replay::report::{Report, jsonl};
+use belljar_replay::report::{PhaseReport, Report, jsonl};
 
 use crate::tape::{Tape, benign, open, thief};
 
@@ -35,6 +35,24 @@ fn the_thiefs_json() {
 #[test]
 fn the_benign_table() {
     insta::assert_snapshot!("benign_table_100", steady(benign().report()).to_table(100));
+}
+
+#[test]
+fn a_failed_phase_stands_beside_safe() {
+    let mut report = benign().report();
+    let head = |report: &Report| report.to_table(100).lines().next().unwrap().to_owned();
+    assert!(head(&report).starts_with("SAFE  "), "{}", head(&report));
+    report.phases.push(PhaseReport {
+        name: "install".into(),
+        command: "npm install".into(),
+        nanoseconds: None,
+        status: Some("exit 1".into()),
+    });
+    let failed = head(&report);
+    assert!(
+        failed.starts_with("SAFE, but install failed (exit 1)  "),
+        "{failed}"
+    );
 }
 
 #[test]

@@ -15,10 +15,10 @@ fuzz_target!(|bytes: &[u8]| {
             for reply in [
                 dns::Reply::Address([198, 18, 0, 1].into()),
                 dns::Reply::NoData,
-                dns::Reply::NoName,
+                dns::Reply::NoName { by: "default:1".into() },
                 dns::Reply::Failure,
             ] {
-                assert!(dns::answer(&question, reply).len() <= 512);
+                assert!(dns::answer(&question, &reply).len() <= 512);
             }
         }
         Err(bad) => {

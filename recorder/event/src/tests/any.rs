@@ -176,6 +176,18 @@ fn decoys() -> impl Strategy<Value = Decoys> {
     vec(decoy, 0..6).prop_map(|decoys| Decoys { decoys })
 }
 
+fn script() -> impl Strategy<Value = InstallScript> {
+    (text(), of(text()), string(), text(), any::<bool>()).prop_map(
+        |(package, version, script, command, ran)| InstallScript {
+            package,
+            version,
+            script,
+            command,
+            ran,
+        },
+    )
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (vec(text(), 0..6), any::<u32>()).prop_map(|(argv, pid)| Step::Begin { argv, pid }),
@@ -233,6 +245,13 @@ fn rows_of_life() -> Vec<BoxedStrategy<Fact>> {
             memory: any::<u64>(),
             tasks: any::<u32>(),
             disk: any::<u64>(),
+        }),
+        row!(Installed {
+            client: string(),
+            answered: any::<bool>(),
+            packages: any::<u64>(),
+            scripts: vec(script(), 0..6),
+            more: any::<u64>(),
         }),
     ]
 }
