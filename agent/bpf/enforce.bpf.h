@@ -142,8 +142,10 @@ __noinline int find_lines(struct walk *w)
 		w->line[i] = everywhere.line[i];
 	__u64 path = mix(path_seed, w->dev);
 	first_of(w, bpf_map_lookup_elem(&ruled_folders, &path));
+	/* Keys lie on the stack: 6.1 takes none out of an argument. */
+	__u64 leaf = w->hash[0];
 	if (w->depth > 0)
-		first_of(w, bpf_map_lookup_elem(&ruled_names, &w->hash[0]));
+		first_of(w, bpf_map_lookup_elem(&ruled_names, &leaf));
 	else
 		first_of(w, bpf_map_lookup_elem(&ruled_paths, &path));
 #pragma clang loop unroll(disable)
@@ -215,7 +217,8 @@ __noinline int judge(__u64 dentry, __u32 ops, __u32 hard, __u32 leak, __u32 keep
 	if (!(watch & WATCH_MANY)) {
 		w->deep = 0;
 		hash_name(w, dentry);
-		if (!w->deep && !bpf_map_lookup_elem(&leaves, &w->last))
+		__u64 leaf = w->last;
+		if (!w->deep && !bpf_map_lookup_elem(&leaves, &leaf))
 			return 0;
 	}
 	walk_up(w, dentry);
@@ -253,7 +256,8 @@ __noinline int judge_roof(__u64 dentry)
 	if (w->deep)
 		return refused(OP_RENAME, TOO_DEEP, SAYS_DENY);
 	find_lines(w);
-	__u8 *line = bpf_map_lookup_elem(&roofs, &w->path);
+	__u64 path = w->path;
+	__u8 *line = bpf_map_lookup_elem(&roofs, &path);
 	return line ? refused(OP_RENAME, ROOF, SAYS_DENY) : 0;
 }
 

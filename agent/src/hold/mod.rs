@@ -135,16 +135,18 @@ impl Shared {
         while !stop.load(Ordering::Acquire) {
             let mut fds = [PollFd::new(&**listener, PollFlags::IN)];
             // Bounded: before 6.11 the kernel says nothing when the last task has gone.
-            let ready = poll(&mut fds, Some(&LOOK)).unwrap_or(0);
-            if ready > 0
-                && let Ok(notice) = listener.receive()
-            {
-                self.held(listener, notice);
+            let _ = poll(&mut fds, Some(&LOOK));
+            let [fd] = &fds;
+            let told = fd.revents();
+            // Only then: with nobody left to be held a read would wait for ever.
+            if told.contains(PollFlags::IN) {
+                if let Ok(notice) = listener.receive() {
+                    self.held(listener, notice);
+                }
+            } else if told.contains(PollFlags::HUP) {
+                break;
             } else {
                 self.forget_gone();
-                if fds.iter().any(|fd| fd.revents().contains(PollFlags::HUP)) {
-                    std::thread::sleep(std::time::Duration::from_millis(20));
-                }
             }
         }
         self.open()

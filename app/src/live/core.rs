@@ -665,7 +665,7 @@ impl<W: Write> Core<W> {
 /// A held call as if its second object were the first: a script's interpreter
 /// must not be let through because the script may be.
 struct Second<'a> {
-    moment: &'a Moment<'a>,
+    moment: &'a dyn Subject,
     path: &'a [u8],
 }
 
