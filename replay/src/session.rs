@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use belljar_event::{Event, Fact, Outcome, Step};
 use belljar_recorder::{Entry, Start};
+use foldhash::quality::RandomState;
 
 pub(crate) use destination::{Destination, Flow};
 pub(crate) use files::{FileState, Touch, Wants, slot};
@@ -39,7 +40,7 @@ pub(crate) use run::{PhaseState, Run};
 
 use crate::escape;
 use crate::moment::Moment;
-use crate::rules::{Rule, RuleSet};
+use crate::rules::{Rule, RuleSet, type_of};
 use files::{By, Files};
 use findings::{Findings, Story};
 use network::{Network, Seen};
@@ -51,6 +52,10 @@ use sweep::Sweeps;
 const MAX_SUBJECT: usize = 300;
 /// Longest message of a finding, in characters.
 const MAX_MESSAGE: usize = 600;
+
+/// A table that clones share. Its hasher is quick, and seeded anew in each
+/// process, so that nobody can choose paths that collide.
+type Map<K, V> = imbl::GenericHashMap<K, V, RandomState, imbl::shared_ptr::DefaultSharedPtr>;
 
 /// Everything known of a run up to some entry.
 #[derive(Clone)]
@@ -229,17 +234,20 @@ impl Session {
         paths: Paths<'_>,
         rows: Option<[Option<u32>; 2]>,
     ) {
+        let kind = type_of(event);
+        if !self.rules.concerns(kind) {
+            return;
+        }
         let (mut fired, mut open) = (Vec::new(), Vec::new());
         let moment = Moment::with_paths(self, seq, event, process, paths, rows);
-        self.rules
-            .weigh(&moment, moment.event_type(), &mut |rule, truth| {
-                let list = if truth.is_yes() {
-                    &mut fired
-                } else {
-                    &mut open
-                };
-                list.push(Arc::clone(rule));
-            });
+        self.rules.weigh_type(&moment, kind, &mut |rule, truth| {
+            let list = if truth.is_yes() {
+                &mut fired
+            } else {
+                &mut open
+            };
+            list.push(Arc::clone(rule));
+        });
         for rule in &open {
             self.findings.left_open(rule, seq);
         }

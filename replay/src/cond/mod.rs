@@ -65,6 +65,18 @@ impl Condition {
         holds(&self.compiled.node, subject)
     }
 
+    /// What is left of it for events of the type at this place of [`Types::names`];
+    /// `None` if nothing: it holds for none of them.
+    pub(crate) fn special(&self, at: usize) -> Option<Special> {
+        let name = Types::names().nth(at)?;
+        let node = match types::Special::of(&self.compiled.node, name) {
+            types::Special::Always(false) => return None,
+            types::Special::Always(true) => Node::All(Box::default()),
+            types::Special::Is(node) => node,
+        };
+        Some(Special(node))
+    }
+
     /// The text it was made from.
     #[must_use]
     pub fn source(&self) -> &str {
@@ -93,6 +105,17 @@ impl Condition {
 
     pub(crate) fn types(&self) -> &Types {
         &self.types
+    }
+}
+
+/// A condition for events of one type.
+#[derive(Clone, Debug)]
+pub(crate) struct Special(Node);
+
+impl Special {
+    /// Does it hold?
+    pub(crate) fn matches(&self, subject: &dyn Subject) -> Truth {
+        holds(&self.0, subject)
     }
 }
 

@@ -110,7 +110,8 @@ fn place<'a>(path: &'a Text, base: Option<&'a Text>) -> Option<Place<'a>> {
                 // What lies between the end of the base and the path is unknown.
                 whole = false;
             }
-            let mut joined = base.bytes().to_vec();
+            let mut joined = Vec::with_capacity(base.bytes().len() + 1 + raw.len());
+            joined.extend_from_slice(base.bytes());
             joined.push(b'/');
             joined.extend_from_slice(raw);
             Cow::Owned(joined)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use belljar_event::{Descriptor, Dup, Event, Exec, Fork, Status, Text};
 
+use super::Map;
 use super::path::base_name;
 use crate::escape;
 use crate::rules::Severity;
@@ -199,7 +200,7 @@ impl Process {
 #[derive(Clone, Default)]
 pub(crate) struct Processes {
     table: imbl::Vector<Process>,
-    by_pid: imbl::HashMap<u32, u64>,
+    by_pid: Map<u32, u64>,
     /// The process of the event before: most events come in runs.
     last: Option<(u32, u64)>,
     kept: usize,
