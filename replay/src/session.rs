@@ -115,10 +115,25 @@ impl Session {
     pub fn push(&mut self, entry: &Entry) {
         let (seq, event) = (entry.seq(), entry.event());
         self.run.tick(seq, event.at);
-        let process = self.processes.seen(event);
+        let process = self.processes.seen(event.pid, event.tid, event.at);
         let paths = Paths::of(event);
         let rows = self.fold(seq, event, process, &paths);
         self.judge(seq, event, process, paths, rows);
+    }
+
+    /// Folds an entry without judging it: what conditions are asked about is the
+    /// same, and there are no findings.
+    pub fn follow(&mut self, entry: &Entry) {
+        let (seq, event) = (entry.seq(), entry.event());
+        self.run.tick(seq, event.at);
+        let process = self.processes.seen(event.pid, event.tid, event.at);
+        self.fold(seq, event, process, &Paths::of(event));
+    }
+
+    /// An event of which only this is known, and of which nothing else is asked.
+    pub(crate) fn passed(&mut self, seq: u64, at: u64, pid: u32, tid: u32) {
+        self.run.tick(seq, at);
+        self.processes.seen(pid, tid, at);
     }
 
     fn fold(

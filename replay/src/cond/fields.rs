@@ -223,6 +223,14 @@ impl Field {
 }
 
 impl Field {
+    /// True for fields that have a value for each ancestor.
+    pub(super) fn is_many(self) -> bool {
+        matches!(
+            self,
+            Self::ProcAname | Self::ProcAcmdline | Self::ProcAexePath | Self::ProcApid
+        )
+    }
+
     /// How dear its value is, to ask cheap ones first: what the event itself
     /// says, then tables, then walks through the process tree.
     pub(super) fn price(self) -> u32 {

@@ -83,6 +83,11 @@ impl Condition {
         &self.source
     }
 
+    /// Calls `seen` for every field that it asks for.
+    pub(crate) fn fields(&self, seen: &mut dyn FnMut(Field)) {
+        fields_of(&self.compiled.node, seen);
+    }
+
     /// The event types it can hold for; `None` if it does not restrict them.
     #[must_use]
     pub fn event_types(&self) -> Option<Vec<&'static str>> {
@@ -125,6 +130,15 @@ impl std::fmt::Display for Condition {
     }
 }
 
+fn fields_of(node: &Node, seen: &mut dyn FnMut(Field)) {
+    match node {
+        Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| fields_of(node, seen)),
+        Node::Not(node) => fields_of(node, seen),
+        Node::Shared(shared) => fields_of(&shared.node, seen),
+        Node::Test { field, .. } => seen(*field),
+    }
+}
+
 /// Kleene's three-valued logic. Recursion is bounded by the compiler's limit on levels.
 fn holds(node: &Node, subject: &dyn Subject) -> Truth {
     match node {
@@ -161,14 +175,20 @@ fn holds(node: &Node, subject: &dyn Subject) -> Truth {
 /// A comparison holds if it holds for any of the field's values. `!=` is a
 /// comparison too: false where there is no value.
 fn tested(field: Field, negated: bool, check: &Check, subject: &dyn Subject) -> Truth {
+    let ask = |value: &Value<'_>| match (negated, value) {
+        (true, Value::Absent) => Truth::No,
+        (true, value) => !check.holds(value),
+        (false, value) => check.holds(value),
+    };
+    if !field.is_many() {
+        match subject.value(field) {
+            Value::List(_) => {}
+            value => return ask(&value),
+        }
+    }
     let mut truth = Truth::No;
     subject.each(field, &mut |value| {
-        let one = match (negated, value) {
-            (true, Value::Absent) => Truth::No,
-            (true, value) => !check.holds(value),
-            (false, value) => check.holds(value),
-        };
-        truth = truth.or(one);
+        truth = truth.or(ask(value));
         if truth == Truth::Yes {
             ControlFlow::Break(())
         } else {

@@ -52,3 +52,63 @@ pub(crate) fn type_of(event: &Event) -> usize {
         fact => Types::of_kind(fact.kind()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use belljar_recorder::Reader;
+
+    use super::*;
+    use crate::moment::Moment;
+    use crate::rules::RuleSet;
+    use crate::session::Session;
+
+    #[test]
+    fn what_is_left_of_a_rule_says_what_the_rule_says() {
+        let rules = RuleSet::builtin();
+        let mut said = 0;
+        for trace in [
+            &include_bytes!("../../../fixtures/traces/npm-credential-thief.bjt")[..],
+            include_bytes!("../../../fixtures/traces/npm-benign.bjt"),
+        ] {
+            let mut session = Session::new(Arc::clone(&rules));
+            for entry in Reader::open(trace).unwrap() {
+                let entry = entry.unwrap();
+                session.follow(&entry);
+                let moment = Moment::new(&session, &entry);
+                let (mut whole, mut left) = (Vec::new(), Vec::new());
+                rules.weigh(&moment, moment.event_type(), &mut |rule, truth| {
+                    whole.push((rule.id.clone(), truth));
+                });
+                rules.weigh_type(&moment, type_of(entry.event()), &mut |rule, truth| {
+                    left.push((rule.id.clone(), truth));
+                });
+                assert_eq!(whole, left, "#{}", entry.seq());
+                said += whole.len();
+            }
+        }
+        assert!(said > 10);
+    }
+
+    #[test]
+    fn numbers_and_names_of_types_agree() {
+        for trace in [
+            &include_bytes!("../../../fixtures/traces/npm-credential-thief.bjt")[..],
+            include_bytes!("../../../fixtures/traces/npm-benign.bjt"),
+        ] {
+            for entry in Reader::open(trace).unwrap() {
+                let entry = entry.unwrap();
+                let name = Types::names().nth(type_of(entry.event()));
+                assert_eq!(name, Some(crate::rules::event_type(entry.event())));
+            }
+        }
+        for (kind, name) in belljar_event::KINDS {
+            assert_eq!(Types::names().nth(Types::of_kind(*kind)), Some(*name));
+        }
+        for row in belljar_event::CALLS {
+            let at = Types::of_call(belljar_event::Call(row.number));
+            assert_eq!(Types::names().nth(at), Some(row.name));
+        }
+        let unknown = Types::of_call(belljar_event::Call(999));
+        assert_eq!(Types::names().nth(unknown), Some("syscall"));
+    }
+}

@@ -438,9 +438,7 @@ fn made(event: &Event) -> [(bool, bool); 2] {
         }
         Fact::Change(change) => {
             match changed(change.call) {
-                (Some(Touch::Create), _) => {
-                    [(true, change.call.name().starts_with("mkdir")), none]
-                }
+                (Some(Touch::Create), _) => [(true, change.call.name().starts_with("mkdir")), none],
                 // Whatever a name is moved or linked to was not there before.
                 (_, Some(Touch::Create)) => [none, (true, false)],
                 _ => [none; 2],

@@ -11,8 +11,8 @@ use belljar_event::{
     NameAnswer, Outcome, Target, Text,
 };
 
-use super::destination::{Destination, Flow, capped, tally};
 use super::Map;
+use super::destination::{Destination, Flow, capped, tally};
 use super::process::Lineage;
 use super::rows::NameRow;
 

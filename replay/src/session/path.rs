@@ -159,7 +159,11 @@ fn is_normal(path: &[u8]) -> bool {
         return false;
     }
     // Only a slash followed by a slash or a dot needs a closer look.
-    let suspect = path.windows(2).any(|pair| matches!(pair, b"//" | b"/."));
+    // Without an early end, so that many bytes are looked at in one step.
+    let pairs = path.iter().zip(path.get(1..).unwrap_or_default());
+    let suspect = pairs.fold(false, |suspect, (one, next)| {
+        suspect | ((*one == b'/') & ((*next == b'/') | (*next == b'.')))
+    });
     if !suspect && path.first() != Some(&b'.') {
         return true;
     }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use belljar_event::{Descriptor, Dup, Event, Exec, Fork, Status, Text};
+use belljar_event::{Descriptor, Dup, Exec, Fork, Status, Text};
 
 use super::Map;
 use super::path::base_name;
@@ -237,10 +237,10 @@ impl Processes {
 
     /// The process of an event; a new one where the pid is unknown. `None`: no
     /// process is meant, or the table is full.
-    pub(crate) fn seen(&mut self, event: &Event) -> Option<u64> {
-        let key = self.at_pid(event.pid, event.at)?;
-        if event.tid != event.pid && event.tid != 0 {
-            self.thread(key, event.tid);
+    pub(crate) fn seen(&mut self, pid: u32, tid: u32, at: u64) -> Option<u64> {
+        let key = self.at_pid(pid, at)?;
+        if tid != pid && tid != 0 {
+            self.thread(key, tid);
         }
         Some(key)
     }
