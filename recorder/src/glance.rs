@@ -38,6 +38,10 @@ impl Kinds {
 
 /// What a reader meets that looks for some kinds only.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "given out one at a time, never kept"
+)]
 pub enum Glance {
     /// An event of a wanted kind.
     Entry(Entry),
