@@ -2,13 +2,12 @@
 //!
 //! `fold` reads, folds and judges a trace again and again; `record` writes it;
 //! `million` makes a long trace of it, for the first frame's fold, a seek and
-//! the peak of memory; `peer` reads captures of others with sysdig. `overhead`
-//! runs the same work in a guest with the tracer and without. Numbers on a shared machine
-//! are noisy: medians of several runs, and ratios rather than seconds.
+//! the peak of memory; `peer` asks the same of captures of others, with sysdig. `overhead`
+//! boots, and runs the same work in a guest with the tracer and without. Numbers on a shared
+//! machine are noisy: processor time, medians of several runs, and ratios.
 #![expect(clippy::print_stdout, reason = "a program that prints measurements")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,28 +23,10 @@ const RUNS: usize = 5;
 /// How often the trace is gone through in one timing of `fold`.
 const PASSES: u32 = 40;
 
-/// What the guest is made to do: name, and a command that prints its own seconds.
-const WORK: &[(&str, &str)] = &[
-    (
-        "20,000 open/close",
-        "import os,time\nt=time.monotonic()\nfor _ in range(20000): os.close(os.open('/etc/hostname',os.O_RDONLY))\nprint('seconds',time.monotonic()-t)",
-    ),
-    (
-        "300 spawns of true",
-        "import subprocess,time\nt=time.monotonic()\nfor _ in range(300): subprocess.run(['/bin/true'])\nprint('seconds',time.monotonic()-t)",
-    ),
-    (
-        "2,000 files made, renamed, removed",
-        "import os,time\nt=time.monotonic()\nfor i in range(2000):\n open('/tmp/f','w').write('x'); os.rename('/tmp/f','/tmp/g'); os.unlink('/tmp/g')\nprint('seconds',time.monotonic()-t)",
-    ),
-    (
-        "arithmetic (no calls)",
-        "import time\nt=time.monotonic()\nx=0\nfor i in range(3000000): x+=i*i\nprint('seconds',time.monotonic()-t)",
-    ),
-];
-
 #[path = "bench/long.rs"]
 mod long;
+#[path = "bench/overhead.rs"]
+mod overhead;
 #[path = "bench/peer.rs"]
 mod peer;
 
@@ -68,7 +49,7 @@ fn main() -> Result<()> {
         peer::compare()?;
     }
     if wants("overhead") {
-        overhead()?;
+        overhead::compare()?;
     }
     Ok(())
 }
@@ -107,11 +88,8 @@ fn fold() -> Result<()> {
     let rate = |work: &dyn Fn() -> Result<()>| -> Result<f64> {
         let mut seconds = Vec::new();
         for _ in 0..RUNS {
-            let start = Instant::now();
-            for _ in 0..PASSES {
-                work()?;
-            }
-            seconds.push(start.elapsed().as_secs_f64());
+            let passes = || (0..PASSES).try_for_each(|_| work());
+            seconds.push(timed(passes)?.0);
         }
         Ok(events / median(seconds))
     };
@@ -146,55 +124,29 @@ fn fold() -> Result<()> {
     Ok(())
 }
 
-/// The same work in a guest, traced and not.
-fn overhead() -> Result<()> {
-    println!("overhead in the guest (medians of {RUNS} within one boot each)");
-    for (name, code) in WORK {
-        let (with, without) = (measure(code, true)?, measure(code, false)?);
-        println!(
-            "  {name:<36} traced {with:>7.3} s   untraced {without:>7.3} s   ratio {:.2}",
-            with / without
-        );
-    }
-    Ok(())
+/// Processor seconds of this thread: others use the machine too.
+fn cpu() -> Option<f64> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos: f64 = told.split_whitespace().next()?.parse().ok()?;
+    Some(nanos / 1e9)
 }
 
-fn measure(code: &str, traced: bool) -> Result<f64> {
-    let dir = tempfile::tempdir()?;
-    let (project, trace) = (dir.path().join("p"), dir.path().join("t.bjt"));
-    std::fs::create_dir(&project)?;
-    std::fs::write(project.join("work.py"), code)?;
-    let mut run = Command::new(env!("CARGO_BIN_EXE_belljar"));
-    run.args([
-        "run",
-        "--headless",
-        "--allow-degraded",
-        "--format",
-        "json",
-        "-o",
-    ])
-    .arg(&trace);
-    if !traced {
-        run.arg("--no-trace");
-    }
-    let script = format!("for i in $(seq {RUNS}); do python3 work.py; done");
-    run.arg(&project)
-        .args(["--", "sh", "-c", &script])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    run.status()?;
-    let mut seconds = Vec::new();
-    for entry in Reader::open(std::fs::File::open(&trace)?)? {
-        if let belljar_event::Fact::Output(output) = &entry?.event().fact {
-            let text = String::from_utf8_lossy(&output.bytes).into_owned();
-            seconds.extend(
-                text.lines()
-                    .filter_map(|line| line.trim().strip_prefix("seconds ")?.parse::<f64>().ok()),
-            );
-        }
-    }
-    if seconds.len() < RUNS {
-        return Err(format!("the guest gave {} of {RUNS} figures", seconds.len()).into());
-    }
-    Ok(median(seconds))
+/// Processor seconds of all children that ended, in ticks of 10 ms.
+fn cpu_of_children() -> Option<f64> {
+    let told = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name, which may hold anything: fields 16 and 17 of all.
+    let fields: Vec<&str> = told.rsplit(')').next()?.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
+    Some((ticks(13)? + ticks(14)?) / 100.0)
+}
+
+/// Seconds that `work` takes: the processor's where the system tells, else the clock's.
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
+    let (begun, before) = (Instant::now(), cpu());
+    let made = work()?;
+    let seconds = match (before, cpu()) {
+        (Some(before), Some(after)) => after - before,
+        _ => begun.elapsed().as_secs_f64(),
+    };
+    Ok((seconds, made))
 }

@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Judge a trace and print the report.
     Report(Report),
+    /// List a trace's events, all or those for which a condition holds.
+    Events(Events),
     /// Recompute every digest of a trace and judge it again, several times over.
     Verify(Verify),
     /// Write a copy of a trace without paths, names, addresses or other words.
@@ -297,6 +299,30 @@ pub(crate) struct Verify {
     /// How many threads judge at the same time.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) threads: u16,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  belljar events run.bjt
+  belljar events run.bjt --filter 'evt.type = connect and proc.name = node'
+  belljar events run.bjt --filter 'fs.path.written startswith /home/' --format jsonl
+
+The condition is the language of the rules and of the screen's filter. A ? before
+a line: the condition could be neither affirmed nor denied for it. What the
+condition cannot hold for is verified, but not decoded.")]
+pub(crate) struct Events {
+    /// The trace.
+    pub(crate) trace: PathBuf,
+    /// Only events for which this holds, or may hold.
+    #[arg(long, value_name = "COND")]
+    pub(crate) filter: Option<String>,
+    /// Only say how many.
+    #[arg(long)]
+    pub(crate) count: bool,
+    /// How to print them (table or jsonl).
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: Format,
 }
 
 /// Patterns for what is often redacted.

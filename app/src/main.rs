@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         cli::Command::Pip(args) => commands::pip(&args, plain),
         cli::Command::Replay(args) => commands::replay(&args, plain),
         cli::Command::Report(args) => commands::report(&args),
+        cli::Command::Events(args) => commands::events(&args),
         cli::Command::Verify(args) => commands::verify(&args),
         cli::Command::Redact(args) => commands::redact(&args),
         cli::Command::Cut(args) => commands::cut(&args),

@@ -9,7 +9,7 @@ use belljar_event::{Event, KINDS};
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::format::{self, BlockHead, FRAME_LEN, MAX_BLOCK_EVENTS, MAX_COLUMNS, MAX_RAW};
-use crate::{Fault, Section, columns};
+use crate::{Fault, Kinds, Section, columns};
 
 /// While a run goes on.
 pub(crate) const QUICK: i32 = 3;
@@ -135,6 +135,22 @@ impl Block {
             .ok_or_else(|| bad("frames do not fit"))?;
         self.head = head;
         Ok(())
+    }
+
+    /// Passes over the next event if nobody wants its kind, and gives its head.
+    /// The first of a block is always decoded: its time is checked.
+    pub(crate) fn pass(&mut self, wanted: Kinds) -> Option<(u64, u32, u32)> {
+        let (kind, bytes, _) = format::split_frame(self.frames.get(self.next..)?)?;
+        if self.given == 0 || wanted.has(kind) {
+            return None;
+        }
+        let head = belljar_event::decode_head(bytes).ok()?;
+        self.next = self
+            .next
+            .saturating_add(FRAME_LEN)
+            .saturating_add(bytes.len());
+        self.given = self.given.saturating_add(1);
+        Some(head)
     }
 
     /// Takes the next event off; `None` at the end of the block, `Some(Ok(None))`

@@ -15,8 +15,8 @@ use crate::block::Block;
 use crate::format::{self, Footer, HEADER_LEN, Head, MAGIC, Place};
 use crate::source::{Source, Stop};
 use crate::{
-    Compatibility, Entry, Fault, Integrity, OpenError, ReadError, Section, Start, TraceReceipt,
-    VERSION, Version,
+    Compatibility, Entry, Fault, Glance, Integrity, Kinds, OpenError, ReadError, Section, Start,
+    TraceReceipt, VERSION, Version,
 };
 
 /// Reads a trace: an iterator of its entries, oldest first.
@@ -125,6 +125,22 @@ impl<R: Read> Reader<R> {
             State::Cut(fault) => Some(fault),
             State::Reading | State::Complete(_) => None,
         }
+    }
+
+    /// The next event, decoded only if it is of a wanted kind. Otherwise as
+    /// [`Iterator::next`]; what is passed over counts as delivered.
+    pub fn glance(&mut self, wanted: Kinds) -> Option<Result<Glance, ReadError>> {
+        if !matches!(self.state, State::Reading) {
+            return None;
+        }
+        if let Some((at, pid, tid)) = self.block.pass(wanted) {
+            let seq = self.seq;
+            self.seq = self.seq.saturating_add(1);
+            self.delivered = self.delivered.saturating_add(1);
+            self.ended = None;
+            return Some(Ok(Glance::Passed { seq, at, pid, tid }));
+        }
+        self.next().map(|entry| entry.map(Glance::Entry))
     }
 
     /// The next entry; `None` after the last section.

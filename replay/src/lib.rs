@@ -14,6 +14,7 @@ pub mod moment;
 pub mod policy;
 pub mod report;
 pub mod rules;
+pub mod search;
 pub mod session;
 pub mod verdict;
 

@@ -31,6 +31,8 @@ pub struct Moment<'a> {
     paths: Paths<'a>,
     /// The file rows of the paths, once somebody has asked.
     rows: OnceCell<[Option<&'a FileState>; 2]>,
+    /// Its process, once somebody has asked.
+    who: OnceCell<Option<&'a Process>>,
 }
 
 /// Something on the network that an event is about.
@@ -73,6 +75,7 @@ impl<'a> Moment<'a> {
             process,
             paths: Paths::of(event),
             rows: OnceCell::new(),
+            who: OnceCell::new(),
         }
     }
 
@@ -94,6 +97,7 @@ impl<'a> Moment<'a> {
             process,
             paths,
             rows,
+            who: OnceCell::new(),
         }
     }
 
@@ -135,7 +139,8 @@ impl<'a> Moment<'a> {
     }
 
     fn process(&self) -> Option<&'a Process> {
-        self.session.processes.get(self.process_key()?)
+        let found = || self.session.processes.get(self.process_key()?);
+        *self.who.get_or_init(found)
     }
 
     fn program(&self) -> Option<&'a Program> {

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use belljar_event::{Event, Fact, Outcome, Step};
 use belljar_recorder::{Entry, Start};
+use foldhash::quality::RandomState;
 
 pub(crate) use destination::{Destination, Flow};
 pub(crate) use files::{FileState, Touch, Wants, slot};
@@ -41,7 +42,7 @@ pub(crate) use run::{PhaseState, Run};
 
 use crate::escape;
 use crate::moment::Moment;
-use crate::rules::{Rule, RuleSet};
+use crate::rules::{Rule, RuleSet, type_of};
 use files::{By, Files};
 use findings::{Findings, Story};
 use holds::Holds;
@@ -54,6 +55,10 @@ use sweep::Sweeps;
 const MAX_SUBJECT: usize = 300;
 /// Longest message of a finding, in characters.
 const MAX_MESSAGE: usize = 600;
+
+/// A table that clones share. Its hasher is quick, and seeded anew in each
+/// process, so that nobody can choose paths that collide.
+type Map<K, V> = imbl::GenericHashMap<K, V, RandomState, imbl::shared_ptr::DefaultSharedPtr>;
 
 /// Everything known of a run up to some entry.
 #[derive(Clone)]
@@ -115,10 +120,25 @@ impl Session {
     pub fn push(&mut self, entry: &Entry) {
         let (seq, event) = (entry.seq(), entry.event());
         self.run.tick(seq, event.at);
-        let process = self.processes.seen(event);
+        let process = self.processes.seen(event.pid, event.tid, event.at);
         let paths = Paths::of(event);
         let rows = self.fold(seq, event, process, &paths);
         self.judge(seq, event, process, paths, rows);
+    }
+
+    /// Folds an entry without judging it: what conditions are asked about is the
+    /// same, and there are no findings.
+    pub fn follow(&mut self, entry: &Entry) {
+        let (seq, event) = (entry.seq(), entry.event());
+        self.run.tick(seq, event.at);
+        let process = self.processes.seen(event.pid, event.tid, event.at);
+        self.fold(seq, event, process, &Paths::of(event));
+    }
+
+    /// An event of which only this is known, and of which nothing else is asked.
+    pub(crate) fn passed(&mut self, seq: u64, at: u64, pid: u32, tid: u32) {
+        self.run.tick(seq, at);
+        self.processes.seen(pid, tid, at);
     }
 
     fn fold(
@@ -242,17 +262,20 @@ impl Session {
         paths: Paths<'_>,
         rows: Option<[Option<u32>; 2]>,
     ) {
+        let kind = type_of(event);
+        if !self.rules.concerns(kind) {
+            return;
+        }
         let (mut fired, mut open) = (Vec::new(), Vec::new());
         let moment = Moment::with_paths(self, seq, event, process, paths, rows);
-        self.rules
-            .weigh(&moment, moment.event_type(), &mut |rule, truth| {
-                let list = if truth.is_yes() {
-                    &mut fired
-                } else {
-                    &mut open
-                };
-                list.push(Arc::clone(rule));
-            });
+        self.rules.weigh_type(&moment, kind, &mut |rule, truth| {
+            let list = if truth.is_yes() {
+                &mut fired
+            } else {
+                &mut open
+            };
+            list.push(Arc::clone(rule));
+        });
         for rule in &open {
             self.findings.left_open(rule, seq);
         }

@@ -104,19 +104,20 @@ pub(super) fn million() -> Result<()> {
     let tape = Tape::load()?;
     let (_, bytes) = tape.written(tape.long(), false)?;
     let rules = RuleSet::builtin();
-    let begun = Instant::now();
-    let mut reader = Reader::open(bytes.as_slice())?;
-    let mut session = Session::new(Arc::clone(&rules)).with_start(reader.start());
-    let mut checkpoints = vec![session.clone()];
-    let mut folded = 0usize;
-    for entry in &mut reader {
-        session.push(&entry?);
-        folded += 1;
-        if folded.is_multiple_of(MILLION / 96) {
-            checkpoints.push(session.clone());
+    let (all, (folded, checkpoints)) = super::timed(|| {
+        let mut reader = Reader::open(bytes.as_slice())?;
+        let mut session = Session::new(Arc::clone(&rules)).with_start(reader.start());
+        let mut checkpoints = vec![session.clone()];
+        let mut folded = 0usize;
+        for entry in &mut reader {
+            session.push(&entry?);
+            folded += 1;
+            if folded.is_multiple_of(MILLION / 96) {
+                checkpoints.push(session.clone());
+            }
         }
-    }
-    let all = begun.elapsed().as_secs_f64();
+        Ok((folded, checkpoints))
+    })?;
     println!(
         "{folded} events: read, folded and judged in {all:.2} s ({:.0} events/s)",
         folded as f64 / all
@@ -151,6 +152,12 @@ pub(super) fn million() -> Result<()> {
         None => println!("  peak memory: skipped, no /proc/self/status here"),
     }
     Ok(())
+}
+
+/// A trace of a million events.
+pub(super) fn trace_of_a_million() -> Result<Vec<u8>> {
+    let tape = Tape::load()?;
+    Ok(tape.written(tape.long(), false)?.1)
 }
 
 fn peak() -> Option<f64> {

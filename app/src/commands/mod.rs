@@ -3,6 +3,7 @@
 mod cut;
 mod demo;
 mod doctor;
+mod events;
 #[cfg(target_os = "linux")]
 mod image;
 #[cfg(target_os = "linux")]
@@ -18,6 +19,7 @@ mod verify;
 pub(crate) use cut::cut;
 pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
+pub(crate) use events::events;
 #[cfg(target_os = "linux")]
 pub(crate) use image::image;
 pub(crate) use redact::redact;

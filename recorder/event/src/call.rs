@@ -15,10 +15,14 @@ impl Call {
     /// The call's row, if it is one that we observe.
     #[must_use]
     pub fn info(self) -> Option<&'static CallInfo> {
-        CALLS
-            .binary_search_by_key(&self.0, |row| row.number)
-            .ok()
-            .and_then(|at| CALLS.get(at))
+        CALLS.get(self.place()?)
+    }
+
+    /// Where the call stands in [`CALLS`].
+    #[must_use]
+    pub fn place(self) -> Option<usize> {
+        let at = *PLACES.get(usize::from(self.0))?;
+        at.checked_sub(1).map(usize::from)
     }
 
     /// The call's name as strace and Falco write it; `syscall` if unknown.
@@ -229,6 +233,21 @@ pub const CALLS: &[CallInfo] = &[
     row(442, "mount_setattr", Class::Guard, NO),
     row(511, "x32_syscall", Class::Guard, NO),
 ];
+
+/// One more than where each number stands in [`CALLS`], 0 for those that do not:
+/// every event asks.
+static PLACES: [u8; 512] = places();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn places() -> [u8; 512] {
+    let mut places = [0; 512];
+    let mut at = 0;
+    while at < CALLS.len() {
+        places[CALLS[at].number as usize] = at as u8 + 1;
+        at += 1;
+    }
+    places
+}
 
 /// A call that moves bytes between files. It is no event of its own: what it
 /// moved is summed up for each open file and told when that is closed.

@@ -97,6 +97,15 @@ pub fn decode_fact(kind: u16, bytes: &[u8]) -> Result<Option<Event>, CodecError>
     }))
 }
 
+/// Time, process and thread of an event, without what happened.
+///
+/// # Errors
+/// If the bytes do not begin like an event.
+pub fn decode_head(bytes: &[u8]) -> Result<(u64, u32, u32), CodecError> {
+    let head: Head = decode_prefix(bytes)?;
+    Ok((head.at, head.pid, head.tid))
+}
+
 impl Encode for Event {
     fn encode<E: bincode::enc::Encoder>(
         &self,

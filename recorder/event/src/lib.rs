@@ -19,7 +19,7 @@ pub mod wire;
 mod tests;
 
 pub use call::{Arg, CALLS, Call, CallInfo, Class, MOVERS, Mover};
-pub use codec::{CodecError, MAX_EVENT, decode, decode_fact, encode, encode_fact};
+pub use codec::{CodecError, MAX_EVENT, decode, decode_fact, decode_head, encode, encode_fact};
 pub use fact::*;
 pub use net::{Addr, NameAnswer, Target, refused_by};
 pub use op::Op;

@@ -1,10 +1,13 @@
 //! Strings from the guest: bytes, never trusted to be UTF-8, never silently cut.
 
-use bincode::{Decode, Encode};
+use bincode::Encode;
+use bincode::de::read::Reader;
+use bincode::de::{Decode, Decoder};
+use bincode::error::{AllowedEnumVariants, DecodeError};
 
 /// A string read from a hostile process. Partial is shown as partial: a path
 /// that could not be read is not the empty path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode)]
 pub enum Text {
     /// All of it.
     Whole(Box<[u8]>),
@@ -62,6 +65,43 @@ impl Text {
             _ => String::from_utf8_lossy(self.bytes()),
         }
     }
+}
+
+/// As derived, but copied once: traces consist of texts.
+impl<C> Decode<C> for Text {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        match u32::decode(decoder)? {
+            0 => Ok(Self::Whole(own(decoder)?)),
+            1 => Ok(Self::Cut {
+                bytes: own(decoder)?,
+                length: u64::decode(decoder)?,
+            }),
+            2 => Ok(Self::Unreadable),
+            found => Err(DecodeError::UnexpectedVariant {
+                type_name: "Text",
+                allowed: &AllowedEnumVariants::Range { min: 0, max: 2 },
+                found,
+            }),
+        }
+    }
+}
+
+bincode::impl_borrow_decode!(Text);
+
+fn own<D: Decoder>(decoder: &mut D) -> Result<Box<[u8]>, DecodeError> {
+    let length = u64::decode(decoder)?;
+    let length = usize::try_from(length).map_err(|_| DecodeError::OutsideUsizeRange(length))?;
+    decoder.claim_bytes_read(length)?;
+    let reader = decoder.reader();
+    if let Some(bytes) = reader.peek_read(length) {
+        let own = bytes.into();
+        reader.consume(length);
+        return Ok(own);
+    }
+    // No more is asked for than the limit that was just claimed from.
+    let mut own = vec![0; length];
+    reader.read(&mut own)?;
+    Ok(own.into())
 }
 
 impl From<&str> for Text {

@@ -32,7 +32,8 @@ pub(super) enum Node {
     Test {
         field: Field,
         negated: bool,
-        check: Check,
+        /// Shared with the forms of the tree that are made for one event type.
+        check: Arc<Check>,
     },
 }
 
@@ -114,7 +115,7 @@ impl Compiler<'_> {
                     Node::Test {
                         field: *field,
                         negated: false,
-                        check: Check::Is(true),
+                        check: Arc::new(Check::Is(true)),
                     },
                     1,
                 ))
@@ -138,7 +139,7 @@ impl Compiler<'_> {
                     Node::Test {
                         field: *field,
                         negated: *op == Op::Differs,
-                        check,
+                        check: Arc::new(check),
                     },
                     1,
                 ))
@@ -374,7 +375,7 @@ fn lower(text: &str, fold: bool) -> Box<[u8]> {
 
 impl Node {
     /// A rough price, looked up only a few levels deep.
-    fn cost(&self, level: usize) -> u32 {
+    pub(super) fn cost(&self, level: usize) -> u32 {
         let sum = |nodes: &[Self]| {
             nodes
                 .iter()
@@ -389,7 +390,7 @@ impl Node {
                 field: Field::EvtType,
                 ..
             } => 0,
-            Self::Test { check, .. } => check.cost(),
+            Self::Test { field, check, .. } => check.cost() + field.price(),
         }
     }
 }

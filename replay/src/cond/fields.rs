@@ -225,6 +225,34 @@ impl Field {
     }
 }
 
+impl Field {
+    /// True for fields that have a value for each ancestor.
+    pub(super) fn is_many(self) -> bool {
+        matches!(
+            self,
+            Self::ProcAname | Self::ProcAcmdline | Self::ProcAexePath | Self::ProcApid
+        )
+    }
+
+    /// How dear its value is, to ask cheap ones first: what the event itself
+    /// says, then tables, then walks through the process tree.
+    pub(super) fn price(self) -> u32 {
+        const PRICES: &[(&str, u32)] = &[
+            ("evt.", 0),
+            ("fs.", 1),
+            ("fd.", 1),
+            ("path.", 1),
+            ("proc.tree.", 10),
+            ("proc.a", 10),
+            ("proc.detached", 10),
+        ];
+        let row = PRICES
+            .iter()
+            .find(|(prefix, _)| self.name().starts_with(prefix));
+        row.map_or(2, |(_, price)| *price)
+    }
+}
+
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index() {

@@ -67,10 +67,27 @@ impl Condition {
         holds(&self.compiled.node, subject)
     }
 
+    /// What is left of it for events of the type at this place of [`Types::names`];
+    /// `None` if nothing: it holds for none of them.
+    pub(crate) fn special(&self, at: usize) -> Option<Special> {
+        let name = Types::names().nth(at)?;
+        let node = match types::Special::of(&self.compiled.node, name) {
+            types::Special::Always(false) => return None,
+            types::Special::Always(true) => Node::All(Box::default()),
+            types::Special::Is(node) => node,
+        };
+        Some(Special(node))
+    }
+
     /// The text it was made from.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Calls `seen` for every field that it asks for.
+    pub(crate) fn fields(&self, seen: &mut dyn FnMut(Field)) {
+        fields_of(&self.compiled.node, seen);
     }
 
     /// The event types it can hold for; `None` if it does not restrict them.
@@ -98,9 +115,29 @@ impl Condition {
     }
 }
 
+/// A condition for events of one type.
+#[derive(Clone, Debug)]
+pub(crate) struct Special(Node);
+
+impl Special {
+    /// Does it hold?
+    pub(crate) fn matches(&self, subject: &dyn Subject) -> Truth {
+        holds(&self.0, subject)
+    }
+}
+
 impl std::fmt::Display for Condition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.source)
+    }
+}
+
+fn fields_of(node: &Node, seen: &mut dyn FnMut(Field)) {
+    match node {
+        Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| fields_of(node, seen)),
+        Node::Not(node) => fields_of(node, seen),
+        Node::Shared(shared) => fields_of(&shared.node, seen),
+        Node::Test { field, .. } => seen(*field),
     }
 }
 
@@ -140,14 +177,20 @@ fn holds(node: &Node, subject: &dyn Subject) -> Truth {
 /// A comparison holds if it holds for any of the field's values. `!=` is a
 /// comparison too: false where there is no value.
 fn tested(field: Field, negated: bool, check: &Check, subject: &dyn Subject) -> Truth {
+    let ask = |value: &Value<'_>| match (negated, value) {
+        (true, Value::Absent) => Truth::No,
+        (true, value) => !check.holds(value),
+        (false, value) => check.holds(value),
+    };
+    if !field.is_many() {
+        match subject.value(field) {
+            Value::List(_) => {}
+            value => return ask(&value),
+        }
+    }
     let mut truth = Truth::No;
     subject.each(field, &mut |value| {
-        let one = match (negated, value) {
-            (true, Value::Absent) => Truth::No,
-            (true, value) => !check.holds(value),
-            (false, value) => check.holds(value),
-        };
-        truth = truth.or(one);
+        truth = truth.or(ask(value));
         if truth == Truth::Yes {
             ControlFlow::Break(())
         } else {

@@ -1,9 +1,10 @@
 //! Event types as a set: which ones a condition can hold for.
 //!
-//! Owns: the universe of `evt.type` and the derivation of a rule's candidates.
+//! Owns: the universe of `evt.type`, the derivation of a rule's candidates, and
+//! what is left of a condition for events of one type.
 //! Must not: be wrong on the narrow side; a set may be too large, never too small.
 
-use belljar_event::{CALLS, KINDS};
+use belljar_event::{CALLS, Call, KINDS};
 
 use super::check::Check;
 use super::compile::Node;
@@ -14,6 +15,20 @@ use super::value::{Truth, Value};
 const UNKNOWN_CALL: &str = "syscall";
 const WORDS: usize = 4;
 const _: () = assert!(CALLS.len() + KINDS.len() < WORDS * 64);
+
+/// Where each kind stands in `KINDS`.
+static KIND_PLACES: [u8; 128] = kind_places();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn kind_places() -> [u8; 128] {
+    let mut places = [0; 128];
+    let mut at = 0;
+    while at < KINDS.len() {
+        places[KINDS[at].0 as usize] = at as u8;
+        at += 1;
+    }
+    places
+}
 
 /// A set of event types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +47,17 @@ impl Types {
 
     pub(crate) fn known(name: &str) -> bool {
         Self::names().any(|known| known == name)
+    }
+
+    /// Where the type of a call stands in [`Self::names`].
+    pub(crate) fn of_call(call: Call) -> usize {
+        call.place().unwrap_or(CALLS.len() + KINDS.len())
+    }
+
+    /// Where a kind's type stands in [`Self::names`].
+    pub(crate) fn of_kind(kind: u16) -> usize {
+        let at = KIND_PLACES.get(usize::from(kind)).copied().unwrap_or(0);
+        CALLS.len() + usize::from(at)
     }
 
     /// The types that `wanted` accepts.
@@ -71,6 +97,62 @@ impl Types {
     /// The types for which the condition may be anything but a certain no.
     pub(super) fn possible(node: &Node) -> Self {
         Span::of(node).may
+    }
+}
+
+/// A tree for events of one type.
+pub(super) enum Special {
+    /// The type alone decides.
+    Always(bool),
+    /// This is left to ask.
+    Is(Node),
+}
+
+impl Special {
+    /// The same condition without tests of the type, which is this one. That
+    /// type is always known, so each such test is a plain yes or no.
+    pub(super) fn of(node: &Node, name: &'static str) -> Self {
+        match node {
+            Node::All(nodes) => Self::group(nodes, name, false, Node::All),
+            Node::Any(nodes) => Self::group(nodes, name, true, Node::Any),
+            Node::Not(inner) => match Self::of(inner, name) {
+                Self::Always(is) => Self::Always(!is),
+                Self::Is(node) => Self::Is(Node::Not(Box::new(node))),
+            },
+            Node::Shared(shared) => Self::of(&shared.node, name),
+            Node::Test {
+                field: Field::EvtType,
+                negated,
+                check,
+            } => Self::Always((check.holds(&Value::str(name)) == Truth::Yes) != *negated),
+            Node::Test { .. } => Self::Is(node.clone()),
+        }
+    }
+
+    /// `decides` is what one member settles the group with.
+    fn group(
+        nodes: &[Node],
+        name: &'static str,
+        decides: bool,
+        wrap: fn(Box<[Node]>) -> Node,
+    ) -> Self {
+        let mut left = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            match Self::of(node, name) {
+                Self::Always(is) if is == decides => return Self::Always(decides),
+                Self::Always(_) => {}
+                Self::Is(node) => left.push(node),
+            }
+        }
+        left.sort_by_cached_key(|node| node.cost(0));
+        match left.pop() {
+            None => Self::Always(!decides),
+            Some(only) if left.is_empty() => Self::Is(only),
+            Some(last) => {
+                left.push(last);
+                Self::Is(wrap(left.into()))
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! which is the same string to a JSON parser.
 
 use belljar_event::{
-    Addr, Decoy, Dial, End, Fact, NameAnswer, Outcome, Status, Step, Target, Text,
+    Addr, Decoy, Dial, End, Event, Fact, NameAnswer, Outcome, Status, Step, Target, Text,
 };
 use belljar_recorder::Entry;
 use serde_json::{Map, Value, json};
@@ -18,7 +18,13 @@ use crate::rules::event_type;
 /// The entry as a line, without a newline at the end.
 #[must_use]
 pub fn line(entry: &Entry) -> String {
-    guarded(&value(entry).to_string())
+    line_of(entry.seq(), entry.event())
+}
+
+/// As [`line`], of an event whose number is known.
+#[must_use]
+pub fn line_of(seq: u64, event: &Event) -> String {
+    guarded(&value_of(seq, event).to_string())
 }
 
 /// JSON text with every hidden character as an escape. In JSON, such characters
@@ -44,9 +50,12 @@ pub fn guarded(json: &str) -> String {
 /// The entry as an object: number, time, type, process, result, and the kind's own fields.
 #[must_use]
 pub fn value(entry: &Entry) -> Value {
-    let event = entry.event();
+    value_of(entry.seq(), entry.event())
+}
+
+fn value_of(seq: u64, event: &Event) -> Value {
     let mut object = Map::new();
-    object.insert("seq".into(), entry.seq().into());
+    object.insert("seq".into(), seq.into());
     object.insert("at".into(), event.at.into());
     object.insert("type".into(), event_type(event).into());
     object.insert("kind".into(), event.fact.kind_name().into());

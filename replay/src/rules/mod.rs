@@ -3,6 +3,7 @@
 //! Owns: [`Rule`], [`RuleSet`], their texts, and which rules an event type can concern.
 //! Must not: read files (sources are handed in), hold state, or know events.
 
+mod asked;
 mod load;
 mod place;
 mod template;
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cond::{Condition, Names, Subject, Truth, Types};
 
+use asked::Asked;
+pub(crate) use asked::type_of;
 pub(crate) use place::Place;
 pub use template::Template;
 
@@ -136,6 +139,7 @@ pub struct RuleSet {
     digest: [u8; 32],
     /// For each event type, in the order of `Types::names`: rules that may hold for it.
     candidates: Vec<(&'static str, Box<[u32]>)>,
+    asked: Asked,
 }
 
 /// The rules that come with belljar.
@@ -277,6 +281,7 @@ impl RuleSet {
             names,
             digest,
             candidates,
+            asked: Asked::new(),
         })
     }
 
@@ -349,6 +354,30 @@ impl RuleSet {
                 }
             }
             Err(_) => self.rules.iter().for_each(|rule| ask(rule, found)),
+        }
+    }
+}
+
+impl RuleSet {
+    /// True if some rule may hold for events of the type at this place of `Types::names`.
+    pub(crate) fn concerns(&self, at: usize) -> bool {
+        !self.asked.of(at, &self.rules).is_empty()
+    }
+
+    /// As [`Self::weigh`], for an event whose type [`type_of`] gave.
+    pub(crate) fn weigh_type(
+        &self,
+        subject: &dyn Subject,
+        at: usize,
+        found: &mut dyn FnMut(&Arc<Rule>, Truth),
+    ) {
+        for (number, condition) in self.asked.of(at, &self.rules) {
+            let truth = condition.matches(subject);
+            if truth != Truth::No
+                && let Some(rule) = self.rules.get(*number as usize)
+            {
+                found(rule, truth);
+            }
         }
     }
 }

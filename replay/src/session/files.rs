@@ -3,10 +3,11 @@
 //! Owns: the files table, decoys, and who touched what is sensitive.
 //! Must not: judge. A path comes in once it is normalised.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use belljar_event::{Decoy, Decoys, Event, Fact, Open, Outcome};
+use belljar_event::{CALLS, Call, Decoy, Decoys, Event, Fact, Open, Outcome};
 
+use super::Map;
 use super::credential;
 use super::path::{Paths, Place, folder};
 use super::process::Lineage;
@@ -207,9 +208,9 @@ pub(crate) fn is_denied(outcome: Outcome) -> bool {
 #[derive(Clone, Default)]
 pub(crate) struct Files {
     rows: imbl::Vector<FileState>,
-    ids: imbl::HashMap<Arc<[u8]>, u32>,
+    ids: Map<Arc<[u8]>, u32>,
     order: imbl::OrdMap<Arc<[u8]>, u32>,
-    decoys: imbl::HashMap<Arc<[u8]>, Arc<Decoy>>,
+    decoys: Map<Arc<[u8]>, Arc<Decoy>>,
     others: Option<Arc<FileState>>,
     kept: usize,
     /// Touches of paths that had no row of their own.
@@ -411,7 +412,7 @@ fn touches(event: &Event) -> (Option<Touch>, Option<Touch>) {
         Fact::Open(_) => (missed(), None),
         Fact::Look(_) => (if done { Some(Touch::Looked) } else { missed() }, None),
         Fact::Change(change) => {
-            let (first, second) = changed(change.call.name());
+            let (first, second) = changed(change.call);
             if done {
                 (first, second)
             } else {
@@ -436,9 +437,8 @@ fn made(event: &Event) -> [(bool, bool); 2] {
             [(made, wants.directory), none]
         }
         Fact::Change(change) => {
-            let call = change.call.name();
-            match changed(call) {
-                (Some(Touch::Create), _) => [(true, call.starts_with("mkdir")), none],
+            match changed(change.call) {
+                (Some(Touch::Create), _) => [(true, change.call.name().starts_with("mkdir")), none],
                 // Whatever a name is moved or linked to was not there before.
                 (_, Some(Touch::Create)) => [none, (true, false)],
                 _ => [none; 2],
@@ -463,7 +463,7 @@ fn opened(wants: Wants) -> Touch {
     }
 }
 
-/// What a change means for its first and second path.
+/// What a change means for its first and second path, by the call's stem.
 const CHANGES: &[(&str, Option<Touch>, Option<Touch>)] = &[
     ("mkdir", Some(Touch::Create), None),
     ("mknod", Some(Touch::Create), None),
@@ -474,7 +474,19 @@ const CHANGES: &[(&str, Option<Touch>, Option<Touch>)] = &[
     ("symlink", None, Some(Touch::Create)),
 ];
 
-fn changed(call: &str) -> (Option<Touch>, Option<Touch>) {
+/// What a call does to its two paths.
+type Deed = (Option<Touch>, Option<Touch>);
+
+/// [`CHANGES`] for every call there is: most changes ask three times.
+static DEEDS: LazyLock<Box<[Deed]>> =
+    LazyLock::new(|| CALLS.iter().map(|row| deed(row.name)).collect());
+
+fn changed(call: Call) -> Deed {
+    let known = call.place().and_then(|at| DEEDS.get(at)).copied();
+    known.unwrap_or((Some(Touch::Write), None))
+}
+
+fn deed(call: &str) -> Deed {
     // unlink, unlinkat; rename, renameat, renameat2 …
     let stem = call.trim_end_matches('2').trim_end_matches("at");
     let row = CHANGES

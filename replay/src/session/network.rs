@@ -11,6 +11,7 @@ use belljar_event::{
     NameAnswer, Outcome, Target, Text,
 };
 
+use super::Map;
 use super::destination::{Destination, Flow, capped, tally};
 use super::process::Lineage;
 use super::rows::NameRow;
@@ -54,9 +55,9 @@ type Key = (Arc<str>, u16, bool);
 pub(crate) struct Network {
     destinations: imbl::Vector<Destination>,
     by_key: imbl::OrdMap<Key, usize>,
-    flows: imbl::HashMap<u64, Flow>,
+    flows: Map<u64, Flow>,
     names: imbl::Vector<NameRow>,
-    by_name: imbl::HashMap<Text, usize>,
+    by_name: Map<Text, usize>,
     others: Option<usize>,
     /// Decisions and closings of flows that nobody asked for.
     pub(crate) stray: u64,

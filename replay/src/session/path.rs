@@ -118,7 +118,8 @@ fn place<'a>(path: &'a Text, base: Option<&'a Text>) -> Option<Place<'a>> {
                 // What lies between the end of the base and the path is unknown.
                 whole = false;
             }
-            let mut joined = base.bytes().to_vec();
+            let mut joined = Vec::with_capacity(base.bytes().len() + 1 + raw.len());
+            joined.extend_from_slice(base.bytes());
             joined.push(b'/');
             joined.extend_from_slice(raw);
             Cow::Owned(joined)
@@ -166,7 +167,11 @@ fn is_normal(path: &[u8]) -> bool {
         return false;
     }
     // Only a slash followed by a slash or a dot needs a closer look.
-    let suspect = path.windows(2).any(|pair| matches!(pair, b"//" | b"/."));
+    // Without an early end, so that many bytes are looked at in one step.
+    let pairs = path.iter().zip(path.get(1..).unwrap_or_default());
+    let suspect = pairs.fold(false, |suspect, (one, next)| {
+        suspect | ((*one == b'/') & ((*next == b'/') | (*next == b'.')))
+    });
     if !suspect && path.first() != Some(&b'.') {
         return true;
     }

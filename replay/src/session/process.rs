@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
-use belljar_event::{Descriptor, Dup, Event, Exec, Fork, Status, Text};
+use belljar_event::{Descriptor, Dup, Exec, Fork, Status, Text};
 
+use super::Map;
 use super::path::base_name;
 use crate::escape;
 use crate::rules::Severity;
@@ -199,7 +200,7 @@ impl Process {
 #[derive(Clone, Default)]
 pub(crate) struct Processes {
     table: imbl::Vector<Process>,
-    by_pid: imbl::HashMap<u32, u64>,
+    by_pid: Map<u32, u64>,
     /// The process of the event before: most events come in runs.
     last: Option<(u32, u64)>,
     kept: usize,
@@ -236,10 +237,10 @@ impl Processes {
 
     /// The process of an event; a new one where the pid is unknown. `None`: no
     /// process is meant, or the table is full.
-    pub(crate) fn seen(&mut self, event: &Event) -> Option<u64> {
-        let key = self.at_pid(event.pid, event.at)?;
-        if event.tid != event.pid && event.tid != 0 {
-            self.thread(key, event.tid);
+    pub(crate) fn seen(&mut self, pid: u32, tid: u32, at: u64) -> Option<u64> {
+        let key = self.at_pid(pid, at)?;
+        if tid != pid && tid != 0 {
+            self.thread(key, tid);
         }
         Some(key)
     }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::Map;
 use super::files::FileState;
 
 /// More branches are not followed: the first ones are.
@@ -25,7 +26,7 @@ struct Sweep {
 /// All branches. Cloning shares everything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sweeps {
-    branches: imbl::HashMap<u64, Arc<Sweep>>,
+    branches: Map<u64, Arc<Sweep>>,
 }
 
 impl Sweeps {

@@ -1,0 +1,114 @@
+//! Which rules are asked about which event, and what of them.
+//!
+//! Owns: for each event type, what is left of each rule's condition once the
+//! type is known. Must not: change what a rule says.
+
+use std::sync::{Arc, OnceLock};
+
+use belljar_event::{Event, Fact};
+
+use super::Rule;
+use crate::cond::{Special, Types};
+
+/// A rule by its number, and its condition for events of one type.
+type Rows = Box<[(u32, Special)]>;
+
+/// Rows by event type, made when the first event of a type comes.
+#[derive(Clone, Debug)]
+pub(super) struct Asked(Box<[OnceLock<Rows>]>);
+
+impl Asked {
+    pub(super) fn new() -> Self {
+        Self(Types::names().map(|_| OnceLock::new()).collect())
+    }
+
+    /// What to ask about an event of the type at this place of `Types::names`.
+    pub(super) fn of(&self, at: usize, rules: &[Arc<Rule>]) -> &[(u32, Special)] {
+        let Some(rows) = self.0.get(at) else {
+            return &[];
+        };
+        rows.get_or_init(|| {
+            let numbered = (0u32..).zip(rules);
+            numbered
+                .filter(|(_, rule)| rule.condition.types().has(at))
+                .filter_map(|(number, rule)| Some((number, rule.condition.special(at)?)))
+                .collect()
+        })
+    }
+}
+
+/// Where the event's type stands in `Types::names`: its call's, else its kind's.
+pub(crate) fn type_of(event: &Event) -> usize {
+    match &event.fact {
+        Fact::Exec(fact) => Types::of_call(fact.call),
+        Fact::Open(fact) => Types::of_call(fact.call),
+        Fact::Change(fact) => Types::of_call(fact.call),
+        Fact::Look(fact) => Types::of_call(fact.call),
+        Fact::Send(fact) => Types::of_call(fact.call),
+        Fact::Dup(fact) => Types::of_call(fact.call),
+        Fact::Guard(fact) => Types::of_call(fact.call),
+        Fact::Signal(fact) => Types::of_call(fact.call),
+        Fact::Identity(fact) => Types::of_call(fact.call),
+        fact => Types::of_kind(fact.kind()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use belljar_recorder::Reader;
+
+    use super::*;
+    use crate::moment::Moment;
+    use crate::rules::RuleSet;
+    use crate::session::Session;
+
+    #[test]
+    fn what_is_left_of_a_rule_says_what_the_rule_says() {
+        let rules = RuleSet::builtin();
+        let mut said = 0;
+        for trace in [
+            &include_bytes!("../../../fixtures/traces/npm-credential-thief.bjt")[..],
+            include_bytes!("../../../fixtures/traces/npm-benign.bjt"),
+        ] {
+            let mut session = Session::new(Arc::clone(&rules));
+            for entry in Reader::open(trace).unwrap() {
+                let entry = entry.unwrap();
+                session.follow(&entry);
+                let moment = Moment::new(&session, &entry);
+                let (mut whole, mut left) = (Vec::new(), Vec::new());
+                rules.weigh(&moment, moment.event_type(), &mut |rule, truth| {
+                    whole.push((rule.id.clone(), truth));
+                });
+                rules.weigh_type(&moment, type_of(entry.event()), &mut |rule, truth| {
+                    left.push((rule.id.clone(), truth));
+                });
+                assert_eq!(whole, left, "#{}", entry.seq());
+                said += whole.len();
+            }
+        }
+        assert!(said > 10);
+    }
+
+    #[test]
+    fn numbers_and_names_of_types_agree() {
+        for trace in [
+            &include_bytes!("../../../fixtures/traces/npm-credential-thief.bjt")[..],
+            include_bytes!("../../../fixtures/traces/npm-benign.bjt"),
+        ] {
+            for entry in Reader::open(trace).unwrap() {
+                let entry = entry.unwrap();
+                let name = Types::names().nth(type_of(entry.event()));
+                assert_eq!(name, Some(crate::rules::event_type(entry.event())));
+            }
+        }
+        for (kind, name) in belljar_event::KINDS {
+            assert_eq!(Types::names().nth(Types::of_kind(*kind)), Some(*name));
+        }
+        for row in belljar_event::CALLS {
+            let at = Types::of_call(belljar_event::Call(row.number));
+            assert_eq!(Types::names().nth(at), Some(row.name));
+        }
+        let unknown = Types::of_call(belljar_event::Call(999));
+        assert_eq!(Types::names().nth(unknown), Some("syscall"));
+    }
+}
