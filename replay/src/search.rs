@@ -33,7 +33,7 @@ enum Need {
 impl Need {
     fn of(field: Field) -> Self {
         use Field::{
-            EvtArgSetid, PathCredential, PathDecoy, PathDecoyKind, ProcExeDropped,
+            EvtArgSetid, PathCredential, PathDecoy, PathDecoyKind, PathDropped, ProcExeDropped,
             ProcTreeCredentialKinds, ProcTreeCredentialPaths, ThreadTid,
         };
         match field {
@@ -41,6 +41,7 @@ impl Need {
             | PathCredential
             | PathDecoy
             | PathDecoyKind
+            | PathDropped
             | ProcExeDropped
             | ProcTreeCredentialKinds
             | ProcTreeCredentialPaths => Self::All,

@@ -122,11 +122,6 @@ impl Desk {
         self.open.is_empty()
     }
 
-    /// The first question that waits.
-    pub(crate) fn first(&self) -> Option<&Open> {
-        self.open.front()
-    }
-
     /// Takes a question.
     pub(crate) fn take(&mut self, hold: u64) -> Option<Open> {
         let at = self.open.iter().position(|open| open.hold.id == hold)?;
