@@ -5,18 +5,18 @@
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::support::{Need, Result, check, events, json, output, run, terminal, trial};
+use crate::support::{Need, Result, check, events, json, output, run, terminal, test};
 
 pub fn tests() -> Vec<Trial> {
     vec![
-        trial(
+        test(
             "policy::default_denies_every_way_to_a_decoy",
             &[Need::Guest],
             denies,
         ),
-        trial("policy::races_win_nothing", &[Need::Guest], races),
-        trial("policy::a_lure_lets_decoys_be_read", &[Need::Guest], lure),
-        trial(
+        test("policy::races_win_nothing", &[Need::Guest], races),
+        test("policy::a_lure_lets_decoys_be_read", &[Need::Guest], lure),
+        test(
             "policy::what_cannot_be_enforced_is_refused",
             &[],
             refused_when_loaded,

@@ -164,6 +164,7 @@ fn condition(held: &Held) -> String {
         (None, Some(Text::Whole(path))) => {
             format!("evt.op = {op} and fd.name = {}", escape::quoted(path))
         }
-        (None, _) => format!("evt.op = {op}"),
+        // What is not known whole cannot be named: nothing is offered to be saved.
+        (None, _) => String::new(),
     }
 }
