@@ -178,7 +178,7 @@ pub(super) fn refresh(model: &mut Model) {
         if !matches!(model.asking.step, Step::Save(_)) || shown.is_none() {
             model.asking.step = Step::Choose;
         }
-        if live && let Some(before) = &before {
+        if live && let Some(before) = before.as_ref().filter(|before| before.waits) {
             farewell(model, before);
         }
     }
@@ -289,6 +289,13 @@ fn farewell(model: &mut Model, before: &Shown) {
         _ => return,
     };
     toast(model, format!("✗ {text} · {}", before.program));
+}
+
+/// Whatever else had the keys in between: it takes a new pause.
+pub(super) fn hold_back(model: &mut Model) {
+    if !is_free(model) {
+        model.asking.guard = FULL;
+    }
 }
 
 /// Counts down until a key may answer; true if that changes the picture.

@@ -24,6 +24,7 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(event) => {
             let effects = act::key(model, &event);
+            question::hold_back(model);
             refresh(model);
             return effects;
         }

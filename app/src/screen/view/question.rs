@@ -9,7 +9,7 @@ use crate::screen::keys;
 use crate::screen::layout::inner;
 use crate::screen::model::Model;
 use crate::screen::question::{Shown, Step, answers_here};
-use crate::screen::text::{cut_start, grouped, safe_str, span, width, wrap};
+use crate::screen::text::{cut, cut_start, grouped, safe_str, span, width, wrap};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
 
@@ -141,7 +141,11 @@ impl Lines {
         let mut wrapped = wrap(text, room);
         if wrapped.len() > most {
             let rest = wrapped.split_off(most - 1);
-            wrapped.push(cut_start(&format!("…{}", rest.join(" ")), room).into_owned());
+            if most == 1 {
+                wrapped.push(cut(text, room).into_owned());
+            } else {
+                wrapped.push(cut_start(&format!("…{}", rest.join(" ")), room).into_owned());
+            }
         }
         for (at, line) in wrapped.into_iter().enumerate() {
             let label = if at == 0 { label } else { "" };
