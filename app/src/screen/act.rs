@@ -12,6 +12,7 @@ use super::model::{Effect, Model, Pane, Scroll};
 use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
 use super::prompt::Prompt;
+use super::question;
 use super::rows::{Fold, RowKey};
 use super::text::clock;
 use super::update::{toast, window};
@@ -25,8 +26,16 @@ pub(super) fn scopes(model: &Model) -> &'static [keys::Scope] {
         (_, true) => keys::LEAVE,
         (Some(_), _) => keys::OVERLAY,
         (None, _) if model.prompt.is_some() => keys::INPUT,
-        (None, _) => keys::pane_scopes(model.focus),
+        (None, _) => question::scopes(model).unwrap_or(keys::pane_scopes(model.focus)),
     }
+}
+
+/// What the key means now: those of a waiting question come before the pane's.
+fn meaning(model: &Model, event: &KeyEvent) -> Option<Action> {
+    let of_question = question::answers_here(model)
+        .then(|| keys::find(keys::QUESTION, event))
+        .flatten();
+    of_question.or_else(|| keys::find(scopes(model), event))
 }
 
 /// Acts on a key. A key that means nothing here does nothing.
@@ -34,8 +43,8 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
     if event.kind == KeyEventKind::Release {
         return Vec::new();
     }
-    let Some(action) = keys::find(scopes(model), event) else {
-        if scopes(model) == keys::INPUT {
+    let Some(action) = meaning(model, event) else {
+        if [keys::INPUT, keys::SAVE].contains(&scopes(model)) {
             character(model, event);
         }
         return Vec::new();
@@ -45,6 +54,18 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
     match action {
         Action::Quit | Action::Interrupt | Action::Yes | Action::No => leave(model, action),
         Action::Copy => copy(model),
+        Action::AllowOnce
+        | Action::DenyOnce
+        | Action::AllowMore
+        | Action::DenyMore
+        | Action::SaveAllow
+        | Action::SaveDeny
+        | Action::KillTree
+        | Action::ForTree
+        | Action::ForRun
+        | Action::NotYet
+        | Action::KillNow
+        | Action::SaveLine => question::act(model, action),
         _ => {
             match action {
                 Action::Up
@@ -59,6 +80,7 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
                 Action::Fold | Action::Unfold => fold(model, action == Action::Unfold),
                 Action::Close => model.overlay = None,
                 Action::Help => model.overlay = Some(Overlay::new(Kind::Help)),
+                Action::Questions => model.overlay = Some(Overlay::new(Kind::Questions)),
                 Action::Verdict => model.overlay = Some(Overlay::new(Kind::Verdict)),
                 Action::NextPane => turn(model, 1),
                 Action::PreviousPane => turn(model, Pane::ALL.len() - 1),
@@ -86,7 +108,7 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
                 | Action::EraseNext
                 | Action::EraseWord
                 | Action::EraseAll
-                | Action::Complete => type_filter(model, action),
+                | Action::Complete => edit(model, action),
                 Action::Timeline => visit(model, Pane::Timeline),
                 _ => play(model, action, event),
             }
@@ -98,10 +120,19 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
 /// A key that is text where text is typed.
 fn character(model: &mut Model, event: &KeyEvent) {
     let command = KeyModifiers::CONTROL | KeyModifiers::ALT;
-    if let (KeyCode::Char(c), Some(prompt)) = (event.code, &mut model.prompt)
+    let line = model.asking.line().or(model.prompt.as_mut());
+    if let (KeyCode::Char(c), Some(prompt)) = (event.code, line)
         && !event.modifiers.intersects(command)
     {
         prompt.insert(c, model.setup.rules.names());
+    }
+}
+
+/// Moves in the line that is typed, or changes it.
+fn edit(model: &mut Model, action: Action) {
+    match model.asking.line() {
+        Some(line) => line.edit(action, model.setup.rules.names()),
+        None => type_filter(model, action),
     }
 }
 

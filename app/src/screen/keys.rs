@@ -30,6 +30,8 @@ actions! {
     Filter, ClearFilter, NextMatch, PreviousMatch, GoThere,
     Apply, Cancel, Complete, Left, Right, LineStart, LineEnd,
     Erase, EraseNext, EraseWord, EraseAll,
+    AllowOnce, DenyOnce, AllowMore, DenyMore, SaveAllow, SaveDeny, KillTree,
+    ForTree, ForRun, NotYet, KillNow, SaveLine, Questions,
 }
 
 /// Where a key holds.
@@ -45,8 +47,18 @@ pub(super) enum Scope {
     Tree,
     /// The list of events.
     Events,
-    /// The line that a filter is typed into; what is no key here is text.
+    /// A question of the policy, while it waits in its pane.
+    Question,
+    /// What an answer holds for.
+    Reach,
+    /// Whether to end a process tree.
+    Kill,
+    /// The policy line that is saved.
+    Save,
+    /// The line that a filter is typed into.
     Input,
+    /// Any line that is typed; what is no key here is text.
+    Edit,
     /// Text that only scrolls.
     Scroll,
     /// The timeline.
@@ -71,7 +83,15 @@ pub(super) fn pane_scopes(pane: Pane) -> &'static [Scope] {
 /// The scopes that hold over an overlay.
 pub(super) const OVERLAY: &[Scope] = &[Scope::Overlay, Scope::Scroll, Scope::Always];
 /// The scopes that hold while a filter is typed.
-pub(super) const INPUT: &[Scope] = &[Scope::Input, Scope::Always];
+pub(super) const INPUT: &[Scope] = &[Scope::Input, Scope::Edit, Scope::Always];
+/// The scopes that hold while a policy line is edited.
+pub(super) const SAVE: &[Scope] = &[Scope::Save, Scope::Edit, Scope::Always];
+/// The scopes that hold while it is chosen what an answer holds for.
+pub(super) const REACH: &[Scope] = &[Scope::Reach, Scope::Always];
+/// The scopes that hold while it is asked whether to end a process tree.
+pub(super) const KILL: &[Scope] = &[Scope::Kill, Scope::Always];
+/// The keys of a question, which come before those of the pane.
+pub(super) const QUESTION: &[Scope] = &[Scope::Question];
 /// The scopes that hold while the question whether to leave is open.
 pub(super) const LEAVE: &[Scope] = &[Scope::Leave, Scope::Always];
 
@@ -166,17 +186,32 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Leave, Action::Yes, &[Press::Char('y'), Press::Char('q')], "stop the run and leave", "Stop the run and leave"),
     key(Scope::Leave, Action::No, &[Press::Char('n'), ESC], "stay", "Stay"),
 
+    key(Scope::Question, Action::AllowOnce, &[Press::Char('a')], "allow", "Allow this one call"),
+    key(Scope::Question, Action::DenyOnce, &[Press::Char('d')], "deny", "Deny this one call"),
+    key(Scope::Question, Action::AllowMore, &[Press::Char('A')], "allow…", "Allow the same again: in this process tree, or in this run"),
+    key(Scope::Question, Action::DenyMore, &[Press::Char('D')], "deny…", "Deny the same again: in this process tree, or in this run"),
+    key(Scope::Question, Action::SaveAllow, &[Press::Char('s')], "save allow", "Save a policy line that allows it; the line is shown first"),
+    key(Scope::Question, Action::SaveDeny, &[Press::Char('S')], "save deny", "Save a policy line that denies it; the line is shown first"),
+    key(Scope::Question, Action::KillTree, &[Press::Char('k')], "kill…", "Deny, and end the process tree; asks once more (↑ still moves up)"),
+    key(Scope::Reach, Action::ForTree, &[Press::Char('t')], "this process tree", "For the tree below the process that started this one"),
+    key(Scope::Reach, Action::ForRun, &[Press::Char('r')], "this run", "Until the run ends"),
+    key(Scope::Reach, Action::NotYet, &[ESC, Press::Char('n')], "back", "Back to the question"),
+    key(Scope::Kill, Action::KillNow, &[Press::Char('y')], "end the process tree", "End the process tree"),
+    key(Scope::Kill, Action::NotYet, &[ESC, Press::Char('n')], "back", "Back to the question"),
+    key(Scope::Save, Action::SaveLine, &[ENTER], "save, and answer with it", "Save the line, and answer the question with it"),
+    key(Scope::Save, Action::NotYet, &[ESC], "back", "Back to the question; nothing is saved"),
+
     key(Scope::Input, Action::Apply, &[ENTER], "apply", "Apply the filter"),
     key(Scope::Input, Action::Cancel, &[ESC], "cancel", "Leave the filter as it was"),
-    key(Scope::Input, Action::Complete, &[Press::Named(KeyCode::Tab)], "complete", "Complete the name of a field"),
-    key(Scope::Input, Action::Left, &[Press::Named(KeyCode::Left), Press::Ctrl('b')], "", "One character left"),
-    key(Scope::Input, Action::Right, &[Press::Named(KeyCode::Right), Press::Ctrl('f')], "", "One character right"),
-    key(Scope::Input, Action::LineStart, &[Press::Named(KeyCode::Home), Press::Ctrl('a')], "", "To the start of the line"),
-    key(Scope::Input, Action::LineEnd, &[Press::Named(KeyCode::End), Press::Ctrl('e')], "", "To the end of the line"),
-    key(Scope::Input, Action::Erase, &[Press::Named(KeyCode::Backspace), Press::Ctrl('h')], "", "Remove the character before the cursor"),
-    key(Scope::Input, Action::EraseNext, &[Press::Named(KeyCode::Delete), Press::Ctrl('d')], "", "Remove the character at the cursor"),
-    key(Scope::Input, Action::EraseWord, &[Press::Ctrl('w')], "", "Remove the word before the cursor"),
-    key(Scope::Input, Action::EraseAll, &[Press::Ctrl('u')], "clear", "Remove everything"),
+    key(Scope::Edit, Action::Complete, &[Press::Named(KeyCode::Tab)], "complete", "Complete the name of a field"),
+    key(Scope::Edit, Action::Left, &[Press::Named(KeyCode::Left), Press::Ctrl('b')], "", "One character left"),
+    key(Scope::Edit, Action::Right, &[Press::Named(KeyCode::Right), Press::Ctrl('f')], "", "One character right"),
+    key(Scope::Edit, Action::LineStart, &[Press::Named(KeyCode::Home), Press::Ctrl('a')], "", "To the start of the line"),
+    key(Scope::Edit, Action::LineEnd, &[Press::Named(KeyCode::End), Press::Ctrl('e')], "", "To the end of the line"),
+    key(Scope::Edit, Action::Erase, &[Press::Named(KeyCode::Backspace), Press::Ctrl('h')], "", "Remove the character before the cursor"),
+    key(Scope::Edit, Action::EraseNext, &[Press::Named(KeyCode::Delete), Press::Ctrl('d')], "", "Remove the character at the cursor"),
+    key(Scope::Edit, Action::EraseWord, &[Press::Ctrl('w')], "", "Remove the word before the cursor"),
+    key(Scope::Edit, Action::EraseAll, &[Press::Ctrl('u')], "clear", "Remove everything"),
 
     key(Scope::Events, Action::GoThere, &[Press::Char('m')], "go there", "Move the playhead to the selected event"),
     key(Scope::Rows, Action::Open, &[ENTER], "open", "Open what is selected: why, and the very events"),
@@ -224,6 +259,7 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Global, Action::Verdict, &[Press::Char('v')], "verdict", "Why the verdict is what it is"),
     key(Scope::Global, Action::Events, &[Press::Char('e')], "events", "The list of events, and back"),
     key(Scope::Global, Action::Output, &[Press::Char('o')], "output", "What the code wrote to its terminal, and back"),
+    key(Scope::Global, Action::Questions, &[Press::Char('w')], "", "What was asked, and the answers"),
     key(Scope::Global, Action::Timeline, &[Press::Char('t')], "timeline", "To the timeline, and back"),
     key(Scope::Global, Action::Help, &[Press::Char('?')], "help", "This help"),
     key(Scope::Global, Action::Quit, &[Press::Char('q')], "quit", "Leave"),

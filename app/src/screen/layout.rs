@@ -34,6 +34,8 @@ pub(super) struct Layout {
     pub(super) footer: Rect,
     /// Where an overlay stands if one is open.
     pub(super) overlay: Rect,
+    /// Where a question stands, if one is shown.
+    pub(super) question: Option<Rect>,
     /// Too small for anything.
     pub(super) tiny: bool,
 }
@@ -41,14 +43,17 @@ pub(super) struct Layout {
 impl Layout {
     /// `shown`: the pane that must be visible. `side`: an overlay is open that
     /// may stand beside the panes.
-    pub(super) fn new(columns: u16, rows: u16, shown: Pane, side: bool) -> Self {
+    /// `asked`: the rows that a question would like to have, 0 without one.
+    pub(super) fn new(columns: u16, rows: u16, shown: Pane, side: bool, asked: u16) -> Self {
         let area = Rect::new(0, 0, columns, rows);
         let tiny = columns < MIN.0 || rows < MIN.1;
-        let wide = columns >= WIDE.0 && rows >= WIDE.1;
+        let taken = question_rows(rows.saturating_sub(5), asked);
+        let wide = columns >= WIDE.0 && rows.saturating_sub(taken) >= WIDE.1;
         let row = |y: u16, height: u16| Rect::new(0, y, columns, height).intersection(area);
         let tabs = (!wide).then(|| row(2, 1));
         let top = if wide { 2 } else { 3 };
-        let body = row(top, rows.saturating_sub(top + 2));
+        let body = row(top, rows.saturating_sub(top + 2 + taken));
+        let question = (taken > 0 && !tiny).then(|| row(body.bottom(), taken));
         let (body, beside) = match side && columns >= SIDE {
             true => split(body, columns / 3),
             false => (body, None),
@@ -66,6 +71,7 @@ impl Layout {
             timeline: row(rows.saturating_sub(2), 1),
             footer: row(rows.saturating_sub(1), 1),
             overlay: beside.unwrap_or_else(|| above(body)),
+            question,
             tiny,
         }
     }
@@ -82,6 +88,18 @@ impl Layout {
     pub(super) fn rows_of(&self, pane: Pane) -> usize {
         self.pane(pane)
             .map_or(0, |rect| usize::from(inner(rect).height))
+    }
+}
+
+/// The rows that a question gets: what it wants, but the panes stay usable; where
+/// there is no room for both, the question stands alone.
+fn question_rows(body: u16, asked: u16) -> u16 {
+    /// Fewer rows show nothing of a pane, and too little of a question.
+    const LEAST: (u16, u16) = (4, 6);
+    match body.checked_sub(LEAST.0) {
+        _ if asked == 0 => 0,
+        Some(room) if room >= LEAST.1 => asked.min(room.min(body * 3 / 4)),
+        _ => body,
     }
 }
 

@@ -18,6 +18,7 @@ mod model;
 mod overlay;
 mod player;
 mod prompt;
+mod question;
 #[cfg(test)]
 mod render;
 mod rows;

@@ -17,6 +17,7 @@ use super::layout::Layout;
 use super::overlay::Overlay;
 use super::player::{Motion, Player, SECOND};
 use super::prompt::Prompt;
+use super::question::Asking;
 use super::rows::{Facts, RowKey, Rows};
 use super::terminal::Terminal;
 use super::theme::Theme;
@@ -194,6 +195,8 @@ pub(crate) struct Model {
     pub(super) filter: Option<Filter>,
     /// The filter that is being typed.
     pub(super) prompt: Option<Prompt>,
+    /// The question that is shown, and what is being answered.
+    pub(super) asking: Asking,
     /// The selected event; `None`: the newest before the playhead, whichever that is.
     pub(super) event: Option<usize>,
     pub(super) folds: BTreeMap<RowKey, bool>,
@@ -234,7 +237,7 @@ impl Model {
             setup,
             density: Density::default(),
             home: None,
-            layout: Layout::new(80, 24, Pane::Processes, false),
+            layout: Layout::new(80, 24, Pane::Processes, false, 0),
             focus: Pane::Processes,
             back: Pane::Processes,
             lists: Default::default(),
@@ -242,6 +245,7 @@ impl Model {
             terminal: Terminal::default(),
             filter: None,
             prompt: None,
+            asking: Asking::default(),
             event: None,
             folds: BTreeMap::new(),
             overlay: None,

@@ -1,8 +1,9 @@
-//! The line that a filter is typed into.
+//! A line that is typed: a filter, or a line of the policy.
 //!
 //! Owns: its text, its cursor, and what is wrong with it so far.
 //! Must not: apply anything; [`super::act`] does.
 
+use belljar_event::Action as Verb;
 use belljar_replay::cond::{CondError, Condition, FIELDS, Names};
 use belljar_replay::escape::is_plain;
 
@@ -21,7 +22,16 @@ pub(super) struct Prompt {
     error: Option<CondError>,
     /// Somebody has tried to use it as it stands.
     tried: bool,
+    /// An action stands before the condition.
+    line: bool,
 }
+
+/// The actions that answer a question.
+const ANSWERS: [(&str, Verb); 3] = [
+    ("allow", Verb::Allow),
+    ("deny", Verb::Deny),
+    ("kill", Verb::Kill),
+];
 
 impl Prompt {
     pub(super) fn new(text: &str) -> Self {
@@ -29,6 +39,14 @@ impl Prompt {
             text: text.to_owned(),
             cursor: text.len(),
             ..Self::default()
+        }
+    }
+
+    /// A line of the policy: `allow evt.op = exec and …`.
+    pub(super) fn policy_line(text: &str) -> Self {
+        Self {
+            line: true,
+            ..Self::new(text)
         }
     }
 
@@ -92,10 +110,45 @@ impl Prompt {
         }
     }
 
+    /// The action of a policy line, if it is one; `None` keeps what is wrong.
+    pub(super) fn parse_line(&mut self, names: &Names) -> Option<Verb> {
+        self.tried = true;
+        match self.read_line(names) {
+            Ok((verb, _)) => Some(verb),
+            Err(error) => {
+                self.error = Some(error);
+                None
+            }
+        }
+    }
+
+    fn read_line(&self, names: &Names) -> Result<(Verb, Condition), CondError> {
+        let text = self.text.trim_start();
+        let indent = self.text.len() - text.len();
+        let (word, condition) = text.split_once(' ').unwrap_or((text, ""));
+        let Some((_, verb)) = ANSWERS.iter().find(|(name, _)| *name == word) else {
+            return Err(CondError {
+                offset: indent,
+                line: 1,
+                column: 1,
+                message: "begin with allow, deny or kill".to_owned(),
+                nearest: None,
+            });
+        };
+        match Condition::parse(condition, names) {
+            Ok(condition) => Ok((*verb, condition)),
+            Err(mut error) => {
+                error.offset += indent + word.len() + 1;
+                Err(error)
+            }
+        }
+    }
+
     fn check(&mut self, names: &Names) {
         self.tried = false;
         self.error = match self.text.trim() {
             "" => None,
+            _ if self.line => self.read_line(names).err(),
             _ => Condition::parse(&self.text, names).err(),
         };
     }

@@ -13,6 +13,7 @@ use super::layout::{Layout, inner};
 use super::model::{Effect, List, Model, Msg, Pane, Toast};
 use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
+use super::question;
 use super::rows::{Facts, Moment, RowKey, Rows};
 
 /// With so many files more, the rows are computed one tick later.
@@ -23,6 +24,7 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(event) => {
             let effects = act::key(model, &event);
+            question::hold_back(model);
             refresh(model);
             return effects;
         }
@@ -55,6 +57,7 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
 }
 
 fn take(model: &mut Model, entries: Vec<Entry>) {
+    model.asking.learn(&entries);
     for (index, entry) in (model.player.len()..).zip(&entries) {
         model.density.add(entry.at());
         if let Fact::Output(_) = &entry.event().fact {
@@ -132,6 +135,7 @@ fn tick(model: &mut Model, elapsed: u64) {
             changed = true;
         }
     }
+    changed |= question::tick(model, elapsed);
     if events::search(model) {
         model.revision += 1;
     }
@@ -174,11 +178,18 @@ pub(super) fn relayout(model: &mut Model, columns: u16, rows: u16) {
     } else {
         model.focus
     };
-    model.layout = Layout::new(columns, rows, shown, model.overlay.is_some());
+    model.layout = Layout::new(
+        columns,
+        rows,
+        shown,
+        model.overlay.is_some(),
+        question::height(model, columns),
+    );
 }
 
 /// Computes everything that is shown from the session at the playhead.
 pub(super) fn refresh(model: &mut Model) {
+    question::refresh(model);
     let area = model.layout.area;
     relayout(model, area.width, area.height);
     model.facts = Facts::of(&model.player, model.ended.as_ref());

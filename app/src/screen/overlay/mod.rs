@@ -5,6 +5,7 @@
 
 mod detail;
 mod page;
+mod question;
 
 use belljar_replay::session::Session;
 use belljar_replay::verdict::Reason;
@@ -34,6 +35,8 @@ pub(super) enum Kind {
     Verdict,
     /// What went wrong, and what to do.
     Failure,
+    /// What was asked, and the answers.
+    Questions,
     /// One row.
     Detail(RowKey),
 }
@@ -81,6 +84,7 @@ pub(super) fn content(model: &Model, kind: &Kind) -> (String, Vec<Vec<Span>>) {
         Kind::Help => help(model, &mut page),
         Kind::Verdict => reasons(model, &mut page),
         Kind::Failure => failure(model, &mut page),
+        Kind::Questions => question::list(model, &mut page),
         Kind::Detail(key) => detail::detail(model, key, &mut page),
     };
     (title, page.lines)
@@ -97,7 +101,12 @@ fn help(model: &Model, page: &mut Page) -> String {
         (Scope::Rows, "Processes, files, network, findings, events"),
         (Scope::Tree, "Processes and files"),
         (Scope::Events, "Events"),
+        (Scope::Question, "While a question waits, in any pane"),
+        (Scope::Reach, "After A or D"),
+        (Scope::Kill, "After k"),
+        (Scope::Save, "While a policy line is edited"),
         (Scope::Input, "While a filter is typed"),
+        (Scope::Edit, "In any line that is typed"),
         (Scope::Scroll, "Output and overlays"),
         (Scope::Timeline, "Timeline"),
         (Scope::Overlay, "Overlays"),

@@ -3,7 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::screen::keys::{
-    Action, INPUT, KEYS, LEAVE, OVERLAY, Press, Scope, find, in_scopes, pane_scopes,
+    Action, INPUT, KEYS, KILL, LEAVE, OVERLAY, Press, QUESTION, REACH, SAVE, Scope, find,
+    in_scopes, pane_scopes,
 };
 use crate::screen::model::Pane;
 
@@ -11,7 +12,7 @@ fn stacks() -> Vec<&'static [Scope]> {
     Pane::ALL
         .iter()
         .map(|pane| pane_scopes(*pane))
-        .chain([OVERLAY, LEAVE, INPUT])
+        .chain([OVERLAY, LEAVE, INPUT, QUESTION, REACH, KILL, SAVE])
         .collect()
 }
 
@@ -56,6 +57,28 @@ fn every_action_is_reachable_by_every_key_of_its_row() {
     }
     for action in Action::ALL {
         assert!(reached.contains(action), "{action:?} has no key");
+    }
+}
+
+/// A key that means something else elsewhere must not answer by accident.
+#[test]
+fn only_the_kill_key_hides_another_and_it_asks_once_more() {
+    let mut hidden = Vec::new();
+    for binding in in_scopes(QUESTION) {
+        for event in binding.presses.iter().flat_map(|press| events(*press)) {
+            if stacks()
+                .iter()
+                .filter(|stack| **stack != QUESTION)
+                .any(|stack| find(stack, &event).is_some())
+            {
+                hidden.push(binding.action);
+            }
+        }
+    }
+    assert_eq!(hidden, [Action::KillTree]);
+    let enter = KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE);
+    for stack in [QUESTION, REACH, KILL] {
+        assert_eq!(find(stack, &enter), None);
     }
 }
 

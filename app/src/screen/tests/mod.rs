@@ -4,6 +4,7 @@ mod events;
 mod golden;
 mod keys;
 mod player;
+mod question;
 mod random;
 mod speed;
 pub(crate) mod story;

@@ -6,6 +6,7 @@ use super::paint::Paint;
 use crate::screen::act::scopes;
 use crate::screen::keys::{self, Action, Binding};
 use crate::screen::model::Model;
+use crate::screen::question::answers_here;
 use crate::screen::text::width;
 use crate::screen::theme::Role;
 
@@ -18,7 +19,22 @@ pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
         paint.spans(row, &spans);
         return;
     }
-    let here = || keys::in_scopes(scopes(model)).filter(|binding| !binding.label.is_empty());
+    let asked: &[keys::Scope] = if answers_here(model) {
+        keys::QUESTION
+    } else {
+        &[]
+    };
+    // A key that answers a question means nothing else meanwhile.
+    let taken = |binding: &Binding| {
+        let mut asked = keys::in_scopes(asked).flat_map(|binding| binding.presses);
+        let first = binding.presses.first();
+        asked.any(|press| Some(press) == first)
+    };
+    let here = || {
+        keys::in_scopes(asked)
+            .chain(keys::in_scopes(scopes(model)).filter(|binding| !taken(binding)))
+            .filter(|binding| !binding.label.is_empty())
+    };
     let leads_out = |binding: &&Binding| matches!(binding.action, Action::Help | Action::Quit);
     let last = entries(here().filter(leads_out), usize::MAX);
     let taken: usize = last.iter().map(|(_, text)| width(text)).sum();

@@ -25,6 +25,7 @@ mod overlay;
 mod paint;
 mod processes;
 mod prompt;
+mod question;
 mod timeline;
 
 use ratatui::Frame;
@@ -36,6 +37,7 @@ use super::text::grouped;
 use super::theme::Role;
 use super::verdict;
 use paint::Paint;
+pub(super) use question::{answered, outcome, rows as question_rows};
 
 /// Draws the whole screen.
 pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
@@ -55,8 +57,13 @@ pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
     if let Some(open) = &model.overlay {
         overlay::draw(model, open, &mut paint);
     }
-    match &model.prompt {
-        Some(prompt) => prompt::draw(model, prompt, &mut paint),
+    question::draw(model, &mut paint);
+    let typed = match model.asking.typed() {
+        Some(line) => Some((" line: ", line)),
+        None => model.prompt.as_ref().map(|prompt| (" filter: ", prompt)),
+    };
+    match typed {
+        Some((head, prompt)) => prompt::draw(model, (head, prompt), &mut paint),
         None => {
             timeline::draw(model, model.layout.timeline, &mut paint);
             footer::draw(model, model.layout.footer, &mut paint);

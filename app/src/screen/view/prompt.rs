@@ -1,4 +1,4 @@
-//! The line that a filter is typed into, and what is wrong with it below.
+//! The line that a filter or a policy line is typed into, and what is wrong with it below.
 
 use belljar_replay::cond::CondError;
 use ratatui::layout::Rect;
@@ -9,12 +9,10 @@ use crate::screen::prompt::Prompt;
 use crate::screen::text::{safe_str, width};
 use crate::screen::theme::Role;
 
-const HEAD: &str = " filter: ";
-
-pub(super) fn draw(model: &Model, prompt: &Prompt, paint: &mut Paint<'_>) {
+pub(super) fn draw(model: &Model, (head, prompt): (&str, &Prompt), paint: &mut Paint<'_>) {
     let line = model.layout.timeline;
     let room = usize::from(line.width)
-        .saturating_sub(width(HEAD) + 1)
+        .saturating_sub(width(head) + 1)
         .max(1);
     let cells = |end: usize| width(prompt.text().get(..end).unwrap_or_default());
     // Scrolled so far that the cursor stands in the line.
@@ -23,10 +21,10 @@ pub(super) fn draw(model: &Model, prompt: &Prompt, paint: &mut Paint<'_>) {
     paint.blank(line);
     paint.spans(
         line,
-        &[(Role::Key, HEAD.to_owned()), (Role::Text, text.to_owned())],
+        &[(Role::Key, head.to_owned()), (Role::Text, text.to_owned())],
     );
     let place = |cells: usize| {
-        let at = width(HEAD) + cells.saturating_sub(skipped);
+        let at = width(head) + cells.saturating_sub(skipped);
         u16::try_from(at)
             .unwrap_or(u16::MAX)
             .min(line.width.saturating_sub(1))
