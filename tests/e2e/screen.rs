@@ -23,6 +23,7 @@ pub fn tests() -> Vec<Trial> {
         ),
         test("screen::ends_with_its_terminal", &[], hangup),
         test("screen::live_run_shows_the_verdict", &[Need::Guest], live),
+        test("screen::questions_are_answered", &[Need::Guest], questions),
     ]
 }
 
@@ -101,6 +102,17 @@ impl Terminal {
     fn press(&mut self, keys: &str) -> Result {
         self.keys.write_all(keys.as_bytes())?;
         self.keys.flush()?;
+        Ok(())
+    }
+
+    /// Waits for a question about this, and answers it once keys count.
+    fn answer(&mut self, about: &str, keys: &str) -> Result {
+        self.shows("? question", LONG)?;
+        self.shows(about, SOON)?;
+        for key in keys.chars() {
+            std::thread::sleep(Duration::from_secs(2));
+            self.press(&key.to_string())?;
+        }
         Ok(())
     }
 
@@ -220,6 +232,8 @@ fn live() -> Result {
     let trace = dir.path().join("t.bjt").to_string_lossy().into_owned();
     let mut terminal = Terminal::start(&["run", "-o", &trace], &project)?;
     terminal.shows("MALICIOUS", LONG)?;
+    // Its upload to a name that no line allows waits for somebody to say no.
+    terminal.answer("telemetry.left-padded", "d")?;
     terminal.shows("finished", LONG)?;
     terminal.shows("postinstall.js", SOON)?;
     terminal.press("q")?;
@@ -229,4 +243,75 @@ fn live() -> Result {
     })?;
     // The summary is longer than the screen; its last line names the trace.
     terminal.shows("trace: ", SOON)
+}
+
+/// Four programs from a hidden place: allowed once, denied, allowed for the run,
+/// not asked again. What the payload sees is what was answered, and no time passes
+/// for it while somebody thinks.
+const ASKED: &str = r#"import os, shutil, subprocess, time
+os.makedirs("/tmp/.h")
+for name in ("one", "two", "three"):
+    shutil.copy("/usr/bin/true", "/tmp/.h/" + name)
+def run(name):
+    since = time.monotonic()
+    try:
+        subprocess.run(["/tmp/.h/" + name], check=True)
+        how = "ran"
+    except OSError as e:
+        how = "errno" + str(e.errno)
+    print("ASKED", name, how, "late" if time.monotonic() - since > 3 else "in-time", flush=True)
+run("one"); run("two"); run("three"); run("three")
+"#;
+
+fn questions() -> Result {
+    let dir = tempfile::tempdir()?;
+    let project = dir.path().join("p");
+    std::fs::create_dir(&project)?;
+    std::fs::write(project.join("asks.py"), ASKED)?;
+    let trace = dir.path().join("t.bjt");
+    let kept = trace.to_string_lossy().into_owned();
+    // The folder comes behind the options; what runs in it is named by a phase.
+    let words = ["run", "-o", &kept, "--phase", "run=python3 asks.py"];
+    let mut terminal = Terminal::start(&words, &project)?;
+    terminal.answer("/tmp/.h/one", "a")?;
+    terminal.answer("/tmp/.h/two", "d")?;
+    // Enter is no answer.
+    terminal.answer("/tmp/.h/three", "\r")?;
+    terminal.answer("/tmp/.h/three", "Ar")?;
+    terminal.shows("finished", LONG)?;
+    terminal.press("q")?;
+    let (_, restored) = terminal.end(SOON)?;
+    check(restored, || "the terminal was not given back".into())?;
+    let events = crate::support::events(&trace)?;
+    let printed = crate::support::terminal(&events);
+    for line in [
+        "ASKED one ran in-time",
+        "ASKED two errno13 in-time",
+        "ASKED three ran in-time",
+    ] {
+        check(printed.contains(line), || {
+            format!("not `{line}`; all:\n{printed}")
+        })?;
+    }
+    check(printed.matches("ASKED three ran").count() == 2, || {
+        printed.clone()
+    })?;
+    let kinds = |kind: &str| events.iter().filter(|event| event["kind"] == kind).count();
+    check(kinds("question") == 3, || {
+        format!("{} questions", kinds("question"))
+    })?;
+    let said: Vec<String> = events
+        .iter()
+        .filter(|event| event["kind"] == "answer" && event["fact"]["who"] != "policy")
+        .map(|event| format!("{} {}", event["fact"]["action"], event["fact"]["who"]))
+        .collect();
+    check(
+        said == [
+            "\"allow\" \"person\"",
+            "\"deny\" \"person\"",
+            "\"allow\" \"person\"",
+            "\"allow\" \"earlier answer\"",
+        ],
+        || format!("{said:?}"),
+    )
 }

@@ -94,7 +94,7 @@ const SOCKETS: &[(u32, &[u32])] = &[
 
 /// Calls that do something which can be held: always, or if one of these bits
 /// is set in this argument.
-const HELD: &[(libc::c_long, Op, Option<(u32, u32)>)] = &[
+const HELD: &[(libc::c_long, Op, Bits)] = &[
     (libc::SYS_execve, Op::Exec, None),
     (libc::SYS_execveat, Op::Exec, None),
     (libc::SYS_connect, Op::Connect, None),
@@ -127,6 +127,9 @@ const HELD: &[(libc::c_long, Op, Option<(u32, u32)>)] = &[
     (libc::SYS_lchown, Op::Chmod, None),
     (libc::SYS_fchownat, Op::Chmod, None),
 ];
+
+/// An argument's index, and the bits in it.
+type Bits = Option<(u32, u32)>;
 
 /// Flags of an open that changes something.
 const WRITING: u32 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32;

@@ -325,9 +325,8 @@ fn with_screen(
                 scope: scope.clone(),
             };
             // The question stays on the screen until its answer is recorded.
-            drop(words.try_send(live::Word::Reply(reply)));
+            drop(words.try_send(reply));
         }
-        screen::Effect::Kill { root } => drop(words.try_send(live::Word::Kill(*root))),
         screen::Effect::Quit | screen::Effect::Copy(_) => {}
     };
     let shown = screen::run(

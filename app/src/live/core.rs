@@ -52,8 +52,6 @@ pub(crate) enum Input {
     Egress(Ask),
     /// From the person at the terminal.
     Reply(Reply),
-    /// A process tree is to end, says the person.
-    Kill(u32),
     /// The run must end.
     Stop(End),
 }
@@ -103,6 +101,10 @@ pub(crate) struct Core<W: Write> {
 }
 
 impl<W: Write> Core<W> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another part of a run, named once, where the run is put together"
+    )]
     pub(crate) fn new(
         writer: Writer<W>,
         session: Session,
@@ -246,10 +248,6 @@ impl<W: Write> Core<W> {
             Input::Agent(message) => return self.agent_said(message),
             Input::Egress(ask) => self.egress_said(ask)?,
             Input::Reply(reply) => self.replied(reply)?,
-            Input::Kill(pid) => {
-                let by = "person".to_owned();
-                let _ = self.agent.try_send(ToAgent::Kill { pid, by });
-            }
         }
         Ok(None)
     }

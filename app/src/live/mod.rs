@@ -67,7 +67,7 @@ pub(crate) async fn drive(
     sink: impl FnOnce() -> Result<File, AppError>,
     watcher: Option<Watcher>,
     stops: &mut mpsc::Receiver<End>,
-    person: Option<mpsc::Receiver<Word>>,
+    person: Option<mpsc::Receiver<Reply>>,
     stage: Stage<'_>,
 ) -> Result<Done, AppError> {
     stage("booting the machine");
@@ -228,18 +228,9 @@ struct Run<'a> {
     laid: decoys::Laid,
     names: (String, String),
     enforced: Enforced,
-    person: Option<mpsc::Receiver<Word>>,
+    person: Option<mpsc::Receiver<Reply>>,
     stand_still: Option<mpsc::UnboundedReceiver<bool>>,
     stopped: Arc<AtomicBool>,
-}
-
-/// What the person at the terminal says while the payload runs.
-#[derive(Clone, Debug)]
-pub(crate) enum Word {
-    /// An answer.
-    Reply(Reply),
-    /// A process tree is to end.
-    Kill(u32),
 }
 
 /// What the agent says when the guest is set up.
@@ -413,14 +404,10 @@ impl Run<'_> {
 }
 
 /// Carries what the person says to the core.
-async fn listen_to(person: Option<mpsc::Receiver<Word>>, inputs: mpsc::Sender<Input>) {
+async fn listen_to(person: Option<mpsc::Receiver<Reply>>, inputs: mpsc::Sender<Input>) {
     let Some(mut person) = person else { return };
-    while let Some(word) = person.recv().await {
-        let input = match word {
-            Word::Reply(reply) => Input::Reply(reply),
-            Word::Kill(pid) => Input::Kill(pid),
-        };
-        if inputs.send(input).await.is_err() {
+    while let Some(reply) = person.recv().await {
+        if inputs.send(Input::Reply(reply)).await.is_err() {
             return;
         }
     }

@@ -86,11 +86,6 @@ pub(crate) enum Effect {
         /// What else it holds for.
         scope: belljar_event::Scope,
     },
-    /// End a process tree.
-    Kill {
-        /// Its root's pid.
-        root: u32,
-    },
 }
 
 /// What went wrong, for a person.

@@ -7,15 +7,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *good = "/tmp/plain/a", *bad = "/tmp/.hidden/";
 static char path[64];
 static volatile int stop;
 
 static void *turn(void *_) {
 	while (!stop) {
 		memcpy(path, "/tmp/plain/a", 13);
+		asm volatile("" ::: "memory");
 		for (volatile int i = 0; i < 300; i++);
 		memcpy(path, "/tmp/.hid/b\0", 13);
+		asm volatile("" ::: "memory");
 		for (volatile int i = 0; i < 300; i++);
 	}
 	return 0;
