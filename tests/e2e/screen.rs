@@ -275,8 +275,8 @@ fn questions() -> Result {
     let mut terminal = Terminal::start(&words, &project)?;
     terminal.answer("/tmp/.h/one", "a")?;
     terminal.answer("/tmp/.h/two", "d")?;
-    // Enter is no answer.
-    terminal.answer("/tmp/.h/three", "\r")?;
+    // Enter is no answer: it opens what is selected, as ever.
+    terminal.answer("/tmp/.h/three", "\r\u{1b}")?;
     terminal.answer("/tmp/.h/three", "Ar")?;
     terminal.shows("finished", LONG)?;
     terminal.press("q")?;
