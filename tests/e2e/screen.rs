@@ -279,6 +279,8 @@ fn questions() -> Result {
     terminal.answer("/tmp/.h/three", "\r\u{1b}")?;
     terminal.answer("/tmp/.h/three", "Ar")?;
     terminal.shows("finished", LONG)?;
+    // The last question is shown a while longer, as a replay shows it.
+    std::thread::sleep(Duration::from_secs(5));
     terminal.press("q")?;
     let (_, restored) = terminal.end(SOON)?;
     check(restored, || "the terminal was not given back".into())?;

@@ -43,6 +43,7 @@ fn record(
         b.extend(u32::to_ne_bytes(word));
     }
     b.extend([5, 4, 1, 0]);
+    b.extend(0u32.to_ne_bytes()); // refused by no line
     let mut data = Vec::new();
     for (role, flags, device, full, bytes) in segments {
         b.extend(role.to_ne_bytes());

@@ -242,6 +242,7 @@ impl Moment<'_> {
         match &self.event.fact {
             Fact::Open(open) => self.file_descriptor(field, Wants::of(open).directory),
             Fact::Held(held) if held.path.is_some() => self.file_descriptor(field, false),
+            Fact::Denied(denied) if denied.path.is_some() => self.file_descriptor(field, false),
             Fact::Listen(listen) if field == Field::FdNum => i64::from(listen.fd).into(),
             Fact::Accept(accept) if field == Field::FdNum => i64::from(accept.fd).into(),
             Fact::Dup(dup) if field == Field::FdNum => i64::from(dup.to).into(),

@@ -179,6 +179,10 @@ const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../rules/L4-HONEY-001-ATTEMPT.yaml"),
     ),
     (
+        "L4-HONEY-001-DENIED.yaml",
+        include_str!("../../rules/L4-HONEY-001-DENIED.yaml"),
+    ),
+    (
         "L4-HONEY-003.yaml",
         include_str!("../../rules/L4-HONEY-003.yaml"),
     ),

@@ -48,6 +48,11 @@ pub(crate) enum Step {
         action: Action,
         by: String,
     },
+    Denied {
+        pid: u32,
+        file: String,
+        by: String,
+    },
     Opened {
         flow: u64,
         #[serde(default)]
@@ -315,6 +320,17 @@ impl Step {
                 event::FlowAsked {
                     flow: *flow,
                     target: target(to),
+                }
+                .into(),
+            ),
+            Self::Denied { pid, file, by } => (
+                *pid,
+                Outcome::None,
+                event::Denied {
+                    op: event::Op::Read,
+                    path: Some(file.as_str().into()),
+                    action: Action::Deny,
+                    by: by.clone(),
                 }
                 .into(),
             ),
