@@ -7,6 +7,8 @@
 mod abi;
 #[path = "../../../agent/src/observe/decode.rs"]
 mod decode;
+#[path = "../../../agent/src/enforce/mod.rs"]
+mod enforce;
 #[path = "../../../agent/src/seam.rs"]
 mod seam;
 mod boot {
