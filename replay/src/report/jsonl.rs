@@ -21,7 +21,7 @@ pub fn line(entry: &Entry) -> String {
     line_of(entry.seq(), entry.event())
 }
 
-/// As [`line`], of an event whose number is known.
+/// As [`line()`], of an event whose number is known.
 #[must_use]
 pub fn line_of(seq: u64, event: &Event) -> String {
     guarded(&value_of(seq, event).to_string())
