@@ -506,7 +506,7 @@ pub(crate) enum ImageAction {
     /// Make an image of a root file system (tar), an OCI or Docker archive, or an
     /// image in a registry.
     Import {
-        /// A file (plain, gzip or zstd), or docker://HOST/REPOSITORY[:TAG][@DIGEST].
+        /// A file (plain, gzip or zstd), or docker://HOST/REPOSITORY with :TAG or @DIGEST.
         source: String,
         /// What to call it.
         #[arg(long)]
