@@ -13,7 +13,7 @@ use tokio::sync::watch;
 /// What is kept of a console.
 const KEPT: usize = 64 << 10;
 /// What is shown of it.
-const SHOWN_LINES: usize = 40;
+const SHOWN_LINES: usize = 120;
 
 /// A handle on the last bytes of a stream.
 #[derive(Clone, Debug)]
