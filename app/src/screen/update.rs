@@ -23,7 +23,8 @@ const FILES_PER_TICK: u64 = 20_000;
 pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(event) => {
-            let effects = act::key(model, &event);
+            let mut effects = act::key(model, &event);
+            effects.extend(question::heard(model));
             question::hold_back(model);
             refresh(model);
             return effects;
