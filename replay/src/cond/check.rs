@@ -5,9 +5,9 @@
 
 use std::cmp::Ordering;
 
-use aho_corasick::AhoCorasick;
 use regex::bytes::Regex;
 
+use super::pattern::Finder;
 use super::sets::{IpSet, PathSet, WordSet};
 use super::value::{Truth, Value};
 
@@ -29,6 +29,8 @@ pub(super) enum Check {
     Text {
         matcher: Matcher,
         fold: bool,
+        /// A host name: its final dot says nothing.
+        host: bool,
     },
 }
 
@@ -39,7 +41,7 @@ pub(super) enum Matcher {
     In(WordSet),
     /// The set, with every parent domain of the value looked up too.
     Domain(WordSet),
-    Contains(AhoCorasick),
+    Contains(Finder),
     StartsWith(Box<[u8]>),
     EndsWith(Box<[u8]>),
     Pattern(Regex),
@@ -67,8 +69,18 @@ impl Check {
             }
             (Self::IntIn(set), Value::Int(is)) => set.binary_search(is).is_ok().into(),
             (Self::Ip(set), Value::Ip(is)) => set.contains(*is).into(),
-            (Self::Text { matcher, fold }, Value::Bytes(is)) => matcher.whole(is, *fold).into(),
-            (Self::Text { matcher, fold }, Value::Cut(is)) => matcher.cut(is, *fold),
+            (
+                Self::Text {
+                    matcher,
+                    fold,
+                    host,
+                },
+                Value::Bytes(is),
+            ) => {
+                let bare = is.strip_suffix(b".").filter(|_| *host);
+                matcher.whole(bare.unwrap_or(is), *fold).into()
+            }
+            (Self::Text { matcher, fold, .. }, Value::Cut(is)) => matcher.cut(is, *fold),
             // A value of another type than the field's is as good as none.
             _ => Truth::No,
         }
@@ -97,12 +109,6 @@ impl Check {
 
 impl Matcher {
     fn whole(&self, is: &[u8], fold: bool) -> bool {
-        // Names are what folds case, and their final dot says nothing.
-        let is = if fold {
-            is.strip_suffix(b".").unwrap_or(is)
-        } else {
-            is
-        };
         match self {
             Self::Equal(literal) => equal(is, literal, fold),
             Self::In(set) => set.contains(is, fold),

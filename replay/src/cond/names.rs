@@ -17,6 +17,7 @@ pub struct Names {
     lists: BTreeMap<String, Vec<String>>,
     macros: BTreeMap<String, Arc<Compiled>>,
     items: usize,
+    foreign: bool,
 }
 
 /// Most items of all lists together.
@@ -27,6 +28,20 @@ impl Names {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No names, for conditions of others: fields and calls that belljar does not
+    /// have are remembered instead of refused.
+    #[must_use]
+    pub(crate) fn foreign() -> Self {
+        Self {
+            foreign: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// Defines a list. Items that name an earlier list stand for its items;
@@ -62,13 +77,17 @@ impl Names {
     /// If the name is taken or no name, or the condition cannot be used.
     pub fn define_macro(&mut self, name: &str, source: &str) -> Result<(), CondError> {
         self.free(name)?;
-        let compiled = compile::compile(source, self, &parse::parse(source)?)?;
+        let compiled = compile::compile(source, self, &parse::parse_as(source, self.foreign)?)?;
         self.macros.insert(name.to_owned(), Arc::new(compiled));
         Ok(())
     }
 
     fn free(&self, name: &str) -> Result<(), CondError> {
-        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        // Names in the files of others may have dashes and dots too.
+        let foreign = self.foreign;
+        let word = |c: char| {
+            c.is_ascii_alphanumeric() || c == '_' || foreign && (c == '-' || c == '.')
+        };
         let problem = if name.is_empty() || !name.chars().all(word) {
             "is no name: use letters, digits and `_`"
         } else if ["and", "or", "not", "in"].contains(&name) {
