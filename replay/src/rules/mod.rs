@@ -5,6 +5,7 @@
 
 mod asked;
 mod beyond;
+mod builtin;
 mod load;
 mod pattern;
 mod place;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::cond::{Condition, Memo, Names, Subject, Truth, Types};
 
 use asked::Asked;
+use builtin::BUILTIN;
 pub(crate) use asked::type_of;
 pub use beyond::{Beyond, By, Form};
 pub(crate) use place::Place;
@@ -163,92 +165,6 @@ pub(crate) struct Said<'a> {
     pub(crate) step: usize,
     pub(crate) truth: Truth,
 }
-
-/// The rules that come with belljar.
-const BUILTIN: &[(&str, &str)] = &[
-    ("names.yaml", include_str!("../../rules/names.yaml")),
-    (
-        "L3-SUS-008.yaml",
-        include_str!("../../rules/L3-SUS-008.yaml"),
-    ),
-    (
-        "L4-CRYPTO-001.yaml",
-        include_str!("../../rules/L4-CRYPTO-001.yaml"),
-    ),
-    (
-        "L4-CRYPTO-002.yaml",
-        include_str!("../../rules/L4-CRYPTO-002.yaml"),
-    ),
-    (
-        "L4-CRYPTO-003.yaml",
-        include_str!("../../rules/L4-CRYPTO-003.yaml"),
-    ),
-    (
-        "L4-ENTROPY-002.yaml",
-        include_str!("../../rules/L4-ENTROPY-002.yaml"),
-    ),
-    ("L4-FS-002.yaml", include_str!("../../rules/L4-FS-002.yaml")),
-    (
-        "L4-FS-002-DROP.yaml",
-        include_str!("../../rules/L4-FS-002-DROP.yaml"),
-    ),
-    (
-        "L4-HONEY-001.yaml",
-        include_str!("../../rules/L4-HONEY-001.yaml"),
-    ),
-    (
-        "L4-HONEY-001-ATTEMPT.yaml",
-        include_str!("../../rules/L4-HONEY-001-ATTEMPT.yaml"),
-    ),
-    (
-        "L4-HONEY-001-DENIED.yaml",
-        include_str!("../../rules/L4-HONEY-001-DENIED.yaml"),
-    ),
-    (
-        "L4-HONEY-003.yaml",
-        include_str!("../../rules/L4-HONEY-003.yaml"),
-    ),
-    (
-        "L4-NET-006.yaml",
-        include_str!("../../rules/L4-NET-006.yaml"),
-    ),
-    (
-        "L4-NET-006-NAME.yaml",
-        include_str!("../../rules/L4-NET-006-NAME.yaml"),
-    ),
-    (
-        "L4-PERSIST-001.yaml",
-        include_str!("../../rules/L4-PERSIST-001.yaml"),
-    ),
-    (
-        "L4-PERSIST-001-EDITOR.yaml",
-        include_str!("../../rules/L4-PERSIST-001-EDITOR.yaml"),
-    ),
-    (
-        "L4-PERSIST-001-HOOK.yaml",
-        include_str!("../../rules/L4-PERSIST-001-HOOK.yaml"),
-    ),
-    (
-        "L4-PRIVESC-003.yaml",
-        include_str!("../../rules/L4-PRIVESC-003.yaml"),
-    ),
-    (
-        "L4-PROC-001.yaml",
-        include_str!("../../rules/L4-PROC-001.yaml"),
-    ),
-    (
-        "L4-PROC-005.yaml",
-        include_str!("../../rules/L4-PROC-005.yaml"),
-    ),
-    (
-        "L4-PROC-007.yaml",
-        include_str!("../../rules/L4-PROC-007.yaml"),
-    ),
-    (
-        "L4-PROC-007-NET.yaml",
-        include_str!("../../rules/L4-PROC-007-NET.yaml"),
-    ),
-];
 
 impl RuleSet {
     /// Loads rule files: name and text of each. A file called `names.yaml`

@@ -4,6 +4,7 @@
 //! Must not: judge anything itself; what fires is what the real session finds.
 
 mod event;
+mod more;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,8 +34,19 @@ pub(crate) struct Case {
     /// Milliseconds from event to event.
     #[serde(default = "one")]
     pub(crate) every_ms: u64,
+    /// How the run ends, if not by itself.
+    #[serde(default)]
+    pub(crate) ends: Option<Ends>,
     /// What happens.
     pub(crate) events: Vec<Step>,
+}
+
+/// How a run can end that does not end by itself.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ends {
+    TimedOut,
+    Failed,
 }
 
 fn one() -> u64 {
@@ -69,9 +81,12 @@ pub(crate) fn run(case: &Case, rules: &Arc<RuleSet>) -> Outcome {
         let at = (number as u64 + 1) * 1_000_000 * case.every_ms;
         writer.append(step.event(at)).unwrap();
     }
-    let finished = writer
-        .finish(End::Finished(belljar_event::Status::Code(0)))
-        .unwrap();
+    let end = match case.ends {
+        None => End::Finished(belljar_event::Status::Code(0)),
+        Some(Ends::TimedOut) => End::TimedOut,
+        Some(Ends::Failed) => End::Failed("broken".into()),
+    };
+    let finished = writer.finish(end).unwrap();
     let mut session = Session::new(Arc::clone(rules));
     let mut open = Vec::new();
     for entry in &finished.entries {
