@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use error::CondError;
-pub(crate) use error::{nearest, position, shown};
+pub(crate) use error::{nearest, position, quoted, shown};
 pub use fields::{ALIASES, FIELDS, Field, FieldInfo, MAX_INDEX, Type};
 pub use names::Names;
 pub(crate) use shape::{Shape, shape};
@@ -79,7 +79,7 @@ impl Condition {
     pub(crate) fn missing(&self) -> BTreeSet<Arc<str>> {
         let mut found = BTreeSet::new();
         self.compiled.node.missing(&mut found);
-        if self.compiled.node.settled() == Some(false) {
+        if self.compiled.node.settled() == Some(false) && !self.compiled.seen {
             let unseen = self.compiled.unseen.iter();
             found.extend(unseen.map(|call| Arc::from(format!("calls of `{call}`"))));
         }

@@ -85,9 +85,8 @@ impl Names {
     fn free(&self, name: &str) -> Result<(), CondError> {
         // Names in the files of others may have dashes and dots too.
         let foreign = self.foreign;
-        let word = |c: char| {
-            c.is_ascii_alphanumeric() || c == '_' || foreign && (c == '-' || c == '.')
-        };
+        let word =
+            |c: char| c.is_ascii_alphanumeric() || c == '_' || foreign && (c == '-' || c == '.');
         let problem = if name.is_empty() || !name.chars().all(word) {
             "is no name: use letters, digits and `_`"
         } else if ["and", "or", "not", "in"].contains(&name) {
