@@ -10,12 +10,15 @@ use std::sync::Arc;
 use super::compile::{self, Compiled, MAX_ITEMS};
 use super::error::CondError;
 use super::parse;
+use super::spell;
 
 /// Named lists and macros.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     lists: BTreeMap<String, Vec<String>>,
     macros: BTreeMap<String, Arc<Compiled>>,
+    /// What the macros say, with the macros in them spelled out.
+    sources: BTreeMap<String, Arc<str>>,
     items: usize,
     foreign: bool,
 }
@@ -77,7 +80,10 @@ impl Names {
     /// If the name is taken or no name, or the condition cannot be used.
     pub fn define_macro(&mut self, name: &str, source: &str) -> Result<(), CondError> {
         self.free(name)?;
-        let compiled = compile::compile(source, self, &parse::parse_as(source, self.foreign)?)?;
+        let parsed = parse::parse_as(source, self.foreign)?;
+        let compiled = compile::compile(source, self, &parsed)?;
+        let spelled = spell::out(source, &parsed, self);
+        self.sources.insert(name.to_owned(), spelled.into());
         self.macros.insert(name.to_owned(), Arc::new(compiled));
         Ok(())
     }
@@ -109,6 +115,11 @@ impl Names {
 
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Compiled>> {
         self.macros.get(name)
+    }
+
+    /// What a macro says, with the macros in it spelled out.
+    pub(super) fn source(&self, name: &str) -> Option<&str> {
+        self.sources.get(name).map(|source| &**source)
     }
 
     /// The names of all macros.

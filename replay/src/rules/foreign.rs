@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_saphyr::Options;
 
 use super::{Place, Rule, RuleError, RuleErrors, RuleSet, load};
-use crate::cond::shown;
+use crate::cond::{nearest, shown};
 use crate::{falco, sigma};
 
 /// Longest foreign file in bytes.
@@ -252,4 +252,11 @@ impl Rule {
     pub fn origin(&self) -> Origin {
         Origin::of_id(&self.id)
     }
+}
+
+/// The id that is nearest to one that no rule has.
+#[must_use]
+pub fn nearest_id<'r>(rules: &'r RuleSet, id: &str) -> Option<&'r str> {
+    let ids = rules.rules().iter().map(|rule| rule.id.as_str());
+    nearest(id, ids)
 }

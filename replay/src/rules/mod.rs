@@ -25,7 +25,7 @@ use asked::Asked;
 pub(crate) use asked::type_of;
 pub use beyond::{Beyond, By, Form};
 pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
-pub use foreign::{Checked, LoadedRules, Origin, Status};
+pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
 pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
 pub(crate) use load::{is_technique, offset_of, yaml_error};
 pub(crate) use place::Place;

@@ -167,10 +167,9 @@ fn fields(names: &[String], parts: &[&Known]) -> Result<Vec<Field>> {
 
 fn field(record: &Record, name: &str) -> Option<Field> {
     match record.field(name) {
-        Mapped::Text(field)
-        | Mapped::Number(field)
-        | Mapped::Hex(field)
-        | Mapped::Address(field) => Field::named(field, false),
+        Mapped::Text(field) | Mapped::Number(field) | Mapped::Address(field) => {
+            Field::named(field, false)
+        }
         Mapped::Argument(at) => Some(Field::ProcArgvAt(at)),
         Mapped::Raw(at) => Some(Field::EvtArgAt(at)),
         Mapped::Call => Some(Field::EvtType),

@@ -106,7 +106,6 @@ fn resolved(record: &Record, name: &str) -> Field {
         Mapped::Text(field) => Field::Text(field.to_owned()),
         Mapped::Argument(at) => Field::Text(format!("proc.argv[{at}]")),
         Mapped::Number(field) => Field::Number(field.to_owned(), 10),
-        Mapped::Hex(field) => Field::Number(field.to_owned(), 16),
         Mapped::Raw(at) => Field::Number(format!("evt.arg[{at}]"), 16),
         Mapped::Address(field) => Field::Address(field),
         Mapped::Call => Field::Call,

@@ -14,8 +14,6 @@ pub(super) enum Mapped {
     Text(&'static str),
     /// A field with a number.
     Number(&'static str),
-    /// A field with a number that the log writes in hexadecimal.
-    Hex(&'static str),
     /// A field with an address.
     Address(&'static str),
     /// The name of the call.
