@@ -51,7 +51,7 @@ pub(crate) fn demo(args: &cli::Demo, plain: bool) -> Result<Exit, AppError> {
         source,
     })?;
     if print::interactive() {
-        return replay::show(reader, args.at, plain);
+        return replay::show(reader, args.at, plain, RuleSet::builtin());
     }
     let judged = batch::judge_reader(reader, &RuleSet::builtin())
         .map_err(|error| batch_error(name, error))?;

@@ -11,6 +11,7 @@ mod pack;
 mod redact;
 mod replay;
 mod report;
+mod rules;
 #[cfg(target_os = "linux")]
 mod run;
 mod traces;
@@ -25,6 +26,7 @@ pub(crate) use image::image;
 pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
+pub(crate) use rules::rules;
 #[cfg(target_os = "linux")]
 pub(crate) use run::{npm, pip, run};
 pub(crate) use traces::traces;

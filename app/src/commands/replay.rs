@@ -1,6 +1,7 @@
 //! `belljar replay`: the screen, fed from a trace.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use belljar_recorder::Reader;
@@ -23,7 +24,8 @@ pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> 
             format!("for a summary: belljar report {}", args.trace.display()),
         ));
     }
-    show(open(&args.trace)?, args.at, plain)
+    let rules = super::rules::loaded(&args.rules)?;
+    show(open(&args.trace)?, args.at, plain, rules)
 }
 
 /// Shows a trace on the terminal until someone leaves.
@@ -31,11 +33,12 @@ pub(super) fn show<R: Read + Send + 'static>(
     mut reader: Reader<R>,
     at: Option<f64>,
     plain: bool,
+    rules: Arc<RuleSet>,
 ) -> Result<Exit, AppError> {
     let setup = screen::Setup {
         mode: screen::Mode::Replay,
         start: reader.start().clone(),
-        rules: RuleSet::builtin(),
+        rules,
         theme: super::theme(plain),
         patience: None,
         at: at.map(nanos).transpose()?,

@@ -4,10 +4,11 @@
 //! Must not: allocate while matching, or take time that is not bounded by the value's length.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use regex::bytes::Regex;
 
-use super::pattern::Finder;
+use super::pattern::{Finder, any_finder};
 use super::sets::{IpSet, PathSet, WordSet};
 use super::value::{Truth, Value};
 
@@ -84,6 +85,43 @@ impl Check {
             // A value of another type than the field's is as good as none.
             _ => Truth::No,
         }
+    }
+
+    /// One of no values.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Text { matcher: Matcher::In(set), .. } if set.words().next().is_none())
+    }
+
+    /// A search for a literal in any case.
+    pub(super) fn is_folded_search(&self) -> bool {
+        matches!(
+            self,
+            Self::Text {
+                matcher: Matcher::Contains(Finder::Fold(..)),
+                ..
+            }
+        )
+    }
+
+    /// The searches as one that finds any of them; `None` if that gains nothing.
+    pub(super) fn joined(checks: &[Arc<Self>]) -> Option<Self> {
+        let literals = checks.iter().filter_map(|check| match &**check {
+            Self::Text {
+                matcher: Matcher::Contains(finder),
+                host: false,
+                ..
+            } => Some(finder.literals()),
+            _ => None,
+        });
+        let literals: Vec<_> = literals.flatten().collect();
+        if checks.len() < 2 || literals.len() < checks.len() {
+            return None;
+        }
+        Some(Self::Text {
+            matcher: Matcher::Contains(any_finder(&literals)?),
+            fold: true,
+            host: false,
+        })
     }
 
     /// How dear the check is, to put cheap ones first.

@@ -108,7 +108,11 @@ impl Compiler<'_> {
 
     fn mismatch(&self, place: Place) -> CondError {
         let Place {
-            field, kind, at, op, ..
+            field,
+            kind,
+            at,
+            op,
+            ..
         } = place;
         let kind = kind.name();
         self.error(
@@ -186,9 +190,7 @@ impl Compiler<'_> {
             Op::EndsWith => Ok(Matcher::EndsWith(lower(text, fold))),
             Op::Contains => finder(text, fold).map(Matcher::Contains),
             Op::ContainsFold => finder(text, true).map(Matcher::Contains),
-            Op::ContainsBytes => {
-                Ok(Matcher::Contains(bytes_finder(&self.hex(text, word.at)?)))
-            }
+            Op::ContainsBytes => Ok(Matcher::Contains(bytes_finder(&self.hex(text, word.at)?))),
             Op::StartsWithBytes => Ok(Matcher::StartsWith(self.hex(text, word.at)?.into())),
             Op::Glob => self.patterns.glob(text, fold).map(Matcher::Pattern),
             Op::GlobFold => self.patterns.glob(text, true).map(Matcher::Pattern),
@@ -279,6 +281,7 @@ impl Compiler<'_> {
     /// they are remembered, and never seen.
     fn event_type(&mut self, name: &str, at: usize) -> Result<bool> {
         if Types::known(name) {
+            self.seen = true;
             return Ok(true);
         }
         let like_a_call = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -311,7 +314,6 @@ impl Compiler<'_> {
         })
     }
 }
-
 
 /// Can a value in this case hold, or be, this literal at all?
 fn reaches(case: Option<Change>, literal: &str) -> bool {

@@ -18,6 +18,8 @@ use super::value::{Truth, Value};
 
 /// Most comparisons in one condition, those of its macros included.
 pub(super) const MAX_NODES: usize = 4096;
+/// The same, in files that somebody chose to load.
+const MAX_FOREIGN_NODES: usize = 1 << 16;
 /// Most list items in one condition, and in one list, after expansion.
 pub(super) const MAX_ITEMS: usize = 16_384;
 /// Deepest nesting, that of macros included.
@@ -75,6 +77,8 @@ pub(super) struct Compiled {
     pub(super) patterns: usize,
     /// Calls that it names and that are not recorded, those of its macros too.
     pub(super) unseen: BTreeSet<String>,
+    /// It names a call that is recorded.
+    pub(super) seen: bool,
 }
 
 pub(super) type Result<T> = std::result::Result<T, CondError>;
@@ -87,6 +91,7 @@ pub(super) fn compile(source: &str, names: &Names, expr: &Expr<'_>) -> Result<Co
         nodes: 0,
         items: 0,
         unseen: BTreeSet::new(),
+        seen: false,
     };
     let (node, levels) = compiler.node(expr)?;
     Ok(Compiled {
@@ -95,6 +100,7 @@ pub(super) fn compile(source: &str, names: &Names, expr: &Expr<'_>) -> Result<Co
         levels,
         patterns: compiler.patterns.built,
         unseen: compiler.unseen,
+        seen: compiler.seen,
     })
 }
 
@@ -105,6 +111,7 @@ pub(super) struct Compiler<'a> {
     nodes: usize,
     pub(super) items: usize,
     pub(super) unseen: BTreeSet<String>,
+    pub(super) seen: bool,
 }
 
 impl Compiler<'_> {
@@ -114,8 +121,13 @@ impl Compiler<'_> {
 
     fn count(&mut self, nodes: usize, at: usize) -> Result<()> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES {
-            return Err(self.error(at, format!("more than {MAX_NODES} comparisons")));
+        let most = if self.names.is_foreign() {
+            MAX_FOREIGN_NODES
+        } else {
+            MAX_NODES
+        };
+        if self.nodes > most {
+            return Err(self.error(at, format!("more than {most} comparisons")));
         }
         Ok(())
     }
@@ -215,7 +227,15 @@ impl Compiler<'_> {
         if settled || nodes.is_empty() {
             return Ok((Node::always(settled == decides), 1));
         }
+        if decides {
+            nodes = searched_together(nodes);
+        }
         nodes.sort_by_cached_key(|node| node.cost(0));
+        if nodes.len() == 1
+            && let Some(only) = nodes.pop()
+        {
+            return Ok((only, deepest + 1));
+        }
         let wrap = if decides { Node::Any } else { Node::All };
         Ok((wrap(nodes.into()), deepest + 1))
     }
@@ -229,6 +249,7 @@ impl Compiler<'_> {
         };
         self.count(found.nodes, word.at)?;
         self.unseen.extend(found.unseen.iter().cloned());
+        self.seen |= found.seen;
         if let Some(is) = found.node.settled() {
             return Ok((Node::always(is), 1));
         }
@@ -240,8 +261,48 @@ impl Compiler<'_> {
     }
 }
 
+/// Literals that are searched for in the same field become one search.
+fn searched_together(nodes: Vec<Node>) -> Vec<Node> {
+    let mut groups: Vec<(Field, Vec<Arc<Check>>)> = Vec::new();
+    let mut left = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        match node {
+            Node::Test {
+                field,
+                negated: false,
+                check,
+            } if check.is_folded_search() => {
+                match groups.iter_mut().find(|(known, _)| *known == field) {
+                    Some((_, checks)) => checks.push(check),
+                    None => groups.push((field, vec![check])),
+                }
+            }
+            other => left.push(other),
+        }
+    }
+    for (field, checks) in groups {
+        match Check::joined(&checks) {
+            Some(joined) => left.push(Node::Test {
+                field,
+                negated: false,
+                check: Arc::new(joined),
+            }),
+            None => left.extend(checks.into_iter().map(|check| Node::Test {
+                field,
+                negated: false,
+                check,
+            })),
+        }
+    }
+    left
+}
+
 /// A comparison; settled at once where the field is the same for every event.
 fn test(field: Field, negated: bool, check: Arc<Check>) -> Node {
+    // An event always has a type.
+    if check.is_empty() && (!negated || field == Field::EvtType) {
+        return Node::always(negated);
+    }
     if let Some(value) = field.fixed() {
         let truth = match (negated, &value) {
             (true, Value::Absent) => Truth::No,

@@ -117,9 +117,7 @@ fn tested(
 }
 
 fn changed<'a>(value: Value<'a>, changes: &[Change]) -> Value<'a> {
-    changes
-        .iter()
-        .fold(value, |value, change| change.of(value))
+    changes.iter().fold(value, |value, change| change.of(value))
 }
 
 /// One field against another of the same event.

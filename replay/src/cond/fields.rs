@@ -135,7 +135,7 @@ fields! {
         EvtArgLinkpath "evt.arg.linkpath" Text "The name of a new symbolic link.",
         EvtArgOldpath "evt.arg.oldpath" Text "First path of a rename or link.",
         EvtArgNewpath "evt.arg.newpath" Text "Second path of a rename or link.",
-        EvtArgUid "evt.arg.uid" Int "The user that `setuid` asks for.",
+        EvtArgUid "evt.arg.uid" Text "The user that `setuid` asks for: a name that every Debian has, or the number.",
         EvtArgRequest "evt.arg.request" Text "What `ptrace` is asked for: `PTRACE_ATTACH`.",
         EvtArgCmd "evt.arg.cmd" Text "What `bpf` is asked for: `BPF_PROG_LOAD`.",
         EvtArgDomain "evt.arg.domain" Text "Address family of a `socket`: `AF_INET`, `AF_PACKET`.",

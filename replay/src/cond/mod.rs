@@ -21,6 +21,7 @@ mod pattern;
 mod sets;
 mod shape;
 mod share;
+mod spell;
 mod syntax;
 mod types;
 mod value;
@@ -32,7 +33,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use error::CondError;
-pub(crate) use error::{nearest, position, shown};
+pub(crate) use error::{nearest, position, quoted, shown};
 pub use fields::{ALIASES, FIELDS, Field, FieldInfo, MAX_INDEX, Type};
 pub use names::Names;
 pub(crate) use shape::{Shape, shape};
@@ -47,6 +48,8 @@ use eval::{fields_of, holds};
 #[derive(Clone, Debug)]
 pub struct Condition {
     source: Box<str>,
+    /// With its macros spelled out, where it has any.
+    spelled: Option<Box<str>>,
     compiled: Compiled,
     types: Types,
 }
@@ -61,8 +64,10 @@ impl Condition {
         let parsed = parse::parse_as(source, names.is_foreign())?;
         let compiled = compile::compile(source, names, &parsed)?;
         let types = Types::possible(&compiled.node);
+        let spelled = spell::out(source, &parsed, names);
         Ok(Self {
             source: source.into(),
+            spelled: (spelled != source).then(|| spelled.into()),
             compiled,
             types,
         })
@@ -79,7 +84,7 @@ impl Condition {
     pub(crate) fn missing(&self) -> BTreeSet<Arc<str>> {
         let mut found = BTreeSet::new();
         self.compiled.node.missing(&mut found);
-        if self.compiled.node.settled() == Some(false) {
+        if self.compiled.node.settled() == Some(false) && !self.compiled.seen {
             let unseen = self.compiled.unseen.iter();
             found.extend(unseen.map(|call| Arc::from(format!("calls of `{call}`"))));
         }
@@ -112,6 +117,13 @@ impl Condition {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The text with every macro replaced by what it stands for.
+    #[must_use]
+    pub fn spelled_out(&self) -> String {
+        let text = self.spelled.as_deref().unwrap_or(&self.source);
+        text.trim().to_owned()
     }
 
     /// Calls `seen` for every field that it asks for.

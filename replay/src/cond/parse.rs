@@ -13,6 +13,8 @@ use super::syntax::{Expr, Left, OPS, Op, Operand, Word};
 
 /// The longest condition, in bytes.
 pub(super) const MAX_SOURCE: usize = 64 << 10;
+/// The same, in files that somebody chose to load.
+const MAX_FOREIGN: usize = 1 << 20;
 /// The deepest nesting of parentheses.
 pub(super) const MAX_DEPTH: usize = 64;
 
@@ -26,9 +28,10 @@ pub(super) fn parse(source: &str) -> Result<Expr<'_>> {
 /// As [`parse`]; in a foreign condition an unknown field is no error but
 /// something missing, so that all that is missing can be told at once.
 pub(super) fn parse_as(source: &str, foreign: bool) -> Result<Expr<'_>> {
-    if source.len() > MAX_SOURCE {
-        let message = format!("the condition is longer than {MAX_SOURCE} bytes");
-        return Err(CondError::new(source, MAX_SOURCE, message));
+    let longest = if foreign { MAX_FOREIGN } else { MAX_SOURCE };
+    if source.len() > longest {
+        let message = format!("the condition is longer than {longest} bytes");
+        return Err(CondError::new(source, longest, message));
     }
     let mut parser = Parser {
         source,
@@ -307,8 +310,8 @@ impl<'s> Parser<'s> {
         self.space();
         let begun = self.at;
         let name = self.take(is_name);
-        let called = self.rest().starts_with('(')
-            && (name == "val" || Change::named(name).is_some());
+        let called =
+            self.rest().starts_with('(') && (name == "val" || Change::named(name).is_some());
         if !called {
             self.at = begun;
             return Ok(Operand::One(self.word()?));

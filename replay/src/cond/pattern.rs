@@ -97,8 +97,8 @@ impl Patterns {
 #[derive(Clone)]
 pub(super) enum Finder {
     Exact(memmem::Finder<'static>),
-    /// In any ASCII case, with the literal in lower case.
-    Fold(AhoCorasick, Box<[u8]>),
+    /// Any of these literals, in any ASCII case; they are in lower case.
+    Fold(AhoCorasick, Box<[Box<[u8]>]>),
 }
 
 impl Finder {
@@ -110,11 +110,20 @@ impl Finder {
     }
 }
 
+impl Finder {
+    pub(super) fn literals(&self) -> Vec<Box<[u8]>> {
+        match self {
+            Self::Exact(finder) => vec![finder.needle().into()],
+            Self::Fold(_, literals) => literals.to_vec(),
+        }
+    }
+}
+
 impl fmt::Debug for Finder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(finder) => f.debug_tuple("Exact").field(&finder.needle()).finish(),
-            Self::Fold(_, literal) => f.debug_tuple("Fold").field(literal).finish(),
+            Self::Fold(_, literals) => f.debug_tuple("Fold").field(literals).finish(),
         }
     }
 }
@@ -123,14 +132,19 @@ pub(super) fn finder(literal: &str, fold: bool) -> Result<Finder> {
     if !fold {
         return Ok(bytes_finder(literal.as_bytes()));
     }
-    let literal = literal.to_ascii_lowercase();
+    let literal = literal.to_ascii_lowercase().into_bytes();
+    any_finder(&[literal.into()]).ok_or_else(|| "cannot search for this".to_owned())
+}
+
+/// A search for any of these literals, which are in lower case, in any case.
+pub(super) fn any_finder(literals: &[Box<[u8]>]) -> Option<Finder> {
     let finder = AhoCorasick::builder()
         // A full automaton of a long literal would take megabytes.
         .kind(Some(AhoCorasickKind::ContiguousNFA))
         .ascii_case_insensitive(true)
-        .build([literal.as_bytes()])
-        .map_err(|error| format!("cannot search for this: {error}"))?;
-    Ok(Finder::Fold(finder, literal.into_bytes().into()))
+        .build(literals)
+        .ok()?;
+    Some(Finder::Fold(finder, literals.into()))
 }
 
 /// Bytes that are searched for.

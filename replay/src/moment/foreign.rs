@@ -135,9 +135,7 @@ impl Moment<'_> {
         match field {
             Field::EvtArgModeFlags => self.mode().map(mode_flags).unwrap_or(Value::Absent),
             Field::EvtIsOpenExec => match &self.event.fact {
-                Fact::Open(open) => {
-                    (Wants::of(open).create && open.mode & 0o111 != 0).into()
-                }
+                Fact::Open(open) => (Wants::of(open).create && open.mode & 0o111 != 0).into(),
                 _ => Value::Absent,
             },
             Field::FdNameraw => match &self.event.fact {
@@ -151,7 +149,11 @@ impl Moment<'_> {
             },
             Field::EvtArgUid => match &self.event.fact {
                 Fact::Identity(asked) if asked.call.name() == "setuid" => {
-                    asked.ids.first().copied().into()
+                    let name = |id: &u64| match u32::try_from(*id).map(user) {
+                        Ok(name) if name != "<NA>" => Value::str(name),
+                        _ => id.to_string().into(),
+                    };
+                    asked.ids.first().map_or(Value::Absent, name)
                 }
                 _ => Value::Absent,
             },

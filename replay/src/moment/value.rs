@@ -492,9 +492,7 @@ fn of_program(program: &Program, field: Field) -> Value<'_> {
             None if !program.whole => Value::Unknown,
             argument => argument.into(),
         },
-        Field::ProcExeLine | Field::ProcPexeLine if program.whole => {
-            Value::bytes(&program.exeline)
-        }
+        Field::ProcExeLine | Field::ProcPexeLine if program.whole => Value::bytes(&program.exeline),
         Field::ProcExeLine | Field::ProcPexeLine => Value::Cut(program.exeline.as_ref().into()),
         Field::ProcComm => (&program.comm).into(),
         Field::ProcIsExeFromMemfd => match &program.exe {

@@ -180,14 +180,7 @@ impl Loader {
         match serde_saphyr::from_str_with_options(text, options()) {
             Ok(value) => Some(value),
             Err(error) => {
-                let at = error.location();
-                let number =
-                    |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
-                let place = Place {
-                    line: number(at.map(|at| at.line())),
-                    column: number(at.map(|at| at.column())),
-                };
-                let message = yaml_message(error.without_snippet());
+                let (place, message) = yaml_error(&error);
                 self.fail(file, place, message);
                 None
             }
@@ -309,7 +302,11 @@ impl Loader {
             Some(source) => Some(self.condition(file, text, source)?),
             None => None,
         };
-        let parsed = pattern::parse(raw.sequence.as_ref(), raw.count.as_ref(), raw.absence.as_ref());
+        let parsed = pattern::parse(
+            raw.sequence.as_ref(),
+            raw.count.as_ref(),
+            raw.absence.as_ref(),
+        );
         let parsed = match parsed {
             Ok(parsed) => parsed,
             Err((value, message)) => {
@@ -356,7 +353,7 @@ fn trimmed(text: Spanned<String>) -> String {
     text.value.trim().to_owned()
 }
 
-fn offset_of<T>(value: &Spanned<T>) -> usize {
+pub(crate) fn offset_of<T>(value: &Spanned<T>) -> usize {
     value
         .defined
         .span()
@@ -373,6 +370,17 @@ fn start<T>(text: &str, value: &Spanned<T>) -> Place {
 /// Where in the file an error in a condition stands.
 fn inside(text: &str, condition: &Spanned<String>, error: &CondError) -> Place {
     Place::within(text, offset_of(condition), &condition.value, error.offset)
+}
+
+/// Where a YAML error stands, and what it is.
+pub(crate) fn yaml_error(error: &serde_saphyr::Error) -> (Place, String) {
+    let at = error.location();
+    let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
+    let place = Place {
+        line: number(at.map(|at| at.line())),
+        column: number(at.map(|at| at.column())),
+    };
+    (place, yaml_message(error.without_snippet()))
 }
 
 /// The message without the picture and the position, which are given apart.
@@ -397,7 +405,7 @@ fn is_id(id: &str) -> bool {
 }
 
 /// `T1552` or `T1552.001`.
-fn is_technique(tag: &str) -> bool {
+pub(crate) fn is_technique(tag: &str) -> bool {
     let digits =
         |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     tag.strip_prefix('T')

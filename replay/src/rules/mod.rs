@@ -6,6 +6,7 @@
 mod asked;
 mod beyond;
 mod builtin;
+mod foreign;
 mod load;
 mod pattern;
 mod place;
@@ -25,6 +26,10 @@ use asked::Asked;
 use builtin::BUILTIN;
 pub(crate) use asked::type_of;
 pub use beyond::{Beyond, By, Form};
+pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
+pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
+pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
+pub(crate) use load::{is_technique, offset_of, yaml_error};
 pub(crate) use place::Place;
 pub use template::Template;
 
@@ -213,9 +218,10 @@ impl RuleSet {
     pub(crate) fn of(rules: Vec<Arc<Rule>>, names: Names, digest: [u8; 32]) -> Self {
         let types = Types::names().enumerate();
         let candidates = types.map(|(at, name)| {
-            let may = rules.iter().zip(0u32..).filter(|(rule, _)| {
-                rule.beyond.is_none() && rule.condition.types().has(at)
-            });
+            let may = rules
+                .iter()
+                .zip(0u32..)
+                .filter(|(rule, _)| rule.beyond.is_none() && rule.condition.types().has(at));
             (name, may.map(|(_, number)| number).collect())
         });
         let mut candidates: Vec<_> = candidates.collect();

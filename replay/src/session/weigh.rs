@@ -148,13 +148,7 @@ impl Session {
     }
 
     /// What a finding will need, should nothing follow.
-    fn begun(
-        &self,
-        rule: &Arc<Rule>,
-        seq: u64,
-        event: &Event,
-        process: Option<u64>,
-    ) -> Waiting {
+    fn begun(&self, rule: &Arc<Rule>, seq: u64, event: &Event, process: Option<u64>) -> Waiting {
         let moment = Moment::of(self, seq, event, process);
         let who = moment.process_key();
         Waiting {
@@ -183,14 +177,7 @@ impl Session {
                 summary: moment.summary(),
             };
             let mut story = || story(rule, &moment, lineage(&self.processes, who));
-            findings.found(
-                rule,
-                who,
-                subject.into(),
-                before,
-                &mut evidence,
-                &mut story,
-            );
+            findings.found(rule, who, subject.into(), before, &mut evidence, &mut story);
         }
         self.findings = findings;
         let worst = fired.iter().map(|fired| fired.rule.severity).max();

@@ -142,7 +142,9 @@ impl Windows {
 
     fn put(&mut self, key: Key, partial: Partial) {
         self.due.insert((partial.over, key.clone()));
-        let next = self.next.map_or(partial.over, |next| next.min(partial.over));
+        let next = self
+            .next
+            .map_or(partial.over, |next| next.min(partial.over));
         self.next = Some(next);
         *self.counts.entry(key.0).or_insert(0) += 1;
         self.open.insert(key, partial);
@@ -201,14 +203,7 @@ impl Windows {
         led
     }
 
-    fn absence(
-        &mut self,
-        id: &str,
-        key: Key,
-        hit: Hit,
-        before: Option<State>,
-        over: u64,
-    ) -> Led {
+    fn absence(&mut self, id: &str, key: Key, hit: Hit, before: Option<State>, over: u64) -> Led {
         match (hit.step, before) {
             // What should follow has followed, or nobody waits for it.
             (1.., _) => Led::Nowhere,
@@ -281,11 +276,10 @@ fn in_any_order(
             seqs: vec![hit.seq],
         });
     }
-    let in_time =
-        |step: &Option<Prefix>| {
-            step.as_ref()
-                .is_some_and(|step| hit.at.saturating_sub(step.begun) <= beyond.within)
-        };
+    let in_time = |step: &Option<Prefix>| {
+        step.as_ref()
+            .is_some_and(|step| hit.at.saturating_sub(step.begun) <= beyond.within)
+    };
     if !steps.iter().all(in_time) {
         return (Some(steps), Led::Nowhere);
     }
