@@ -7,6 +7,7 @@
 //! threads; live and replay push the same entries through the same code.
 #![forbid(unsafe_code)]
 
+pub mod baseline;
 pub mod batch;
 pub mod cond;
 pub mod escape;
@@ -18,6 +19,7 @@ pub mod rules;
 pub mod search;
 pub mod session;
 mod sigma;
+pub mod suppress;
 pub mod verdict;
 
 /// Lower-case hexadecimal.

@@ -35,6 +35,18 @@ impl Moment<'_> {
             (Fact::HttpRequest(request), Field::HttpMethod) => (&request.method).into(),
             (Fact::HttpRequest(request), Field::HttpTarget) => (&request.target).into(),
             (Fact::HttpRequest(request), Field::HttpHost) => request.host.as_ref().into(),
+            (_, Field::BaselineOver) => {
+                let left = self.session.drift.left;
+                left.map(|of| of.name()).into()
+            }
+            (
+                _,
+                Field::BaselineName
+                | Field::BaselineLearned
+                | Field::BaselineFlows
+                | Field::BaselineProcesses
+                | Field::BaselineDrift,
+            ) => self.held(field),
             (_, Field::PathEntropy) => self.name_entropy(),
             (_, Field::PhaseMs) => self.phase_time(),
             (Fact::Phase(phase), Field::ExitStatus | Field::ExitSignal) => match phase.step {
@@ -65,6 +77,19 @@ impl Moment<'_> {
             Value::Bytes(line.into())
         } else {
             Value::Cut(line.into())
+        }
+    }
+
+    fn held(&self, field: Field) -> Value<'_> {
+        let Some(held) = self.session.drift.now() else {
+            return Value::Absent;
+        };
+        match field {
+            Field::BaselineName => held.baseline.name.as_str().into(),
+            Field::BaselineLearned => held.baseline.learned.into(),
+            Field::BaselineFlows => held.baseline.expects.flows.into(),
+            Field::BaselineProcesses => held.baseline.expects.processes.into(),
+            _ => held.drift().into(),
         }
     }
 

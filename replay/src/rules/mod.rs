@@ -20,13 +20,16 @@ use std::sync::{Arc, LazyLock};
 use belljar_event as event;
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::Baselines;
 use crate::cond::{Condition, Memo, Names, Subject, Truth, Types};
 
+use crate::suppress::Suppressions;
+
 use asked::Asked;
-use builtin::BUILTIN;
 pub(crate) use asked::type_of;
 pub use beyond::{Beyond, By, Form};
 pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
+use builtin::BUILTIN;
 pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
 pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
 pub(crate) use load::{is_technique, offset_of, yaml_error};
@@ -160,6 +163,8 @@ pub struct RuleSet {
     /// For each event type, in the order of `Types::names`: rules that may hold for it.
     candidates: Vec<(&'static str, Box<[u32]>)>,
     asked: Asked,
+    baselines: Arc<Baselines>,
+    suppressions: Arc<Suppressions>,
 }
 
 /// What a rule says of an event.
@@ -234,7 +239,42 @@ impl RuleSet {
             digest,
             candidates,
             asked: Asked::new(),
+            baselines: Arc::default(),
+            suppressions: Arc::default(),
         }
+    }
+
+    /// The same rules held against these baselines instead of the built-in ones.
+    #[must_use]
+    pub fn with_baselines(mut self, baselines: Baselines) -> Self {
+        self.baselines = baselines.into();
+        self
+    }
+
+    /// The same rules with what a person has decided about them.
+    #[must_use]
+    pub fn with_suppressions(mut self, suppressions: Suppressions) -> Self {
+        for rule in &mut self.rules {
+            if let Some(severity) = suppressions.severity(&rule.id) {
+                Arc::make_mut(rule).severity = severity;
+            }
+        }
+        // What was made of the rules that they were.
+        self.asked = Asked::new();
+        self.suppressions = suppressions.into();
+        self
+    }
+
+    /// What runs are held against.
+    #[must_use]
+    pub fn baselines(&self) -> &Arc<Baselines> {
+        &self.baselines
+    }
+
+    /// What a person has decided about rules and findings.
+    #[must_use]
+    pub fn suppressions(&self) -> &Arc<Suppressions> {
+        &self.suppressions
     }
 
     /// blake3 of every file's text, independent of file names and their order.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use belljar_event::End;
 use belljar_recorder::{Start, Writer};
+use belljar_replay::baseline::Baselines;
 use belljar_replay::cond::Truth;
 use belljar_replay::moment::Moment;
 use belljar_replay::rules::RuleSet;
@@ -34,6 +35,9 @@ pub(crate) struct Case {
     /// Milliseconds from event to event.
     #[serde(default = "one")]
     pub(crate) every_ms: u64,
+    /// The text of a file of baselines, instead of the built-in ones.
+    #[serde(default)]
+    pub(crate) baseline: Option<String>,
     /// How the run ends, if not by itself.
     #[serde(default)]
     pub(crate) ends: Option<Ends>,
@@ -76,6 +80,11 @@ pub(crate) fn cases(path: &Path) -> Vec<Case> {
 
 /// Writes the case's events as a trace and folds the entries that come out.
 pub(crate) fn run(case: &Case, rules: &Arc<RuleSet>) -> Outcome {
+    let own = case.baseline.as_ref().map(|text| {
+        let baselines = Baselines::load("case", text).unwrap();
+        Arc::new(RuleSet::clone(rules).with_baselines(baselines))
+    });
+    let rules = own.as_ref().unwrap_or(rules);
     let mut writer = Writer::create(Vec::new(), Start::default()).unwrap();
     for (number, step) in case.events.iter().enumerate() {
         let at = (number as u64 + 1) * 1_000_000 * case.every_ms;
