@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         cli::Command::Cut(args) => commands::cut(&args),
         cli::Command::Demo(args) => commands::demo(&args, plain),
         cli::Command::Traces(args) => commands::traces(&args),
+        cli::Command::Baseline(args) => commands::baseline(&args),
         cli::Command::Rules(args) => commands::rules(&args),
         cli::Command::Image(args) => commands::image(&args),
         cli::Command::Doctor(args) => commands::doctor(&args),

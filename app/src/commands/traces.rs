@@ -373,7 +373,7 @@ fn seconds(time: SystemTime) -> u64 {
 }
 
 /// `2026-02-28 09:05`.
-fn utc(time: SystemTime) -> String {
+pub(super) fn utc(time: SystemTime) -> String {
     let seconds = seconds(time);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Years of 365.2425 days that begin in March: the leap day is their last.
