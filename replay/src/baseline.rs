@@ -351,7 +351,7 @@ pub(crate) fn ran(argv: &[Text]) -> (String, String) {
     let mut rest = words
         .iter()
         .skip_while(|word| is_setting(word) || base(word) == "env");
-    let mut program = rest.next().map(base).unwrap_or_default();
+    let mut program = rest.next().map(|word| base(word)).unwrap_or_default();
     let rest: Vec<&String> = rest.collect();
     let mut rest = rest.as_slice();
     if let ("python", [flag, module, more @ ..]) = (program.as_str(), rest)
@@ -368,7 +368,7 @@ pub(crate) fn ran(argv: &[Text]) -> (String, String) {
 }
 
 /// Base name, and of `python3.11` and `pip3` without the version.
-fn base(word: &String) -> String {
+fn base(word: &str) -> String {
     let name = word.rsplit('/').next().unwrap_or_default();
     let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     match bare {

@@ -2,6 +2,7 @@
 //! The numbers: `cargo test -p belljar-replay --test catalogue -- --nocapture`
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "a case that cannot be read must fail loudly"
 )]
