@@ -296,6 +296,12 @@ impl Model {
         self.player.now().saturating_add(quiet)
     }
 
+    /// True while the guest waits for the person.
+    pub(super) fn stands_still(&self) -> bool {
+        let session = self.player.tip();
+        session.is_frozen() || session.waiting().next().is_some()
+    }
+
     /// The list of a pane that has rows to select.
     pub(super) fn list(&self, pane: Pane) -> Option<&List> {
         self.lists.get(pane as usize)

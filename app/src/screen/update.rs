@@ -121,7 +121,10 @@ fn tick(model: &mut Model, elapsed: u64) {
     }
     if model.is_live() && model.is_open() && model.player.len() > 0 {
         let before = model.quiet / SECOND;
-        model.quiet = model.quiet.saturating_add(elapsed);
+        // No time passes in a guest that stands still.
+        if !model.stands_still() {
+            model.quiet = model.quiet.saturating_add(elapsed);
+        }
         changed |= before != model.quiet / SECOND;
     }
     if let Some((_, waited)) = &mut model.stage {
