@@ -191,6 +191,14 @@ pub(crate) struct Options {
     /// with only the asking thread held.
     #[arg(long, value_enum, default_value = "pause", value_name = "pause|run")]
     pub(crate) while_asking: WhileAsking,
+    /// Deny what is asked when no key was pressed for so long (30s, 5m). Without
+    /// it a question waits for ever.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(crate) ask_timeout: Option<std::time::Duration>,
+    /// What to do once the verdict is MALICIOUS: end the run (which is what
+    /// happens where nobody watches), or go on.
+    #[arg(long, value_enum, value_name = "terminate|continue")]
+    pub(crate) on_malicious: Option<OnMalicious>,
     /// Do not allow the package manager's own registries.
     #[arg(long)]
     pub(crate) no_registries: bool,
@@ -259,6 +267,15 @@ pub(crate) enum WhileAsking {
     Pause,
     /// Only the thread that asks waits.
     Run,
+}
+
+/// What to do once the verdict is MALICIOUS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnMalicious {
+    /// End the run.
+    Terminate,
+    /// Go on, and see what follows.
+    Continue,
 }
 
 #[derive(Debug, Args)]

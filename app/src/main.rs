@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 #[cfg(target_os = "linux")]
+mod date;
 mod decoys;
 mod error;
 mod exit;

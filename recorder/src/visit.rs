@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use belljar_event::{
     Accept, Addr, Answer, Armed, Bind, CanarySeen, Change, Check, Connect, Copied, Decision, Decoy,
     Decoys, Denied, Dial, Dup, End, Ended, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened,
-    Fork, Guard, Held, HttpRequest, Identity, InstallScript, Installed, Killed, LeftOut,
+    Fork, Freeze, Guard, Held, HttpRequest, Identity, InstallScript, Installed, Killed, LeftOut,
     LimitReached, Listen, Look, Lost, Machine, Name, NameAnswer, Open, Output, Phase, Policy,
     Question, Sample, Scope, Send, Signal, Socket, Step, Target, Text, TlsHello, Transfer,
 };
@@ -101,9 +101,12 @@ pub fn visit_fact(fact: &mut Fact, v: &mut dyn Visit) {
         | Fact::TlsHello(_)
         | Fact::HttpRequest(_)
         | Fact::CanarySeen(_) => flows(fact, v),
-        Fact::Denied(_) | Fact::Held(_) | Fact::Question(_) | Fact::Answer(_) | Fact::Killed(_) => {
-            holds(fact, v)
-        }
+        Fact::Denied(_)
+        | Fact::Held(_)
+        | Fact::Question(_)
+        | Fact::Answer(_)
+        | Fact::Killed(_)
+        | Fact::Freeze(_) => holds(fact, v),
         Fact::Output(Output { bytes }) => v.output(bytes),
     }
 }
@@ -157,6 +160,7 @@ fn holds(fact: &mut Fact, v: &mut dyn Visit) {
             count: _,
             by,
         }) => v.string(Role::Words, by),
+        Fact::Freeze(Freeze { frozen: _ }) => {}
         _ => {}
     }
 }

@@ -173,7 +173,7 @@ pub fn what_if<R: Read>(
         sums: Sums::default(),
         all,
     };
-    while let Some(entry) = reader.next() {
+    for entry in reader.by_ref() {
         let entry = entry?;
         asking.session.follow(&entry);
         asking.entry(&entry)?;

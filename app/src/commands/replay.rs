@@ -75,6 +75,7 @@ pub(super) fn show<R: Read + Send + 'static>(
         start: reader.start().clone(),
         rules: RuleSet::builtin(),
         theme: super::theme(plain),
+        patience: None,
         at: at.map(nanos).transpose()?,
     };
     let (messages, source) = sync_channel(64);

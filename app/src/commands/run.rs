@@ -308,6 +308,9 @@ fn with_screen(
         start: live::start(plan, guest),
         rules: Arc::clone(&plan.rules),
         theme: super::theme(plain),
+        patience: plan
+            .patience
+            .map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
         at: None,
     };
     let stop = stopping.stop.clone();
@@ -325,8 +328,12 @@ fn with_screen(
                 scope: scope.clone(),
             };
             // The question stays on the screen until its answer is recorded.
-            drop(words.try_send(reply));
+            drop(words.try_send(live::Word::Answer(reply)));
         }
+        // What finds no room was one of very many: the key can be pressed again.
+        screen::Effect::Freeze(frozen) => drop(words.try_send(live::Word::Freeze(*frozen))),
+        screen::Effect::Kill(pid) => drop(words.try_send(live::Word::Kill(*pid))),
+        screen::Effect::Here => drop(words.try_send(live::Word::Here)),
         screen::Effect::Quit | screen::Effect::Copy(_) => {}
     };
     let shown = screen::run(

@@ -12,7 +12,7 @@ use belljar_replay::rules::RuleSet;
 use belljar_vmm::MachineChoice;
 use belljar_vmm::egress::Limits;
 
-use crate::cli::{self, MachineArg, Options, WhileAsking};
+use crate::cli::{self, MachineArg, OnMalicious, Options, WhileAsking};
 use crate::error::AppError;
 use crate::ways::ecosystem::{self, Ecosystem};
 use crate::ways::git::{self, Repository};
@@ -52,6 +52,10 @@ pub(crate) struct Plan {
     pub(crate) lure: bool,
     /// Time stops in the guest while a question is open.
     pub(crate) pause: bool,
+    /// Without a key for so long what is asked is denied.
+    pub(crate) patience: Option<Duration>,
+    /// Whether the run ends once its verdict is MALICIOUS; without a word: if nobody watches.
+    pub(crate) terminate: Option<bool>,
 }
 
 /// Which policy.
@@ -202,6 +206,10 @@ impl Plan {
             policy: Chosen::read(&options.policy)?,
             lure: options.lure,
             pause: options.while_asking == WhileAsking::Pause,
+            patience: options.ask_timeout,
+            terminate: options
+                .on_malicious
+                .map(|what| what == OnMalicious::Terminate),
         })
     }
 

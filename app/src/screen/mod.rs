@@ -12,6 +12,7 @@
 mod act;
 mod density;
 mod events;
+mod guest;
 mod keys;
 mod layout;
 mod model;

@@ -72,6 +72,8 @@ pub(crate) struct Holds {
     pub(crate) denied: u64,
     /// Process trees that were ended.
     pub(crate) killed: u64,
+    /// The person has stopped the machine.
+    pub(crate) frozen: bool,
 }
 
 impl Holds {
@@ -82,6 +84,7 @@ impl Holds {
             Fact::Answer(answer) => self.answered(answer),
             Fact::Denied(Denied { .. }) => self.denied += 1,
             Fact::Killed(_) => self.killed += 1,
+            Fact::Freeze(freeze) => self.frozen = freeze.frozen,
             _ => {}
         }
     }

@@ -2,6 +2,7 @@
 
 mod events;
 mod golden;
+mod guest;
 mod keys;
 mod player;
 mod question;
@@ -27,6 +28,7 @@ pub(super) fn model(mode: Mode, theme: &str) -> Model {
         start: story::start(),
         rules: RuleSet::builtin(),
         theme: Theme::named(theme).unwrap(),
+        patience: None,
         at: None,
     })
 }
