@@ -39,7 +39,8 @@ pub(crate) struct Cli {
     /// Never use colour (NO_COLOR does the same).
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
-    /// How the screen looks: dark, light, mono, or a theme file.
+    /// How the screen looks: dark, light, high-contrast, colour-blind, mono, or a
+    /// file: a theme of belljar's, a base16 scheme, a Catppuccin palette (FILE#mocha).
     #[arg(long, global = true, env = "BELLJAR_THEME", value_name = "NAME|FILE")]
     pub(crate) theme: Option<String>,
 }
