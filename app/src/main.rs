@@ -14,6 +14,7 @@ mod exit;
 mod guest;
 #[cfg(target_os = "linux")]
 mod live;
+mod policies;
 mod print;
 #[cfg(target_os = "linux")]
 mod project;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         cli::Command::Redact(args) => commands::redact(&args),
         cli::Command::Cut(args) => commands::cut(&args),
         cli::Command::Demo(args) => commands::demo(&args, plain),
+        cli::Command::Policy(args) => commands::policy(&args),
         cli::Command::Traces(args) => commands::traces(&args),
         cli::Command::Image(args) => commands::image(&args),
         cli::Command::Doctor(args) => commands::doctor(&args),

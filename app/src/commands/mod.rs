@@ -8,6 +8,7 @@ mod events;
 mod image;
 #[cfg(target_os = "linux")]
 mod pack;
+mod policy;
 mod redact;
 mod replay;
 mod report;
@@ -22,6 +23,7 @@ pub(crate) use doctor::doctor;
 pub(crate) use events::events;
 #[cfg(target_os = "linux")]
 pub(crate) use image::image;
+pub(crate) use policy::policy;
 pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;

@@ -58,17 +58,25 @@ impl Policy {
         preset.after(lines)
     }
 
-    /// This policy behind the lines of another: those are asked first.
+    /// This policy with all of another in front: that is asked first.
     ///
     /// # Errors
     /// If two lines have the same id, or the result exceeds a limit.
-    pub fn behind(&self, front: &Self) -> Result<Self, PolicyError> {
-        let mut all = self.after(front.lines.clone())?;
-        if !front.guards.is_empty() {
-            all.guards.extend(front.guards.iter().cloned());
-            all = Self::build(all.name, all.lines, all.guards)?;
-        }
-        Ok(all)
+    pub fn led_by(&self, front: &Self) -> Result<Self, PolicyError> {
+        let mut lines = front.lines.clone();
+        lines.extend(self.lines.iter().cloned());
+        let mut guards = front.guards.clone();
+        guards.extend(self.guards.iter().cloned());
+        Self::build(self.name.clone(), lines, guards)
+    }
+
+    /// This policy with lines of another one in front, but for those whose id it has.
+    ///
+    /// # Errors
+    /// If the result exceeds a limit.
+    pub fn behind<'a>(&self, lines: impl Iterator<Item = &'a Line>) -> Result<Self, PolicyError> {
+        let front = lines.filter(|line| self.line(&line.id).is_none());
+        self.after(front.cloned().collect())
     }
 
     /// This policy with a line in front that allows a destination while a

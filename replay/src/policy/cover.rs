@@ -7,7 +7,7 @@ use crate::cond::{Field, Shape, Type};
 
 /// Wherever `narrow` holds or may hold, `wide` does at least as much.
 pub(super) fn covers(wide: &Shape, narrow: &Shape) -> bool {
-    if wide == narrow {
+    if wide == narrow && is_told(wide) {
         return true;
     }
     match (wide, narrow) {
@@ -29,6 +29,16 @@ pub(super) fn covers(wide: &Shape, narrow: &Shape) -> bool {
             },
         ) => wide == field && test_covers(*field, (op, operands), (narrow_op, narrow)),
         _ => false,
+    }
+}
+
+/// Everything that it compares is in the shape.
+fn is_told(shape: &Shape) -> bool {
+    match shape {
+        Shape::Any(all) | Shape::All(all) => all.iter().all(is_told),
+        Shape::Not(inner) => is_told(inner),
+        Shape::Name => false,
+        Shape::Test { .. } => true,
     }
 }
 

@@ -127,7 +127,7 @@ impl Line {
 }
 
 fn taken_apart(line: &Line, decoys: &[Vec<u8>]) -> Result<Vec<Clause>, PolicyError> {
-    let clauses = clause::of(line.condition.source(), decoys).map_err(|why| line.error(why))?;
+    let clauses = clause::of(&line.condition, decoys).map_err(|why| line.error(why))?;
     for clause in &clauses {
         let reads = clause.files() & Op::Read.bit() != 0;
         if !clause.exact && !clause.net && reads {

@@ -149,13 +149,13 @@ fn the_kernel_never_hides_a_line_that_kills() {
 #[test]
 fn policies_stand_behind_each_other() {
     let own = Policy::parse("user", &rule("deny", "net.name = a.example")).unwrap();
-    let all = Policy::preset("default").unwrap().behind(&own).unwrap();
+    let all = Policy::preset("default").unwrap().led_by(&own).unwrap();
     assert_eq!(
         (all.lines()[0].id.as_str(), all.name()),
         ("user:1", "default")
     );
     assert!(
-        all.behind(&own)
+        all.led_by(&own)
             .unwrap_err()
             .to_string()
             .contains("this id")
@@ -164,7 +164,7 @@ fn policies_stand_behind_each_other() {
     for name in crate::policy::PROFILES {
         let profile = Policy::profile(name).unwrap();
         for preset in crate::policy::PRESETS {
-            let all = Policy::preset(preset).unwrap().behind(&profile).unwrap();
+            let all = Policy::preset(preset).unwrap().led_by(&profile).unwrap();
             all.at_home(HOME).unwrap().enforced(&decoys()).unwrap();
             assert!(profile.lines().iter().all(|line| line.reason.is_some()));
         }

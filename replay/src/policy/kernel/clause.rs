@@ -7,7 +7,7 @@ use belljar_event::Op;
 use belljar_event::wire::Place;
 
 use super::place::{is_name, is_path};
-use crate::cond::{Field, Shape, nearest, shape, shown};
+use crate::cond::{Condition, Field, Shape, nearest, shape, shown};
 
 /// Most alternatives that a condition is taken apart into.
 const MAX_CLAUSES: usize = 256;
@@ -47,9 +47,10 @@ impl Clause {
 type Result<T> = std::result::Result<T, String>;
 
 /// The alternatives of a condition, or why it cannot be enforced.
-pub(super) fn of(source: &str, decoys: &[Vec<u8>]) -> Result<Vec<Clause>> {
-    let shape = shape(source).map_err(|error| error.to_string())?;
-    known(&shape)?;
+pub(super) fn of(condition: &Condition, decoys: &[Vec<u8>]) -> Result<Vec<Clause>> {
+    known(condition)?;
+    let shape = shape(condition.source()).map_err(|error| error.to_string())?;
+    named(&shape)?;
     let clauses = clauses(&shape, decoys)?;
     if clauses.is_empty() {
         return Err("it can never hold: no operation has everything that it asks for".to_owned());
@@ -58,16 +59,29 @@ pub(super) fn of(source: &str, decoys: &[Vec<u8>]) -> Result<Vec<Clause>> {
 }
 
 /// Everything that it asks for is known before a call is made.
-fn known(shape: &Shape) -> Result<()> {
-    match shape {
-        Shape::Any(all) | Shape::All(all) => all.iter().try_for_each(known),
-        Shape::Not(inner) => known(inner),
-        Shape::Name => Ok(()),
-        Shape::Test { field, op, .. } if unusable(*field) => Err(format!(
-            "`{field} {op} …` cannot be enforced: it is not known before a call is made; a policy \
-             can ask for evt.op, proc.*, user.uid, thread.tid, fd.name, fd.filename, path.*, net.name, \
-             net.domain, net.direct, fd.rip, fd.sport, dns.name and phase.name"
+fn known(condition: &Condition) -> Result<()> {
+    let mut missing = None;
+    condition.fields(&mut |field| {
+        if unusable(field) {
+            missing = Some(field);
+        }
+    });
+    match missing {
+        None => Ok(()),
+        Some(field) => Err(format!(
+            "`{field}` cannot be enforced: it is not known before a call is made; a policy can \
+             ask for evt.op, proc.*, user.uid, thread.tid, fd.name, fd.filename, path.*, \
+             net.name, net.domain, net.direct, fd.rip, fd.sport, dns.name and phase.name"
         )),
+    }
+}
+
+/// Every operation has a name that there is.
+fn named(shape: &Shape) -> Result<()> {
+    match shape {
+        Shape::Any(all) | Shape::All(all) => all.iter().try_for_each(named),
+        Shape::Not(inner) => named(inner),
+        Shape::Name => Ok(()),
         Shape::Test {
             field: Field::EvtOp,
             op: "=" | "!=" | "in",
@@ -77,10 +91,7 @@ fn known(shape: &Shape) -> Result<()> {
             Some(name) => {
                 let near = nearest(name, Op::ALL.into_iter().map(Op::name));
                 let near = near.map_or_else(String::new, |op| format!("; did you mean `{op}`?"));
-                Err(format!(
-                    "no operation is called `{}`{near}",
-                    shown(name, 40)
-                ))
+                Err(format!("no operation is called `{}`{near}", shown(name, 40)))
             }
         },
         Shape::Test { .. } => Ok(()),

@@ -76,10 +76,10 @@ fn alternatives_are_bounded() {
 #[test]
 fn what_is_not_known_before_a_call_is_refused_with_its_place() {
     for (condition, part) in [
-        ("evt.op = exec and evt.type = execve", "evt.type ="),
+        ("evt.op = exec and evt.type = execve", "evt.type"),
         ("evt.op = write and evt.failed", "evt.failed"),
         ("fs.path.written startswith /etc/", "fs.path.written"),
-        ("net.by exists", "net.by exists"),
+        ("net.by exists", "net.by"),
         ("evt.op = exce", "did you mean `exec`"),
         ("evt.op = connect and fd.filename = x", "can never hold"),
         (
