@@ -200,7 +200,8 @@ impl Session {
             | Fact::Question(_)
             | Fact::Answer(_)
             | Fact::Denied(_)
-            | Fact::Killed(_) => {
+            | Fact::Killed(_)
+            | Fact::Freeze(_) => {
                 self.holds
                     .told(&event.fact, seq, event.at, (event.pid, process));
             }

@@ -11,32 +11,33 @@ use crate::cli;
 use crate::error::AppError;
 use crate::exit::Exit;
 use crate::print;
-use crate::screen::{self, Msg};
+use crate::screen::{self, Msg, Theme};
 
 /// Entries a message: small enough that keys are answered between two of them.
 const BATCH: usize = 2048;
 
-pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> {
+pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError> {
     if !print::interactive() {
         return Err(AppError::usage(
             "replay needs a terminal",
             format!("for a summary: belljar report {}", args.trace.display()),
         ));
     }
-    show(open(&args.trace)?, args.at, plain)
+    show(open(&args.trace)?, args.at, theme)
 }
 
 /// Shows a trace on the terminal until someone leaves.
 pub(super) fn show<R: Read + Send + 'static>(
     mut reader: Reader<R>,
     at: Option<f64>,
-    plain: bool,
+    theme: Theme,
 ) -> Result<Exit, AppError> {
     let setup = screen::Setup {
         mode: screen::Mode::Replay,
         start: reader.start().clone(),
         rules: RuleSet::builtin(),
-        theme: super::theme(plain),
+        theme,
+        patience: None,
         at: at.map(nanos).transpose()?,
     };
     let (messages, source) = sync_channel(64);
@@ -71,7 +72,7 @@ pub(super) fn show<R: Read + Send + 'static>(
     Ok(if whole { Exit::Fine } else { Exit::Damaged })
 }
 
-fn nanos(seconds: f64) -> Result<u64, AppError> {
+pub(super) fn nanos(seconds: f64) -> Result<u64, AppError> {
     std::time::Duration::try_from_secs_f64(seconds)
         .ok()
         .and_then(|time| u64::try_from(time.as_nanos()).ok())

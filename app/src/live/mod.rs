@@ -17,7 +17,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use belljar_event::wire::{FromAgent, Setup, StreamKind, ToAgent, Uploaded};
 use belljar_event::{Armed, Copied, End, LimitReached, Lost, Op};
@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use tokio_util::io::SyncIoBridge;
 
 use self::core::{Asking, Core, Input};
-pub(crate) use self::core::{Done, Watcher};
+pub(crate) use self::core::{Done, Watcher, Word};
 pub(crate) use self::desk::Reply;
 use self::disk::Disk;
 pub(crate) use self::plan::Plan;
@@ -67,7 +67,7 @@ pub(crate) async fn drive(
     sink: impl FnOnce() -> Result<File, AppError>,
     watcher: Option<Watcher>,
     stops: &mut mpsc::Receiver<End>,
-    person: Option<mpsc::Receiver<Reply>>,
+    person: Option<mpsc::Receiver<Word>>,
     stage: Stage<'_>,
 ) -> Result<Done, AppError> {
     stage("booting the machine");
@@ -106,8 +106,10 @@ pub(crate) async fn drive(
         Asking {
             person: person.is_some(),
             pause: plan.pause,
+            patience: plan.patience,
             machine: still,
         },
+        plan.terminate.unwrap_or(person.is_none()),
     );
     let mut run = Run {
         plan,
@@ -228,7 +230,7 @@ struct Run<'a> {
     laid: decoys::Laid,
     names: (String, String),
     enforced: Enforced,
-    person: Option<mpsc::Receiver<Reply>>,
+    person: Option<mpsc::Receiver<Word>>,
     stand_still: Option<mpsc::UnboundedReceiver<bool>>,
     stopped: Arc<AtomicBool>,
 }
@@ -322,11 +324,8 @@ impl Run<'_> {
 
     fn setup(&self) -> Result<Setup, AppError> {
         let (user, hostname) = self.names.clone();
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Ok(Setup {
-            unix_nanos: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+            unix_nanos: clock::unix_nanos(),
             entropy: random::bytes()?,
             hostname,
             user,
@@ -404,10 +403,10 @@ impl Run<'_> {
 }
 
 /// Carries what the person says to the core.
-async fn listen_to(person: Option<mpsc::Receiver<Reply>>, inputs: mpsc::Sender<Input>) {
+async fn listen_to(person: Option<mpsc::Receiver<Word>>, inputs: mpsc::Sender<Input>) {
     let Some(mut person) = person else { return };
-    while let Some(reply) = person.recv().await {
-        if inputs.send(Input::Reply(reply)).await.is_err() {
+    while let Some(word) = person.recv().await {
+        if inputs.send(Input::Person(word)).await.is_err() {
             return;
         }
     }
@@ -432,7 +431,7 @@ async fn obey(
         if let Err(error) = done {
             // A machine that is gone is told of elsewhere, with more words.
             tokio::time::sleep(DOWN).await;
-            return format!("the machine cannot be paused for a question: {error}");
+            return format!("the machine cannot be stopped and started: {error}");
         }
     }
     std::future::pending().await

@@ -12,7 +12,7 @@ use belljar_replay::rules::RuleSet;
 use belljar_vmm::MachineChoice;
 use belljar_vmm::egress::Limits;
 
-use crate::cli::{self, MachineArg, Options, WhileAsking};
+use crate::cli::{self, MachineArg, OnMalicious, Options, WhileAsking};
 use crate::error::AppError;
 use crate::policies::{self, Chosen, Policies};
 use crate::ways::ecosystem::{self, Ecosystem};
@@ -50,6 +50,10 @@ pub(crate) struct Plan {
     pub(crate) policies: Policies,
     /// Time stops in the guest while a question is open.
     pub(crate) pause: bool,
+    /// Without a key for so long what is asked is denied.
+    pub(crate) patience: Option<Duration>,
+    /// Whether the run ends once its verdict is MALICIOUS; without a word: if nobody watches.
+    pub(crate) terminate: Option<bool>,
 }
 
 /// Where a plan begins: everything that the way in decides.
@@ -145,6 +149,10 @@ impl Plan {
             rules,
             policies,
             pause: options.while_asking == WhileAsking::Pause,
+            patience: options.ask_timeout,
+            terminate: options
+                .on_malicious
+                .map(|what| what == OnMalicious::Terminate),
         })
     }
 

@@ -229,6 +229,12 @@ impl Theme {
         self.style(Role::Text).patch(style)
     }
 
+    /// The colours of ordinary text and of the page behind it, where it has them.
+    pub(crate) fn page(&self) -> (Option<Color>, Option<Color>) {
+        let text = self.style(Role::Text);
+        (text.fg, text.bg)
+    }
+
     /// How a role looks.
     #[must_use]
     pub(crate) fn style(&self, role: Role) -> Style {

@@ -23,7 +23,8 @@ const FILES_PER_TICK: u64 = 20_000;
 pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(event) => {
-            let effects = act::key(model, &event);
+            let mut effects = act::key(model, &event);
+            effects.extend(question::heard(model));
             question::hold_back(model);
             refresh(model);
             return effects;
@@ -120,7 +121,10 @@ fn tick(model: &mut Model, elapsed: u64) {
     }
     if model.is_live() && model.is_open() && model.player.len() > 0 {
         let before = model.quiet / SECOND;
-        model.quiet = model.quiet.saturating_add(elapsed);
+        // No time passes in a guest that stands still.
+        if !model.stands_still() {
+            model.quiet = model.quiet.saturating_add(elapsed);
+        }
         changed |= before != model.quiet / SECOND;
     }
     if let Some((_, waited)) = &mut model.stage {

@@ -90,6 +90,7 @@ facts! {
     88 Answer "answer",
     89 Killed "killed",
     90 Question "question",
+    91 Freeze "freeze",
     96 Output "output",
     97 Sample "sample",
     98 Installed "installed",
@@ -584,6 +585,13 @@ pub struct Killed {
     pub count: u32,
     /// The policy line, or `person`.
     pub by: String,
+}
+
+/// The person stopped the machine, or let it go on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Freeze {
+    /// It stands still from here on.
+    pub frozen: bool,
 }
 
 /// The host dialled, or could not.

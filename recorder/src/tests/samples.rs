@@ -181,6 +181,7 @@ fn life() -> Vec<Fact> {
             by: "person".into(),
         }
         .into(),
+        Freeze { frozen: true }.into(),
     ]
 }
 

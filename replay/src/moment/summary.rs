@@ -217,7 +217,8 @@ impl Moment<'_> {
             | Fact::Held(_)
             | Fact::Question(_)
             | Fact::Answer(_)
-            | Fact::Killed(_) => self.held_deed(kind),
+            | Fact::Killed(_)
+            | Fact::Freeze(_) => self.held_deed(kind),
             _ => self.deed_of_run(kind),
         }
     }
@@ -259,6 +260,10 @@ impl Moment<'_> {
                 killed.count,
                 short(killed.by.as_bytes())
             ),
+            Fact::Freeze(freeze) => match freeze.frozen {
+                true => "frozen: the machine stands still".to_owned(),
+                false => "the machine goes on".to_owned(),
+            },
             _ => kind.to_owned(),
         }
     }

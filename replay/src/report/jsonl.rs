@@ -291,6 +291,7 @@ fn of_holds(fact: &Fact) -> Option<Value> {
         Fact::Killed(killed) => {
             json!({ "root": killed.root, "count": killed.count, "by": killed.by })
         }
+        Fact::Freeze(freeze) => json!({ "frozen": freeze.frozen }),
         _ => return None,
     })
 }

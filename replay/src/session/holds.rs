@@ -69,6 +69,8 @@ pub(crate) struct Holds {
     pub(crate) denied: u64,
     /// Process trees that were ended.
     pub(crate) killed: u64,
+    /// The person has stopped the machine.
+    pub(crate) frozen: bool,
 }
 
 impl Holds {
@@ -79,6 +81,7 @@ impl Holds {
             Fact::Answer(answer) => self.answered(answer),
             Fact::Denied(Denied { .. }) => self.denied += 1,
             Fact::Killed(_) => self.killed += 1,
+            Fact::Freeze(freeze) => self.frozen = freeze.frozen,
             _ => {}
         }
     }

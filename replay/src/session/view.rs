@@ -176,6 +176,12 @@ impl Session {
         self.holds.questions()
     }
 
+    /// Whether the person has stopped the machine.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.holds.frozen
+    }
+
     /// The questions that wait for an answer.
     pub fn waiting(&self) -> impl Iterator<Item = &Arc<QuestionRow>> {
         self.holds.questions().filter(|row| row.answer.is_none())

@@ -366,6 +366,9 @@ fn rows_of_holds() -> Vec<BoxedStrategy<Fact>> {
             count: any::<u32>(),
             by: string()
         }),
+        row!(Freeze {
+            frozen: any::<bool>()
+        }),
     ]
 }
 
