@@ -133,17 +133,16 @@ pub(crate) struct Policies {
     /// What the project's folder says.
     pub(crate) project: Option<PolicyFile>,
     pub(crate) allows: Vec<Allow>,
-    /// Decoys may be read.
-    pub(crate) lure: bool,
 }
 
 impl Policies {
     /// The policy of a run whose payload lives in `home`, with what the clients' own
-    /// registries (client, host, port) add.
+    /// registries (client, host, port) add. `lure`: decoys may be read.
     pub(crate) fn compose(
         &self,
         registries: &[(String, String, u16)],
         home: &str,
+        lure: bool,
     ) -> Result<Policy, PolicyError> {
         let mut policy = self.chosen.load()?;
         for profile in self.profiles.iter().rev() {
@@ -153,7 +152,7 @@ impl Policies {
         if let Some(own) = &self.own {
             policy = policy.led_by(&own.load()?)?;
         }
-        if self.lure {
+        if lure {
             // Reads of decoys succeed, so that what follows is seen.
             policy = policy.with_line("lure", "allow evt.op = read and path.decoy")?;
         }
@@ -166,7 +165,7 @@ impl Policies {
 
     /// What is wrong with them is said before anything starts.
     pub(crate) fn checked(self) -> Result<Self, AppError> {
-        self.compose(&[], SOME_HOME)
+        self.compose(&[], SOME_HOME, false)
             .and_then(|policy| policy.enforced(&decoy_paths(SOME_HOME)))
             .map_err(|error| AppError::Rules(error.to_string()))?;
         Ok(self)

@@ -11,6 +11,7 @@ mod guest;
 mod identity;
 mod plan;
 mod prepare;
+mod saved;
 
 use std::fs::File;
 use std::io::Write;
@@ -37,6 +38,7 @@ pub(crate) use self::desk::Reply;
 use self::disk::Disk;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::prepare::{Guest, cache_dir, flavoured, prepare, recipe};
+use self::saved::{Saver, Tell};
 use crate::error::AppError;
 use crate::ways::script::Script;
 use crate::{decoys, random};
@@ -55,6 +57,14 @@ const INPUTS: usize = 64;
 /// The stage in which the payload runs.
 pub(crate) const RUNNING: &str = "running";
 
+/// Somebody at the terminal.
+pub(crate) struct Person {
+    /// What they say.
+    pub(crate) words: mpsc::Receiver<Word>,
+    /// Shows them something that is no event of the run.
+    pub(crate) tell: Tell,
+}
+
 /// What somebody who waits is told.
 pub(crate) type Stage<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
@@ -67,7 +77,7 @@ pub(crate) async fn drive(
     sink: impl FnOnce() -> Result<File, AppError>,
     watcher: Option<Watcher>,
     stops: &mut mpsc::Receiver<End>,
-    person: Option<mpsc::Receiver<Word>>,
+    person: Option<Person>,
     stage: Stage<'_>,
 ) -> Result<Done, AppError> {
     stage("booting the machine");
@@ -83,10 +93,13 @@ pub(crate) async fn drive(
     let home = format!("/home/{user}");
     let policy = prepare::policy(plan, guest, &home)?;
     let mut enforced = prepare::enforced(&policy, &laid.facts(&home))?;
-    if person.is_none() {
+    if person.is_none() && enforced.kills & Op::Connect.bit() == 0 {
         // Nobody is asked, so a connect that may be asked about is refused at once.
         enforced.held &= !Op::Connect.bit();
     }
+    let (person, tell) = person.map_or((None, None), |person| {
+        (Some(person.words), Some(person.tell))
+    });
     let file = sink()?;
     let kept = file
         .try_clone()
@@ -108,6 +121,7 @@ pub(crate) async fn drive(
             pause: plan.pause,
             patience: plan.patience,
             machine: still,
+            saver: Saver::new(&plan.policies, &home, tell),
         },
         plan.terminate.unwrap_or(person.is_none()),
     );

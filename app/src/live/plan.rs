@@ -48,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) guest_cmdline: String,
     pub(crate) rules: Arc<RuleSet>,
     pub(crate) policies: Policies,
+    /// Decoys may be read.
+    pub(crate) lure: bool,
     /// Time stops in the guest while a question is open.
     pub(crate) pause: bool,
     /// Without a key for so long what is asked is denied.
@@ -148,6 +150,7 @@ impl Plan {
             guest_cmdline: options.guest_cmdline.clone(),
             rules,
             policies,
+            lure: options.lure,
             pause: options.while_asking == WhileAsking::Pause,
             patience: options.ask_timeout,
             terminate: options
@@ -195,7 +198,6 @@ fn chosen_policies(way: &Way, options: &Options) -> Result<Policies, AppError> {
         own,
         project,
         allows,
-        lure: options.lure,
     }
     .checked()
 }

@@ -98,7 +98,7 @@ pub(crate) fn policy(plan: &Plan, guest: &Guest, home: &str) -> Result<Policy, A
         .filter(|endpoint| plan.registries && wanted(endpoint.client))
         .map(|endpoint| (endpoint.client.to_owned(), endpoint.host, endpoint.port))
         .collect();
-    let policy = plan.policies.compose(&registries, home);
+    let policy = plan.policies.compose(&registries, home, plan.lure);
     let policy = match &plan.repository {
         // Behind the clone nothing of the run needs its host.
         Some(repository) => {

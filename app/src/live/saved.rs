@@ -18,13 +18,22 @@ const HEADING: &str = "\
 # Answers that you save are put in front; `belljar policy check user` looks at all.
 ";
 /// What the person at the screen is told.
-pub(crate) type Tell = Box<dyn Fn(String) + Send>;
+pub(crate) type Tell = Box<dyn Fn(String) + Send + Sync>;
 
 /// Puts lines where they belong.
 pub(crate) struct Saver {
     policies: Policies,
     home: String,
     tell: Option<Tell>,
+}
+
+impl std::fmt::Debug for Saver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Saver")
+            .field("policies", &self.policies)
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Saver {
@@ -162,7 +171,6 @@ mod tests {
             own: None,
             project: None,
             allows: Vec::new(),
-            lure: false,
         }
     }
 
@@ -183,7 +191,7 @@ mod tests {
         let link = dir.path().join("link.toml");
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let (saver, said) = saver(&link);
-        let policy = saver.policies.compose(&[], "/home/mira").unwrap();
+        let policy = saver.policies.compose(&[], "/home/mira", false).unwrap();
         let line = "allow evt.op = exec and fd.name = /home/mira/project/x";
         let policy = saver.save(&policy, line, "mine:asks").unwrap();
         assert_eq!(policy.lines()[0].id, "saved:1");
@@ -194,10 +202,13 @@ mod tests {
         assert!(text.contains("fd.name = ~/project/x"), "{text}");
         assert!(link.symlink_metadata().unwrap().is_symlink());
         let said = said.lock().unwrap();
-        assert!(said.iter().all(|said| said.starts_with("✓ saved as ")), "{said:?}");
+        assert!(
+            said.iter().all(|said| said.starts_with("✓ saved as ")),
+            "{said:?}"
+        );
         // The next run has another home.
         let next = policies(&link).checked().unwrap();
-        let next = next.compose(&[], "/home/jonas").unwrap();
+        let next = next.compose(&[], "/home/jonas", false).unwrap();
         let source = next.lines()[1].condition.source();
         assert_eq!(source, "evt.op = exec and fd.name = /home/jonas/project/x");
     }
@@ -208,11 +219,15 @@ mod tests {
         let file = dir.path().join("mine.toml");
         fs::write(&file, MINE).unwrap();
         let (saver, said) = saver(&file);
-        let policy = saver.policies.compose(&[], "/home/mira").unwrap();
+        let policy = saver.policies.compose(&[], "/home/mira", false).unwrap();
         for (line, text, part) in [
             // Could not be enforced in a run to come.
             ("deny evt.op = read and proc.name = cat", MINE, "mine.toml:"),
-            ("deny net.direct", "rule = [{action = 'ask', condition = 'net.name exists'}]", "by hand"),
+            (
+                "deny net.direct",
+                "rule = [{action = 'ask', condition = 'net.name exists'}]",
+                "by hand",
+            ),
             ("deny net.direct", "[[rule]\n", "mine.toml:1:"),
         ] {
             fs::write(&file, text).unwrap();
@@ -223,7 +238,11 @@ mod tests {
             assert!(last.contains("not saved") && last.contains(part), "{last}");
         }
         fs::remove_file(&file).unwrap();
-        assert!(saver.save(&policy, "deny net.direct", "mine:asks").is_some());
+        assert!(
+            saver
+                .save(&policy, "deny net.direct", "mine:asks")
+                .is_some()
+        );
         assert!(said.lock().unwrap().pop().unwrap().contains("not saved"));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         assert!(saver.save(&policy, "no line", "mine:asks").is_none());

@@ -39,14 +39,12 @@ impl Policy {
     /// If the policy as a whole is more than the guest can hold.
     pub fn checked(&self, decoys: &[Vec<u8>]) -> Result<Vec<Checked<'_>>, PolicyError> {
         let mut all: Vec<Checked<'_>> = Vec::new();
-        let mut good = true;
         let shapes: Vec<(bool, &Line, Option<Shape>)> = self
             .in_order()
             .map(|(guard, line)| (guard, line, shape(line.condition.source()).ok()))
             .collect();
         for (at, (restricts, line, shape)) in shapes.iter().enumerate() {
             let by = Self::enforceable(line, decoys).map(|()| Vec::new());
-            good &= by.is_ok();
             let earlier = shapes.get(..at).unwrap_or_default();
             let covered = shape
                 .as_ref()
@@ -59,11 +57,22 @@ impl Policy {
                 covered,
             });
         }
-        if good {
-            let enforced = self.enforced(decoys)?;
-            for (checked, (_, by)) in all.iter_mut().zip(enforced.by) {
-                checked.by = Ok(by);
-            }
+        // What the others are to the guest, as if those that are wrong were not there.
+        let good = |lines: &[Line], all: &[Checked<'_>]| {
+            let wrong = |line: &Line| {
+                all.iter()
+                    .any(|row| row.by.is_err() && row.line.id == line.id)
+            };
+            lines.iter().filter(|line| !wrong(line)).cloned().collect()
+        };
+        let rest = Self::build(
+            self.name.clone(),
+            good(&self.lines, &all),
+            good(&self.guards, &all),
+        )?;
+        let mut enforced = rest.enforced(decoys)?.by.into_iter();
+        for checked in all.iter_mut().filter(|checked| checked.by.is_ok()) {
+            checked.by = Ok(enforced.next().map(|(_, by)| by).unwrap_or_default());
         }
         Ok(all)
     }

@@ -167,14 +167,15 @@ impl Learner {
                     (&opened.how, trace.flows.get(&opened.flow))
                 {
                     let why = format!("its address is refused whatever a policy says: {range}");
-                    self.refuse(object.clone(), why, label, seq);
+                    self.refuse(object.clone(), [why].into(), label, seq);
                 }
                 return;
             }
             Fact::Answer(answer) => {
                 let said_no = answer.who == Who::Person && answer.action != Action::Allow;
                 if let Some(object) = trace.holds.get(&answer.hold).filter(|_| said_no) {
-                    self.refuse(object.clone(), "denied by a person".to_owned(), label, seq);
+                    let why = "denied by a person".to_owned();
+                    self.refuse(object.clone(), [why].into(), label, seq);
                 }
                 return;
             }
@@ -219,7 +220,7 @@ impl Learner {
             self.left_out += 1;
             return;
         }
-        for why in why {
+        if !why.is_empty() {
             self.refuse(object.clone(), why, label, seq);
         }
         let done = self.done.entry(object).or_default();
@@ -227,9 +228,9 @@ impl Learner {
         done.events.add(label, seq);
     }
 
-    fn refuse(&mut self, object: Object, why: String, label: &str, seq: u64) {
+    fn refuse(&mut self, object: Object, why: BTreeSet<String>, label: &str, seq: u64) {
         let refused = self.refused.entry(object).or_default();
-        refused.why.insert(why);
+        refused.why.extend(why);
         refused.events.add(label, seq);
     }
 

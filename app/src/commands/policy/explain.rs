@@ -15,6 +15,9 @@ use crate::policies::{self, Chosen, Policies, SOME_HOME, decoy_paths, decoys};
 use crate::print;
 use crate::ways::ecosystem;
 
+/// Longest condition of a line that does not decide, in characters.
+const MAX_CONDITION: usize = 110;
+
 pub(super) fn explain(args: &cli::Explain) -> Result<Exit, AppError> {
     let policy = composed(args)?;
     let case = case(args)?;
@@ -60,11 +63,10 @@ fn composed(args: &cli::Explain) -> Result<Policy, AppError> {
             None => None,
         },
         allows: args.allow.iter().map(allow).collect::<Result<_, _>>()?,
-        lure: false,
     }
     .checked()?;
     policies
-        .compose(&[], SOME_HOME)
+        .compose(&[], SOME_HOME, false)
         .map_err(|error| AppError::Rules(error.to_string()))
 }
 
@@ -226,7 +228,7 @@ fn table(case: &Case, explained: &Explained<'_>, range: Option<&'static str>) ->
         out.push_str("asked before it\n");
     }
     for row in others {
-        let mut text = condition(row);
+        let mut text = escape::clip(&condition(row), MAX_CONDITION);
         if row.truth == Truth::Maybe {
             text.push_str(&format!("  [not known: {}]", unknown(row)));
         }

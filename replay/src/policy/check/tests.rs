@@ -24,6 +24,7 @@ fn each_line_has_its_enforcer_or_its_error() {
     let checked = policy.checked(&[]).unwrap();
     let error = checked[3].by.as_ref().unwrap_err().to_string();
     assert!(error.starts_with("dir/p.toml:12:16: line `p:4`"), "{error}");
+    assert_eq!(checked[1].by.as_ref().unwrap(), &[Enforcer::Hold]);
     let good = read(&text.replace("evt.op = read and proc", "evt.op = exec and proc"));
     let by: Vec<_> = good
         .checked(&[])

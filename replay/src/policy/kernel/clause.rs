@@ -91,7 +91,10 @@ fn named(shape: &Shape) -> Result<()> {
             Some(name) => {
                 let near = nearest(name, Op::ALL.into_iter().map(Op::name));
                 let near = near.map_or_else(String::new, |op| format!("; did you mean `{op}`?"));
-                Err(format!("no operation is called `{}`{near}", shown(name, 40)))
+                Err(format!(
+                    "no operation is called `{}`{near}",
+                    shown(name, 40)
+                ))
             }
         },
         Shape::Test { .. } => Ok(()),

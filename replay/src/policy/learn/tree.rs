@@ -28,8 +28,11 @@ const TOO_WIDE: &[&str] = &[
     "~/.config",
 ];
 
-/// The paths, with each folder that has more than `most` different children among them
-/// as one spot. No such folder has one of `never` below it.
+/// A name with so many digits is another in each run: a time, a number, a digest.
+const DIGITS: usize = 8;
+
+/// The paths, with each folder that has more than `most` different children among them,
+/// or children whose names vary, as one spot. No such folder has one of `never` below it.
 pub(super) fn folded<'a>(
     done: impl Iterator<Item = (&'a str, &'a Done)>,
     never: &BTreeSet<String>,
@@ -48,7 +51,10 @@ pub(super) fn folded<'a>(
     };
     let whole: BTreeSet<&str> = children
         .iter()
-        .filter(|(folder, below)| (below.len() > most || **folder == "/proc") && kept(folder))
+        .filter(|(folder, below)| {
+            let vary = below.iter().any(|child| varies(child));
+            (below.len() > most || vary || **folder == "/proc") && kept(folder)
+        })
         .map(|(folder, _)| *folder)
         .collect();
     let mut spots: BTreeMap<Spot, Done> = BTreeMap::new();
@@ -65,6 +71,10 @@ pub(super) fn folded<'a>(
         sum.events.join(&done.events);
     }
     spots
+}
+
+fn varies(name: &str) -> bool {
+    name.bytes().filter(u8::is_ascii_digit).count() >= DIGITS
 }
 
 impl Events {

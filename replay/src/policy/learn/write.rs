@@ -186,8 +186,9 @@ impl Text {
                 Object::Exec(path) if !path.starts_with("/usr/") => ("evt.op = exec", path),
                 _ => continue,
             };
-            let only_decoy = refused.why.iter().all(|why| why == "a decoy");
-            if only_decoy || !is_plain_path(path) || !done.contains_key(object) {
+            // The line about decoys says so already.
+            let decoy = refused.why.contains("a decoy");
+            if decoy || !is_plain_path(path) || !done.contains_key(object) {
                 continue;
             }
             number += 1;
@@ -302,7 +303,10 @@ impl Text {
                 .filter(|op| **op == Op::Write || done.ops & op.bit() != 0)
                 .map(|op| op.name())
                 .collect();
-            let condition = format!("evt.op in ({}) and {object}", ops.join(", "));
+            let condition = match ops.as_slice() {
+                [op] => format!("evt.op = {op} and {object}"),
+                ops => format!("evt.op in ({}) and {object}", ops.join(", ")),
+            };
             let id = format!("change-{}", number + 1);
             self.line(&id, "allow", &condition, &named(&done.events), "");
         }
