@@ -2,7 +2,11 @@
 //!
 //! Owns: names, help texts, value parsers. Must not: decide anything.
 
+mod policy;
+
 use std::path::PathBuf;
+
+pub(crate) use policy::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -29,6 +33,7 @@ Examples:
   belljar redact t.bjt -o p.bjt --preset home   a copy without names
   belljar cut t.bjt --around 1 -o f.bjt   the part around a finding
   belljar demo                            look at a bundled recording
+  belljar policy explain exec /tmp/x      which line would decide, and why
 
 Exit codes:
   0 below --fail-on   1 at or above it   2 usage   3 could not enforce or record
@@ -69,6 +74,8 @@ pub(crate) enum Command {
     Export(Export),
     /// Replay a bundled recording of a credential thief; needs no machine.
     Demo(Demo),
+    /// Show, check, explain, test and learn policies.
+    Policy(Policy),
     /// List, remove and tidy up the traces that runs have left.
     Traces(Traces),
     /// Build, import, list and remove guest images.
@@ -190,6 +197,13 @@ pub(crate) struct Options {
     /// What may be done: default, observe, strict, or a policy file.
     #[arg(long, value_name = "NAME|FILE", default_value = "default")]
     pub(crate) policy: String,
+    /// A runtime's lines in front of it: node, python, none (repeatable). By
+    /// default a preset gets those of what the project is written for.
+    #[arg(long, value_name = "NAME|none")]
+    pub(crate) profile: Vec<String>,
+    /// Leave out your own lines (`belljar policy show user`).
+    #[arg(long)]
+    pub(crate) no_user_policy: bool,
     /// Let decoy credentials be read, to see what follows.
     #[arg(long)]
     pub(crate) lure: bool,

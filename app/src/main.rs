@@ -16,6 +16,7 @@ mod export;
 mod guest;
 #[cfg(target_os = "linux")]
 mod live;
+mod policies;
 mod print;
 #[cfg(target_os = "linux")]
 mod project;
@@ -53,6 +54,7 @@ fn obey(command: cli::Command, theme: screen::Theme) -> Result<exit::Exit, error
         cli::Command::Cut(args) => commands::cut(&args),
         cli::Command::Export(args) => commands::export(&args, theme),
         cli::Command::Demo(args) => commands::demo(&args, theme),
+        cli::Command::Policy(args) => commands::policy(&args),
         cli::Command::Traces(args) => commands::traces(&args),
         cli::Command::Image(args) => commands::image(&args),
         cli::Command::Doctor(args) => commands::doctor(&args),

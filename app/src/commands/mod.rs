@@ -9,6 +9,7 @@ mod export;
 mod image;
 #[cfg(target_os = "linux")]
 mod pack;
+mod policy;
 mod redact;
 mod replay;
 mod report;
@@ -24,6 +25,7 @@ pub(crate) use events::events;
 pub(crate) use export::export;
 #[cfg(target_os = "linux")]
 pub(crate) use image::image;
+pub(crate) use policy::policy;
 pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;

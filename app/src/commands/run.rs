@@ -286,13 +286,17 @@ fn with_screen(
         runtime.spawn(async move {
             let watcher = watcher(messages.clone());
             let stage = staged(messages.clone());
+            let notices = messages.clone();
             let done = live::drive(
                 &plan,
                 &guest,
                 || create(&output),
                 Some(watcher),
                 &mut stops,
-                Some(person),
+                Some(live::Person {
+                    words: person,
+                    tell: Box::new(move |text| drop(notices.send(Msg::Notice(text)))),
+                }),
                 &stage,
             )
             .await;

@@ -65,6 +65,8 @@ pub(crate) enum Msg {
     Entries(Vec<Entry>),
     /// What is awaited, in words; shown with the time since.
     Stage(String),
+    /// Something to be told once, that is no event.
+    Notice(String),
     /// No more entries will come; whether the trace is whole.
     SourceEnded(Integrity),
     /// The run or the reading failed: shown as a pane, with what to do.
