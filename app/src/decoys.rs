@@ -127,6 +127,11 @@ const KINDS: &[Kind] = &[
     },
 ];
 
+/// Where each stands in the home, and what it pretends to be.
+pub(crate) fn places() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KINDS.iter().map(|kind| (kind.path, kind.kind))
+}
+
 /// The decoys of one run.
 #[derive(Debug)]
 pub(crate) struct Laid {

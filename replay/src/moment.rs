@@ -14,6 +14,7 @@ mod value;
 
 pub(crate) use fields::{descriptor, open_flags};
 pub(crate) use summary::{action, command, end, object, scope, status, who};
+pub(crate) use value::is_hidden;
 
 use std::cell::OnceCell;
 

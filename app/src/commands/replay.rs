@@ -15,12 +15,12 @@ use crate::cli::{self, Format};
 use crate::error::AppError;
 use crate::exit::Exit;
 use crate::print;
-use crate::screen::{self, Msg};
+use crate::screen::{self, Msg, Theme};
 
 /// Entries a message: small enough that keys are answered between two of them.
 const BATCH: usize = 2048;
 
-pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> {
+pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError> {
     if let Some(policy) = &args.policy {
         return under(args, policy);
     }
@@ -30,7 +30,7 @@ pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> 
             format!("for a summary: belljar report {}", args.trace.display()),
         ));
     }
-    show(open(&args.trace)?, args.at, plain)
+    show(open(&args.trace)?, args.at, theme)
 }
 
 /// What another policy would have decided.
@@ -68,13 +68,13 @@ fn chosen(named: &str) -> Result<Policy, AppError> {
 pub(super) fn show<R: Read + Send + 'static>(
     mut reader: Reader<R>,
     at: Option<f64>,
-    plain: bool,
+    theme: Theme,
 ) -> Result<Exit, AppError> {
     let setup = screen::Setup {
         mode: screen::Mode::Replay,
         start: reader.start().clone(),
         rules: RuleSet::builtin(),
-        theme: super::theme(plain),
+        theme,
         patience: None,
         at: at.map(nanos).transpose()?,
     };
@@ -110,7 +110,7 @@ pub(super) fn show<R: Read + Send + 'static>(
     Ok(if whole { Exit::Fine } else { Exit::Damaged })
 }
 
-fn nanos(seconds: f64) -> Result<u64, AppError> {
+pub(super) fn nanos(seconds: f64) -> Result<u64, AppError> {
     std::time::Duration::try_from_secs_f64(seconds)
         .ok()
         .and_then(|time| u64::try_from(time.as_nanos()).ok())

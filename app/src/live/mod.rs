@@ -12,6 +12,7 @@ mod identity;
 mod lookout;
 mod plan;
 mod prepare;
+mod saved;
 
 use std::fs::File;
 use std::io::Write;
@@ -40,6 +41,7 @@ use self::disk::Disk;
 use self::lookout::ForCanaries;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::prepare::{Guest, cache_dir, flavoured, prepare, recipe};
+use self::saved::{Saver, Tell};
 use crate::error::AppError;
 use crate::ways::script::Script;
 use crate::{decoys, random};
@@ -58,6 +60,14 @@ const INPUTS: usize = 64;
 /// The stage in which the payload runs.
 pub(crate) const RUNNING: &str = "running";
 
+/// Somebody at the terminal.
+pub(crate) struct Person {
+    /// What they say.
+    pub(crate) words: mpsc::Receiver<Word>,
+    /// Shows them something that is no event of the run.
+    pub(crate) tell: Tell,
+}
+
 /// What somebody who waits is told.
 pub(crate) type Stage<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
@@ -70,7 +80,7 @@ pub(crate) async fn drive(
     sink: impl FnOnce() -> Result<File, AppError>,
     watcher: Option<Watcher>,
     stops: &mut mpsc::Receiver<End>,
-    person: Option<mpsc::Receiver<Word>>,
+    person: Option<Person>,
     stage: Stage<'_>,
 ) -> Result<Done, AppError> {
     stage("booting the machine");
@@ -86,10 +96,13 @@ pub(crate) async fn drive(
     let home = format!("/home/{user}");
     let policy = prepare::policy(plan, guest, &home)?;
     let mut enforced = prepare::enforced(&policy, &laid.facts(&home))?;
-    if person.is_none() {
+    if person.is_none() && enforced.kills & Op::Connect.bit() == 0 {
         // Nobody is asked, so a connect that may be asked about is refused at once.
         enforced.held &= !Op::Connect.bit();
     }
+    let (person, tell) = person.map_or((None, None), |person| {
+        (Some(person.words), Some(person.tell))
+    });
     let file = sink()?;
     let kept = file
         .try_clone()
@@ -111,6 +124,7 @@ pub(crate) async fn drive(
             pause: plan.pause,
             patience: plan.patience,
             machine: still,
+            saver: Saver::new(&plan.policies, &home, tell),
         },
         plan.terminate.unwrap_or(person.is_none()),
     );

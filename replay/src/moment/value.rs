@@ -486,7 +486,7 @@ fn has_mode(call: Call) -> bool {
 }
 
 /// A component that begins with a dot, where people and tools do not put such.
-fn is_hidden(path: &[u8]) -> bool {
+pub(crate) fn is_hidden(path: &[u8]) -> bool {
     let mut above: &[u8] = b"";
     path.split(|byte| *byte == b'/').any(|name| {
         let usual = name == b".bin" && above == b"node_modules";

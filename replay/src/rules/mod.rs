@@ -20,6 +20,7 @@ use crate::cond::{Condition, Names, Subject, Truth, Types};
 
 use asked::Asked;
 pub(crate) use asked::type_of;
+pub(crate) use load::yaml_message;
 pub(crate) use place::Place;
 pub use template::Template;
 

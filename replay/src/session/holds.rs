@@ -189,7 +189,8 @@ fn condition(held: &Held) -> String {
                 )
             }
         },
-        (None, Some(Text::Whole(path))) => {
+        // What is no text cannot be named either.
+        (None, Some(Text::Whole(path))) if std::str::from_utf8(path).is_ok() => {
             format!("evt.op = {op} and fd.name = {}", escape::quoted(path))
         }
         // What is not known whole cannot be named: nothing is offered to be saved.
