@@ -195,17 +195,6 @@ impl Policy {
         text::read(source)
     }
 
-    /// This policy with lines of another one in front, but for those whose id it has.
-    ///
-    /// # Errors
-    /// If the result exceeds a limit.
-    pub fn behind<'a>(&self, lines: impl Iterator<Item = &'a Line>) -> Result<Self, PolicyError> {
-        let front = lines.filter(|line| self.line(&line.id).is_none());
-        let mut lines: Vec<_> = front.cloned().collect();
-        lines.extend(self.lines.iter().cloned());
-        Self::from_lines(self.name.clone(), lines)
-    }
-
     /// The name: `default`.
     #[must_use]
     pub fn name(&self) -> &str {
