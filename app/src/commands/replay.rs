@@ -2,11 +2,9 @@
 //! have decided about it.
 
 use std::io::Read;
-use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use belljar_recorder::Reader;
-use belljar_replay::policy::Policy;
 use belljar_replay::rules::RuleSet;
 use belljar_replay::what_if::{WhatIfError, what_if};
 
@@ -14,6 +12,7 @@ use super::open;
 use crate::cli::{self, Format};
 use crate::error::AppError;
 use crate::exit::Exit;
+use crate::policies::Chosen;
 use crate::print;
 use crate::screen::{self, Msg, Theme};
 
@@ -35,7 +34,9 @@ pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError>
 
 /// What another policy would have decided.
 fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
-    let policy = chosen(policy)?;
+    // Who enforces its lines makes no difference here.
+    let policy = Chosen::read(policy)?.load();
+    let policy = policy.map_err(|error| AppError::Rules(error.to_string()))?;
     let mut reader = open(&args.trace)?;
     let told = what_if(&mut reader, &RuleSet::builtin(), &policy, args.all);
     let told = told.map_err(|error| match error {
@@ -51,17 +52,6 @@ fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
         (true, true) => Exit::Verdict,
         (true, false) => Exit::Fine,
     })
-}
-
-/// A preset, or a file's policy. Who enforces its lines makes no difference here.
-fn chosen(named: &str) -> Result<Policy, AppError> {
-    if let Ok(preset) = Policy::preset(named) {
-        return Ok(preset);
-    }
-    let path = Path::new(named);
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| AppError::file("read policy", path, source))?;
-    Policy::parse("other", &text).map_err(|error| AppError::Rules(error.to_string()))
 }
 
 /// Shows a trace on the terminal until someone leaves.
