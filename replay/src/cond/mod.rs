@@ -27,6 +27,8 @@ mod types;
 mod value;
 
 #[cfg(test)]
+mod naive;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;

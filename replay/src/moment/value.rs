@@ -233,6 +233,9 @@ impl Moment<'_> {
             | Field::ProcAexePath
             | Field::ProcAexe
             | Field::ProcApid => self.all_above(field),
+            // Before its first exec the payload's first process is still the agent:
+            // nothing of what the rules call a program.
+            _ if process.payload && process.program.is_none() => Value::Absent,
             _ => self
                 .program()
                 .map_or(Value::Unknown, |program| of_program(program, field)),
