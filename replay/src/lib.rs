@@ -7,6 +7,7 @@
 //! threads; live and replay push the same entries through the same code.
 #![forbid(unsafe_code)]
 
+pub mod baseline;
 pub mod batch;
 pub mod canary;
 pub mod cond;
@@ -19,6 +20,7 @@ pub mod rules;
 pub mod search;
 pub mod session;
 mod sigma;
+pub mod suppress;
 pub mod verdict;
 pub mod what_if;
 

@@ -9,6 +9,7 @@ mod errno;
 mod fields;
 mod foreign;
 mod label;
+mod more;
 mod net;
 mod summary;
 mod value;

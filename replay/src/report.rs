@@ -8,6 +8,7 @@
 //! Every text of the guest in it is escaped already.
 
 mod build;
+mod decided;
 mod decisions;
 pub mod jsonl;
 pub(crate) mod page;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rules::Severity;
 use crate::session::{DestinationState, Evidence};
+use crate::suppress::Decided;
 use crate::verdict::Verdict;
 
 /// The report's own format. Raised with every change of its shape.
@@ -74,6 +76,12 @@ pub struct Report {
     /// Limits that the run reached; none in most reports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitReport>,
+    /// What a person has decided about rules and findings; nothing in most reports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decided: Vec<Decided>,
+    /// Phases held against their baselines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baselines: Vec<BaselineReport>,
     /// What is missing.
     pub lost: LostReport,
     /// The machine.
@@ -147,6 +155,43 @@ pub struct FindingReport {
     pub events: Vec<Evidence>,
     /// The numbers of the events (the first 256).
     pub seqs: Vec<u64>,
+    /// Why it does not weigh, where a person has decided so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<Decided>,
+}
+
+/// A phase held against its baseline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaselineReport {
+    /// The phase.
+    pub phase: String,
+    /// The baseline's name.
+    pub baseline: String,
+    /// It came from a file that somebody named.
+    pub learned: bool,
+    /// 200 for each of five dimensions that was left.
+    pub drift: u64,
+    /// Each dimension.
+    pub dimensions: Vec<DimensionReport>,
+}
+
+/// How a dimension stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DimensionReport {
+    /// `network`, `names`, `files`, `processes`, `time`.
+    pub dimension: String,
+    /// How much there was; of time, seconds.
+    pub seen: u64,
+    /// How much is expected at most.
+    pub expected: u64,
+    /// How much of it is not expected, by kind or by number.
+    pub unexpected: u64,
+    /// The first things that are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
+    /// The first events that left it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<u64>,
 }
 
 /// A rule that asks for something that was not known.
@@ -485,6 +530,12 @@ pub struct Receipt {
     pub rules: String,
     /// Digest of the rules while recording, from the start record.
     pub rules_recorded: String,
+    /// blake3 of the file of baselines, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baselines: Option<String>,
+    /// blake3 of the file of suppressions, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressions: Option<String>,
     /// blake3 of the policy in force at the end.
     pub policy: Option<String>,
     /// blake3 of this report without this field.

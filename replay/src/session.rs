@@ -42,7 +42,10 @@ pub use rows::{
 };
 pub(crate) use run::{PhaseState, Run};
 
+use crate::baseline::{Drift, Seen as Kept};
 use crate::canary::Canaries;
+use crate::cond::{Field, Subject, Value};
+use crate::moment::Moment;
 use crate::rules::RuleSet;
 use files::{By, Files};
 use findings::Findings;
@@ -71,12 +74,14 @@ pub struct Session {
     pub(crate) windows: Windows,
     pub(crate) output: Output,
     pub(crate) canaries: Canaries,
+    pub(crate) drift: Drift,
 }
 
 impl Session {
     /// A session that has seen nothing.
     #[must_use]
     pub fn new(rules: Arc<RuleSet>) -> Self {
+        let findings = Findings::under(rules.suppressions());
         Self {
             rules,
             run: Run::default(),
@@ -85,10 +90,11 @@ impl Session {
             sweeps: Sweeps::default(),
             network: Network::default(),
             holds: Holds::default(),
-            findings: Findings::default(),
+            findings,
             windows: Windows::default(),
             output: Output::default(),
             canaries: Canaries::default(),
+            drift: Drift::default(),
         }
     }
 
@@ -124,6 +130,7 @@ impl Session {
         let process = self.processes.seen(event.pid, event.tid, event.at);
         let paths = Paths::of(event);
         let rows = self.fold(seq, event, process, &paths);
+        self.compare(seq, event, process, &paths);
         self.judge(seq, event, process, paths, rows);
     }
 
@@ -133,7 +140,9 @@ impl Session {
         let (seq, event) = (entry.seq(), entry.event());
         self.run.tick(seq, event.at);
         let process = self.processes.seen(event.pid, event.tid, event.at);
-        self.fold(seq, event, process, &Paths::of(event));
+        let paths = Paths::of(event);
+        self.fold(seq, event, process, &paths);
+        self.compare(seq, event, process, &paths);
     }
 
     /// An event of which only this is known, and of which nothing else is asked.
@@ -234,6 +243,50 @@ impl Session {
             _ => self.run.told(event),
         }
         None
+    }
+
+    /// Holds the event against the phase's baseline.
+    fn compare(&mut self, seq: u64, event: &Event, process: Option<u64>, paths: &Paths<'_>) {
+        if self.drift.ignores(event) {
+            return;
+        }
+        let place = match &event.fact {
+            Fact::Open(open) => {
+                let wants = Wants::of(open);
+                paths.first.as_ref().filter(|_| wants.write || wants.create)
+            }
+            Fact::Change(change) => paths.second.as_ref().filter(|_| change.other.is_some()),
+            _ => None,
+        };
+        let flow = match &event.fact {
+            Fact::Decision(decision) => self.network.flow(decision.flow),
+            _ => None,
+        };
+        let refused = match &event.fact {
+            Fact::Connect(_) | Fact::Send(_) => self.refused(seq, event, process),
+            _ => None,
+        };
+        let seen = Kept {
+            written: place
+                .filter(|_| event.outcome.succeeded())
+                .map(|place| place.bytes.as_ref()),
+            target: flow.map(|flow| flow.target.as_ref()),
+            refused: refused.as_ref().map(Option::as_deref),
+        };
+        let baselines = Arc::clone(self.rules.baselines());
+        self.drift.fold(seq, event, &seen, &baselines);
+    }
+
+    /// Of a connect or send that the guest refused: the name that led there, if one did.
+    fn refused(&self, seq: u64, event: &Event, process: Option<u64>) -> Option<Option<String>> {
+        let moment = Moment::of(self, seq, event, process);
+        match moment.value(Field::NetRefused) {
+            Value::Bool(true) => Some(match moment.value(Field::NetName) {
+                Value::Bytes(name) => Some(String::from_utf8_lossy(&name).into_owned()),
+                _ => None,
+            }),
+            _ => None,
+        }
     }
 
     fn count_credentials(&mut self, process: Option<u64>, rows: [Option<u32>; 2]) {

@@ -125,7 +125,11 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(session: &Session, integrity: Option<&Integrity>) -> Judgement {
     let mut reasons = Vec::new();
-    for finding in session.findings() {
+    for finding in session
+        .findings()
+        .iter()
+        .filter(|one| one.suppressed.is_none())
+    {
         let weighs = weight(finding.rule.severity);
         if weighs > Verdict::Safe {
             reasons.push(Reason::Finding {
@@ -164,7 +168,7 @@ fn together(session: &Session) -> Option<Vec<u64>> {
     let high: Vec<&Finding> = session
         .findings()
         .iter()
-        .filter(|f| f.rule.severity == Severity::High)
+        .filter(|f| f.rule.severity == Severity::High && f.suppressed.is_none())
         .collect();
     let first = high.first()?;
     if high.iter().all(|finding| finding.rule.id == first.rule.id) {

@@ -98,6 +98,30 @@ impl Subject for Moment<'_> {
                 self.canary_value(field)
             }
             Field::PhaseName => self.phase(),
+            Field::ExecName
+            | Field::ExecCmdline
+            | Field::ExitStatus
+            | Field::ExitSignal
+            | Field::SignalNumber
+            | Field::SignalTarget
+            | Field::RunEnd
+            | Field::RunFailedCheck
+            | Field::LimitWhat
+            | Field::SampleCpuMs
+            | Field::PathEntropy
+            | Field::NetSent
+            | Field::NetReceived
+            | Field::TlsName
+            | Field::HttpMethod
+            | Field::HttpTarget
+            | Field::HttpHost
+            | Field::PhaseMs
+            | Field::BaselineName
+            | Field::BaselineLearned
+            | Field::BaselineFlows
+            | Field::BaselineProcesses
+            | Field::BaselineOver
+            | Field::BaselineDrift => self.more(field),
             _ => self.of_process(field),
         }
     }

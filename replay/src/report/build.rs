@@ -8,15 +8,17 @@ use belljar_event::{InstallScript, Text, refused_by};
 use belljar_recorder::Integrity;
 
 use super::{
-    AllowedDestination, CheckReport, CopiedReport, DecidedBy, DecisionCounts, EnforcementReport,
-    FORMAT, FileCounts, FindingReport, InstallScriptReport, InstalledReport, IntegrityReport,
-    LeftOutReport, LimitReport, LostReport, MachineReport, Names, NetworkCounts, OpenRule,
-    PhaseReport, ProcessCounts, Ran, ReasonReport, Receipt, RefusedDestination, RefusedName,
-    Report, SensitivePath, Toucher, Touches,
+    AllowedDestination, BaselineReport, CheckReport, CopiedReport, DecidedBy, DecisionCounts,
+    DimensionReport, EnforcementReport, FORMAT, FileCounts, FindingReport, InstallScriptReport,
+    InstalledReport, IntegrityReport, LeftOutReport, LimitReport, LostReport, MachineReport, Names,
+    NetworkCounts, OpenRule, PhaseReport, ProcessCounts, Ran, ReasonReport, Receipt,
+    RefusedDestination, RefusedName, Report, SensitivePath, Toucher, Touches,
 };
+use crate::baseline::{Dimension, Held};
 use crate::escape;
 use crate::moment;
 use crate::session::{Destination, FileState, Finding, NameRow, PhaseState, Session, Touch, slot};
+use crate::suppress::Decided;
 use crate::verdict::{self, Reason};
 
 /// Rows of a list; what is beyond is counted.
@@ -78,6 +80,8 @@ impl Report {
                     unit: escape::string(&reached.unit),
                 })
                 .collect(),
+            decided: session.rules().suppressions().all().map(escaped).collect(),
+            baselines: session.drift.all().map(baseline).collect(),
             lost: LostReport {
                 events: run.lost,
                 places: run
@@ -177,6 +181,39 @@ fn finding(finding: &Finding) -> FindingReport {
         count: finding.count,
         events: finding.evidence.clone(),
         seqs: finding.seqs.clone(),
+        suppressed: finding.suppressed.as_deref().map(escaped),
+    }
+}
+
+/// A person's words too are shown to a terminal.
+fn escaped(decided: &Decided) -> Decided {
+    Decided {
+        rule: escape::string(&decided.rule),
+        subject: decided.subject.as_deref().map(escape::string),
+        reason: escape::string(&decided.reason),
+        until: escape::string(&decided.until),
+        ..decided.clone()
+    }
+}
+
+fn baseline(held: &Held) -> BaselineReport {
+    let dimension = |of: Dimension| {
+        let row = held.dimension(of);
+        DimensionReport {
+            dimension: of.name().to_owned(),
+            seen: row.seen,
+            expected: held.expected(of),
+            unexpected: row.unexpected,
+            examples: row.examples.clone(),
+            events: row.seqs.clone(),
+        }
+    };
+    BaselineReport {
+        phase: held.phase.clone(),
+        baseline: escape::string(&held.baseline.name),
+        learned: held.baseline.learned,
+        drift: held.drift(),
+        dimensions: Dimension::ALL.into_iter().map(dimension).collect(),
     }
 }
 
@@ -450,6 +487,12 @@ fn receipt(session: &Session, integrity: &Integrity) -> Receipt {
             .map(|receipt| crate::hex(&receipt.digest)),
         rules: crate::hex(&session.rules().digest()),
         rules_recorded: say(start.map(|start| &start.rules)),
+        baselines: session.rules().baselines().digest().map(|d| crate::hex(&d)),
+        suppressions: session
+            .rules()
+            .suppressions()
+            .digest()
+            .map(|d| crate::hex(&d)),
         policy: session
             .run
             .policy

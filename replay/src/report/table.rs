@@ -4,6 +4,7 @@
 //! to go, counts, machine, receipt. Must not: colour anything, or show a text
 //! that the report does not hold (those are escaped).
 
+use super::decided;
 use super::page::{Page, bytes, count, grouped, seconds, times};
 use super::{DecidedBy, FindingReport, InstalledReport, Report, Touches};
 use crate::verdict::Verdict;
@@ -20,6 +21,7 @@ impl Report {
         let mut page = Page::new(width);
         self.head(&mut page);
         self.why(&mut page);
+        decided::rows(self, &mut page);
         self.sensitive_rows(&mut page);
         self.refused_rows(&mut page);
         self.allowed_rows(&mut page);
@@ -92,7 +94,8 @@ impl Report {
         {
             page.wrap("  ", "    ", &format!("{}  {}", reason.weighs, reason.text));
         }
-        let mut order: Vec<&FindingReport> = self.findings.iter().collect();
+        let weighing = |finding: &&FindingReport| finding.suppressed.is_none();
+        let mut order: Vec<&FindingReport> = self.findings.iter().filter(weighing).collect();
         order.sort_by(|a, b| {
             b.severity
                 .cmp(&a.severity)

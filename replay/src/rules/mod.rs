@@ -5,6 +5,7 @@
 
 mod asked;
 mod beyond;
+mod builtin;
 mod foreign;
 mod load;
 mod pattern;
@@ -19,12 +20,16 @@ use std::sync::{Arc, LazyLock};
 use belljar_event as event;
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::Baselines;
 use crate::cond::{Condition, Memo, Names, Subject, Truth, Types};
+
+use crate::suppress::Suppressions;
 
 use asked::Asked;
 pub(crate) use asked::type_of;
 pub use beyond::{Beyond, By, Form};
 pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
+use builtin::BUILTIN;
 pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
 pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
 pub(crate) use load::{is_technique, offset_of, yaml_error, yaml_message};
@@ -158,6 +163,8 @@ pub struct RuleSet {
     /// For each event type, in the order of `Types::names`: rules that may hold for it.
     candidates: Vec<(&'static str, Box<[u32]>)>,
     asked: Asked,
+    baselines: Arc<Baselines>,
+    suppressions: Arc<Suppressions>,
 }
 
 /// What a rule says of an event.
@@ -168,104 +175,6 @@ pub(crate) struct Said<'a> {
     pub(crate) step: usize,
     pub(crate) truth: Truth,
 }
-
-/// The rules that come with belljar.
-const BUILTIN: &[(&str, &str)] = &[
-    ("names.yaml", include_str!("../../rules/names.yaml")),
-    (
-        "L3-SUS-008.yaml",
-        include_str!("../../rules/L3-SUS-008.yaml"),
-    ),
-    (
-        "L4-CRYPTO-001.yaml",
-        include_str!("../../rules/L4-CRYPTO-001.yaml"),
-    ),
-    (
-        "L4-CRYPTO-002.yaml",
-        include_str!("../../rules/L4-CRYPTO-002.yaml"),
-    ),
-    (
-        "L4-CRYPTO-003.yaml",
-        include_str!("../../rules/L4-CRYPTO-003.yaml"),
-    ),
-    (
-        "L4-ENTROPY-002.yaml",
-        include_str!("../../rules/L4-ENTROPY-002.yaml"),
-    ),
-    ("L4-FS-002.yaml", include_str!("../../rules/L4-FS-002.yaml")),
-    (
-        "L4-FS-002-DROP.yaml",
-        include_str!("../../rules/L4-FS-002-DROP.yaml"),
-    ),
-    (
-        "L4-HONEY-001.yaml",
-        include_str!("../../rules/L4-HONEY-001.yaml"),
-    ),
-    (
-        "L4-HONEY-001-ATTEMPT.yaml",
-        include_str!("../../rules/L4-HONEY-001-ATTEMPT.yaml"),
-    ),
-    (
-        "L4-HONEY-001-DENIED.yaml",
-        include_str!("../../rules/L4-HONEY-001-DENIED.yaml"),
-    ),
-    (
-        "L4-HONEY-003.yaml",
-        include_str!("../../rules/L4-HONEY-003.yaml"),
-    ),
-    (
-        "L4-HONEY-004.yaml",
-        include_str!("../../rules/L4-HONEY-004.yaml"),
-    ),
-    (
-        "L4-HONEY-004-ARG.yaml",
-        include_str!("../../rules/L4-HONEY-004-ARG.yaml"),
-    ),
-    (
-        "L4-HONEY-004-NAME.yaml",
-        include_str!("../../rules/L4-HONEY-004-NAME.yaml"),
-    ),
-    (
-        "L4-NET-006.yaml",
-        include_str!("../../rules/L4-NET-006.yaml"),
-    ),
-    (
-        "L4-NET-006-NAME.yaml",
-        include_str!("../../rules/L4-NET-006-NAME.yaml"),
-    ),
-    (
-        "L4-PERSIST-001.yaml",
-        include_str!("../../rules/L4-PERSIST-001.yaml"),
-    ),
-    (
-        "L4-PERSIST-001-EDITOR.yaml",
-        include_str!("../../rules/L4-PERSIST-001-EDITOR.yaml"),
-    ),
-    (
-        "L4-PERSIST-001-HOOK.yaml",
-        include_str!("../../rules/L4-PERSIST-001-HOOK.yaml"),
-    ),
-    (
-        "L4-PRIVESC-003.yaml",
-        include_str!("../../rules/L4-PRIVESC-003.yaml"),
-    ),
-    (
-        "L4-PROC-001.yaml",
-        include_str!("../../rules/L4-PROC-001.yaml"),
-    ),
-    (
-        "L4-PROC-005.yaml",
-        include_str!("../../rules/L4-PROC-005.yaml"),
-    ),
-    (
-        "L4-PROC-007.yaml",
-        include_str!("../../rules/L4-PROC-007.yaml"),
-    ),
-    (
-        "L4-PROC-007-NET.yaml",
-        include_str!("../../rules/L4-PROC-007-NET.yaml"),
-    ),
-];
 
 impl RuleSet {
     /// Loads rule files: name and text of each. A file called `names.yaml`
@@ -330,7 +239,42 @@ impl RuleSet {
             digest,
             candidates,
             asked: Asked::new(),
+            baselines: Arc::default(),
+            suppressions: Arc::default(),
         }
+    }
+
+    /// The same rules held against these baselines instead of the built-in ones.
+    #[must_use]
+    pub fn with_baselines(mut self, baselines: Baselines) -> Self {
+        self.baselines = baselines.into();
+        self
+    }
+
+    /// The same rules with what a person has decided about them.
+    #[must_use]
+    pub fn with_suppressions(mut self, suppressions: Suppressions) -> Self {
+        for rule in &mut self.rules {
+            if let Some(severity) = suppressions.severity(&rule.id) {
+                Arc::make_mut(rule).severity = severity;
+            }
+        }
+        // What was made of the rules that they were.
+        self.asked = Asked::new();
+        self.suppressions = suppressions.into();
+        self
+    }
+
+    /// What runs are held against.
+    #[must_use]
+    pub fn baselines(&self) -> &Arc<Baselines> {
+        &self.baselines
+    }
+
+    /// What a person has decided about rules and findings.
+    #[must_use]
+    pub fn suppressions(&self) -> &Arc<Suppressions> {
+        &self.suppressions
     }
 
     /// blake3 of every file's text, independent of file names and their order.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::process::Lineage;
 use super::rows::{Evidence, Finding};
 use crate::rules::{Rule, Severity};
+use crate::suppress::Suppressions;
 
 /// More findings are counted, not kept.
 const MAX_FINDINGS: usize = 10_000;
@@ -28,6 +29,7 @@ pub(crate) struct Findings {
     pub(crate) worst: Option<Severity>,
     /// Rules that may have held, by id; at most as many as there are rules.
     pub(crate) open: imbl::OrdMap<Arc<str>, OpenRule>,
+    suppressions: Arc<Suppressions>,
 }
 
 /// A rule that could not be decided for some events.
@@ -46,8 +48,19 @@ pub(crate) struct Story {
 }
 
 impl Findings {
+    /// None so far, and these decisions about what comes.
+    pub(crate) fn under(suppressions: &Arc<Suppressions>) -> Self {
+        Self {
+            suppressions: Arc::clone(suppressions),
+            ..Self::default()
+        }
+    }
+
     /// Counts an event for which a rule was neither true nor false.
     pub(crate) fn left_open(&mut self, rule: &Arc<Rule>, seq: u64) {
+        if self.suppressions.silences(&rule.id) {
+            return;
+        }
         let id = rule.id.as_str().into();
         let new = || OpenRule {
             rule: Arc::clone(rule),
@@ -69,7 +82,10 @@ impl Findings {
         evidence: &mut dyn FnMut() -> Evidence,
         story: &mut dyn FnMut() -> Story,
     ) {
-        self.worst = self.worst.max(Some(rule.severity));
+        let suppressed = self.suppressions.of(&rule.id, &subject).cloned();
+        if suppressed.is_none() {
+            self.worst = self.worst.max(Some(rule.severity));
+        }
         let key: Key = (rule.id.as_str().into(), process, subject);
         if let Some(finding) = self.by_key.get(&key).and_then(|at| self.list.get_mut(*at)) {
             finding.count = finding.count.saturating_add(1);
@@ -102,6 +118,7 @@ impl Findings {
             message: message.into(),
             lineage,
             count: 1,
+            suppressed,
         });
         self.by_key.insert(key, at);
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use belljar_event::{End, Machine, NameAnswer, Status, Text};
 
 use crate::rules::{Rule, Severity};
+use crate::suppress::Decided;
 use crate::verdict::Verdict;
 
 /// The header's facts: is it safe so far, enforced, recorded, and what was lost.
@@ -249,6 +250,8 @@ pub struct Finding {
     pub lineage: Arc<[String]>,
     /// How often it fired.
     pub count: u64,
+    /// What a person has decided about it: it does not weigh.
+    pub suppressed: Option<Arc<Decided>>,
 }
 
 /// One event that proves a finding.

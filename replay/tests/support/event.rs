@@ -8,6 +8,8 @@ use belljar_event::{
 };
 use serde::Deserialize;
 
+use super::more::More;
+
 /// What happened; the names are those of the events.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -83,6 +85,8 @@ pub(crate) enum Step {
         #[serde(default)]
         result: Ending,
     },
+    #[serde(untagged)]
+    More(More),
 }
 
 #[derive(Debug, Deserialize)]
@@ -286,6 +290,9 @@ fn descriptor(stream: Stream) -> event::Descriptor {
 impl Step {
     /// The event that it stands for.
     pub(crate) fn event(&self, at: u64) -> Event {
+        if let Self::More(more) = self {
+            return more.event(at);
+        }
         let (pid, outcome, fact): (u32, Outcome, Fact) = match self {
             Self::Decoys(decoys) => (0, Outcome::None, decoys_laid(decoys).into()),
             Self::Fork { pid, child } => {
@@ -423,6 +430,7 @@ impl Step {
                 };
                 (*pid, result.outcome(0), fact.into())
             }
+            Self::More(_) => unreachable!("dealt with above"),
             Self::Output(text) => (
                 0,
                 Outcome::None,

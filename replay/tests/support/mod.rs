@@ -4,12 +4,14 @@
 //! Must not: judge anything itself; what fires is what the real session finds.
 
 mod event;
+mod more;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use belljar_event::End;
 use belljar_recorder::{Start, Writer};
+use belljar_replay::baseline::Baselines;
 use belljar_replay::cond::Truth;
 use belljar_replay::moment::Moment;
 use belljar_replay::rules::RuleSet;
@@ -33,8 +35,22 @@ pub(crate) struct Case {
     /// Milliseconds from event to event.
     #[serde(default = "one")]
     pub(crate) every_ms: u64,
+    /// The text of a file of baselines, instead of the built-in ones.
+    #[serde(default)]
+    pub(crate) baseline: Option<String>,
+    /// How the run ends, if not by itself.
+    #[serde(default)]
+    pub(crate) ends: Option<Ends>,
     /// What happens.
     pub(crate) events: Vec<Step>,
+}
+
+/// How a run can end that does not end by itself.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ends {
+    TimedOut,
+    Failed,
 }
 
 fn one() -> u64 {
@@ -64,14 +80,22 @@ pub(crate) fn cases(path: &Path) -> Vec<Case> {
 
 /// Writes the case's events as a trace and folds the entries that come out.
 pub(crate) fn run(case: &Case, rules: &Arc<RuleSet>) -> Outcome {
+    let own = case.baseline.as_ref().map(|text| {
+        let baselines = Baselines::load("case", text).unwrap();
+        Arc::new(RuleSet::clone(rules).with_baselines(baselines))
+    });
+    let rules = own.as_ref().unwrap_or(rules);
     let mut writer = Writer::create(Vec::new(), Start::default()).unwrap();
     for (number, step) in case.events.iter().enumerate() {
         let at = (number as u64 + 1) * 1_000_000 * case.every_ms;
         writer.append(step.event(at)).unwrap();
     }
-    let finished = writer
-        .finish(End::Finished(belljar_event::Status::Code(0)))
-        .unwrap();
+    let end = match case.ends {
+        None => End::Finished(belljar_event::Status::Code(0)),
+        Some(Ends::TimedOut) => End::TimedOut,
+        Some(Ends::Failed) => End::Failed("broken".into()),
+    };
+    let finished = writer.finish(end).unwrap();
     let mut session = Session::new(Arc::clone(rules));
     let mut open = Vec::new();
     for entry in &finished.entries {
