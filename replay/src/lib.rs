@@ -8,15 +8,19 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod canary;
 pub mod cond;
 pub mod escape;
+mod falco;
 pub mod moment;
 pub mod policy;
 pub mod report;
 pub mod rules;
 pub mod search;
 pub mod session;
+mod sigma;
 pub mod verdict;
+pub mod what_if;
 
 /// Lower-case hexadecimal.
 #[must_use]

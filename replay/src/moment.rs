@@ -4,8 +4,10 @@
 //! a finding about it is filed under. Must not: change anything, or look at
 //! entries after its own.
 
+mod canary;
 mod errno;
 mod fields;
+mod foreign;
 mod label;
 mod net;
 mod summary;
@@ -13,6 +15,7 @@ mod value;
 
 pub(crate) use fields::{descriptor, open_flags};
 pub(crate) use summary::{action, command, end, object, scope, status, who};
+pub(crate) use value::is_hidden;
 
 use std::cell::OnceCell;
 
@@ -33,6 +36,8 @@ pub struct Moment<'a> {
     rows: OnceCell<[Option<&'a FileState>; 2]>,
     /// Its process, once somebody has asked.
     who: OnceCell<Option<&'a Process>>,
+    /// The canary in it, once somebody has asked.
+    canary: OnceCell<Option<canary::Sighting<'a>>>,
 }
 
 /// Something on the network that an event is about.
@@ -76,6 +81,7 @@ impl<'a> Moment<'a> {
             paths: Paths::of(event),
             rows: OnceCell::new(),
             who: OnceCell::new(),
+            canary: OnceCell::new(),
         }
     }
 
@@ -98,6 +104,7 @@ impl<'a> Moment<'a> {
             paths,
             rows,
             who: OnceCell::new(),
+            canary: OnceCell::new(),
         }
     }
 
@@ -165,6 +172,7 @@ impl<'a> Moment<'a> {
             Fact::FlowClosed(closed) => closed.flow,
             Fact::TlsHello(hello) => hello.flow,
             Fact::HttpRequest(request) => request.flow,
+            Fact::CanarySeen(seen) => seen.flow,
             _ => return None,
         };
         self.session.network.flow(number)
@@ -185,12 +193,19 @@ impl<'a> Moment<'a> {
             }
             Fact::Send(send) => call(&send.addr, None, send.fd, true),
             Fact::Bind(bind) => call(&bind.addr, None, bind.fd, false),
+            Fact::Listen(listen) => call(self.bound(listen.fd)?, None, listen.fd, false),
+            Fact::Accept(accept) => call(self.bound(accept.fd)?, None, accept.fd, false),
             Fact::FlowAsked(asked) => Some(Peer::Flow(&asked.target, self.flow())),
             Fact::Held(held) => held.target.as_ref().map(|target| Peer::Flow(target, None)),
             _ => self
                 .flow()
                 .map(|flow| Peer::Flow(flow.target.as_ref(), Some(flow))),
         }
+    }
+
+    /// What a socket was bound to, if that was seen.
+    fn bound(&self, fd: i32) -> Option<&'a Addr> {
+        self.process()?.bound(fd)
     }
 
     /// The SOCK_* type of the socket that a call works on, if its making was seen.

@@ -11,6 +11,7 @@
 )]
 
 mod adversary;
+mod canary;
 mod egress;
 mod fail;
 mod faults;
@@ -45,6 +46,7 @@ fn main() {
     tests.extend(image::tests());
     tests.extend(users::tests());
     tests.extend(egress::tests());
+    tests.extend(canary::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());
