@@ -104,6 +104,11 @@ fn tricks() -> Result {
     check(wrong.is_empty(), || {
         format!("{}\n\nall:\n{printed}", wrong.join("\n"))
     })?;
+    // The host states lookups, in its own order.
+    let lookup = |event: &Value| event["kind"] == "dns" && event["fact"]["name"] == "data.example";
+    check(events.iter().any(lookup), || {
+        "the lookup by a connection is not recorded".into()
+    })?;
     check(report["lost"]["events"] == 0, || {
         format!("{}", report["lost"])
     })?;

@@ -17,16 +17,6 @@ static void int80_open(void)
 	__asm__ volatile("int $0x80" : "=a"(r) : "a"(5), "b"(low), "c"(0));
 }
 
-/* Into a 32-bit code segment, where the call is made, and back. */
-static void compat(void)
-{
-	static const unsigned char code[] = { 0xb8, 20, 0, 0, 0, 0xcd, 0x80, 0xcb };
-	char *low = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	memcpy(low, code, sizeof code);
-	struct { unsigned int to; unsigned short segment; } __attribute__((packed)) far = { (unsigned int)(long)low, 0x23 };
-	__asm__ volatile("lcall *%0" : : "m"(far) : "rax", "memory");
-}
-
 static long cloned(unsigned long flags)
 {
 	long r = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);

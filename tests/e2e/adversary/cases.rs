@@ -115,7 +115,7 @@ pub const CASES: &[Case] = &[
     case(NET, &["ECONNRESET"], Event("connect"), &["relay"]),
     // The stub answers in the place of every server.
     case(NET, &["OK"], Event("sendto"), &["dns-smuggled"]),
-    case(NET, &["OK"], Event("dns"), &["dns-by-stream"]),
+    case(NET, &["OK"], Event("connect"), &["dns-by-stream"]),
     case(NET, &["EACCES"], Errno, &["raw-udp"]),
     case(NET, &["EACCES"], NOT_SEEN, &["tipc-pair"]),
     case(NET, &["EPROTONOSUPPORT"], Errno, &[

@@ -1,7 +1,7 @@
 # Everything that a payload can name itself, with what a terminal would obey, what
 # turns text around, what breaks lines, and what is no text at all. Each name ends
 # in its own word, by which it is found again.
-import ctypes, os, socket, struct, subprocess
+import ctypes, os, socket, struct, subprocess, time
 libc = ctypes.CDLL(None, use_errno=True)
 BAD = (b"\x1b[2J\x1b[31mSAFE\x1b]0;owned\x07\r\n\x00\x7f\xc2\x9b1m\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8b\xef\xbb\xbf\xff\xfe\x80"
        b"\xed\xa0\x80\xf4\x90\x80\x80\tend\\x1b")
@@ -69,6 +69,7 @@ def _():
     os.chmod(place + b"/tool", 0o755)
     try: subprocess.run([place + b"/tool"])
     except PermissionError: pass
-os.write(1, b"\x1b[2J\x1b]52;c;c3RvbGVu\x07" + NAME + b"\n")
 print("STEP done OK", flush=True)
+time.sleep(1)  # what follows is no text, and is told apart from what went before
+os.write(1, b"\x1b[2J\x1b]52;c;c3RvbGVu\x07" + NAME + b"\n")
 os._exit(3)

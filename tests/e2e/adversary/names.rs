@@ -41,7 +41,8 @@ fn hostile_names() -> Result {
     std::fs::create_dir(&project)?;
     std::fs::write(project.join("names.py"), PAYLOAD)?;
     // As a person would see it: no JSON.
-    let mut live = belljar(["run", "--headless", "--no-registries", "-o"]);
+    let mut live = belljar(["run", "--headless", "--on-malicious", "continue"]);
+    live.args(["--no-registries", "-o"]);
     live.arg(&trace)
         .arg(&project)
         .args(["--", "python3", "names.py"]);

@@ -125,7 +125,7 @@ fn answered(events: &[Value]) -> Result {
     check(
         by_object
             .get("/tmp/.q/doomed")
-            .is_some_and(|whos| whos == &["gone"]),
+            .is_some_and(|whos| whos == &["process gone"]),
         || format!("the doomed one: {by_object:?}"),
     )?;
     // Nobody was asked again after the answer for the run.

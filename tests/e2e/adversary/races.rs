@@ -18,7 +18,7 @@ const SOURCE: &str = include_str!("races.c");
 /// Tries of a held call; calls that the kernel judges by itself are tried ten times as often.
 const TRIES: u32 = 120;
 /// Races, on both file systems together.
-const RACES: usize = 27;
+const RACES: usize = 31;
 
 fn races() -> Result {
     let dir = tempfile::tempdir()?;
