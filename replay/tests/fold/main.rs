@@ -6,6 +6,7 @@
 )]
 
 mod batch;
+mod decisions;
 mod hostile;
 mod report;
 mod speed;
