@@ -13,6 +13,7 @@ mod policy;
 mod redact;
 mod replay;
 mod report;
+mod rules;
 #[cfg(target_os = "linux")]
 mod run;
 mod traces;
@@ -29,6 +30,7 @@ pub(crate) use policy::policy;
 pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
+pub(crate) use rules::rules;
 #[cfg(target_os = "linux")]
 pub(crate) use run::{npm, pip, run};
 pub(crate) use traces::traces;
