@@ -378,8 +378,8 @@ pub(crate) struct Replay {
     /// The trace.
     pub(crate) trace: PathBuf,
     /// Say what this policy would have decided, and where that differs: default,
-    /// observe, strict, or a policy file. It stands behind the run's own --allow
-    /// and registries.
+    /// observe, strict, or a policy file. It stands behind the run's own --allow,
+    /// registries and profiles.
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "at")]
     pub(crate) policy: Option<String>,
     /// List what both policies agree on, too.

@@ -27,6 +27,11 @@ pub fn tests() -> Vec<Trial> {
         ),
         test("canary::what_is_innocent_goes_through", NEEDS, innocent),
         test("canary::replay_finds_the_same", NEEDS, replayed),
+        test(
+            "canary::whoever_walks_the_home_is_refused_every_decoy",
+            &[Need::Guest],
+            walked,
+        ),
     ]
 }
 
@@ -338,5 +343,71 @@ fn replayed() -> Result {
     });
     check(denied && code(&asked) == 1, || {
         format!("exit {}: {told}", code(&asked))
+    })
+}
+
+/// Opens every file of the home: one line each.
+const WALK: &str = "\
+import errno, os
+for folder, _, names in os.walk(os.path.expanduser('~')):
+    for name in names:
+        path = os.path.join(folder, name)
+        try: open(path, 'rb').close(); said = 'OK'
+        except OSError as e: said = errno.errorcode[e.errno]
+        print('FILE', said, path, flush=True)
+";
+
+/// Row by row: what stands where credentials would be is denied, and nothing else in the home.
+fn walked() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (trace, project) = (dir.path().join("t.bjt"), dir.path().join("p"));
+    std::fs::create_dir(&project)?;
+    std::fs::write(project.join("walk.py"), WALK)?;
+    let report = json(&output(&mut run(
+        &project,
+        &trace,
+        &["--no-registries", "--", "python3", "walk.py"],
+    ))?)?;
+    let events = events(&trace)?;
+    let printed = terminal(&events);
+    let fact = events.iter().find(|event| event["kind"] == "decoys");
+    let decoys = fact
+        .and_then(|event| event["fact"]["decoys"].as_array().cloned())
+        .unwrap_or_default();
+    let decoys: Vec<_> = decoys
+        .iter()
+        .filter_map(|decoy| decoy["path"].as_str())
+        .collect();
+    for part in [
+        "/.ssh/id_ed25519",
+        "/.aws/",
+        "/.gcp/",
+        "/.azure/",
+        "/.env",
+        "/keyrings/",
+        "/.mozilla/",
+        "/wallets/",
+    ] {
+        check(decoys.iter().any(|path| path.contains(part)), || {
+            format!("no decoy {part}: {decoys:?}")
+        })?;
+    }
+    let mut denied: Vec<_> = printed
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("FILE EACCES "))
+        .collect();
+    let mut expected = decoys.clone();
+    denied.sort_unstable();
+    expected.sort_unstable();
+    check(denied == expected, || {
+        format!("{denied:?}, not {expected:?}")
+    })?;
+    check(
+        printed.contains("FILE OK ") && printed.contains("walk.py"),
+        || printed.clone(),
+    )?;
+    let count = report["decisions"]["denied"].as_u64().unwrap_or(0);
+    check(count == decoys.len() as u64, || {
+        format!("{count} denials counted")
     })
 }

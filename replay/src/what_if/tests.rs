@@ -1,6 +1,6 @@
 use belljar_event::{
-    Answer, Call, Decision, Decoy, Decoys, Denied, End, Exec, FlowAsked, Held, Open, Outcome,
-    Scope, Status, Target, Text, Who,
+    Action, Answer, Call, Decision, Decoy, Decoys, Denied, End, Event, Exec, Fact, FlowAsked, Held,
+    Op, Open, Outcome, Scope, Status, Target, Text, Who,
 };
 use belljar_recorder::{Start, Writer};
 

@@ -7,6 +7,7 @@
 )]
 
 mod batch;
+mod decisions;
 mod hostile;
 mod patterns;
 mod report;
