@@ -16,6 +16,7 @@ mod faults;
 mod git;
 mod hostile;
 mod image;
+mod policies;
 mod policy;
 #[expect(
     dead_code,
@@ -40,6 +41,7 @@ fn main() {
     tests.extend(faults::tests());
     tests.extend(hostile::tests());
     tests.extend(policy::tests());
+    tests.extend(policies::tests());
     tests.extend(image::tests());
     tests.extend(users::tests());
     tests.extend(egress::tests());
