@@ -44,7 +44,8 @@ pub(crate) struct Cli {
     /// Never use colour (NO_COLOR does the same).
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
-    /// How the screen looks: dark, light, mono, or a theme file.
+    /// How the screen looks: dark, light, high-contrast, colour-blind, mono, or a
+    /// file: a theme of belljar's, a base16 scheme, a Catppuccin palette (FILE#mocha).
     #[arg(long, global = true, env = "BELLJAR_THEME", value_name = "NAME|FILE")]
     pub(crate) theme: Option<String>,
 }
@@ -299,11 +300,22 @@ pub(crate) enum OnMalicious {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all."
+    after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n  belljar replay run.bjt --policy strict\n  belljar replay run.bjt --policy mine.toml --format json\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all.\n\nWith --policy nothing is shown on a screen: the differences are printed. The exit\ncode is 1 if that policy would have denied something that the run allowed."
 )]
 pub(crate) struct Replay {
     /// The trace.
     pub(crate) trace: PathBuf,
+    /// Say what this policy would have decided, and where that differs: default,
+    /// observe, strict, or a policy file. It stands behind the run's own --allow
+    /// and registries.
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "at")]
+    pub(crate) policy: Option<String>,
+    /// List what both policies agree on, too.
+    #[arg(long, requires = "policy")]
+    pub(crate) all: bool,
+    /// How to print what differs (table or json).
+    #[arg(long, value_enum, default_value = "table", requires = "policy")]
+    pub(crate) format: Format,
     /// Start at this second, paused.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) at: Option<f64>,

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod canary;
 pub mod cond;
 pub mod escape;
 pub mod moment;
@@ -17,6 +18,7 @@ pub mod rules;
 pub mod search;
 pub mod session;
 pub mod verdict;
+pub mod what_if;
 
 /// Lower-case hexadecimal.
 #[must_use]

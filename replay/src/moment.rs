@@ -4,6 +4,7 @@
 //! a finding about it is filed under. Must not: change anything, or look at
 //! entries after its own.
 
+mod canary;
 mod errno;
 mod fields;
 mod label;
@@ -34,6 +35,8 @@ pub struct Moment<'a> {
     rows: OnceCell<[Option<&'a FileState>; 2]>,
     /// Its process, once somebody has asked.
     who: OnceCell<Option<&'a Process>>,
+    /// The canary in it, once somebody has asked.
+    canary: OnceCell<Option<canary::Sighting<'a>>>,
 }
 
 /// Something on the network that an event is about.
@@ -77,6 +80,7 @@ impl<'a> Moment<'a> {
             paths: Paths::of(event),
             rows: OnceCell::new(),
             who: OnceCell::new(),
+            canary: OnceCell::new(),
         }
     }
 
@@ -99,6 +103,7 @@ impl<'a> Moment<'a> {
             paths,
             rows,
             who: OnceCell::new(),
+            canary: OnceCell::new(),
         }
     }
 
@@ -166,6 +171,7 @@ impl<'a> Moment<'a> {
             Fact::FlowClosed(closed) => closed.flow,
             Fact::TlsHello(hello) => hello.flow,
             Fact::HttpRequest(request) => request.flow,
+            Fact::CanarySeen(seen) => seen.flow,
             _ => return None,
         };
         self.session.network.flow(number)

@@ -40,6 +40,7 @@ pub use rows::{
 };
 pub(crate) use run::{PhaseState, Run};
 
+use crate::canary::Canaries;
 use crate::escape;
 use crate::moment::Moment;
 use crate::rules::{Rule, RuleSet, type_of};
@@ -72,6 +73,7 @@ pub struct Session {
     pub(crate) holds: Holds,
     pub(crate) findings: Findings,
     pub(crate) output: Output,
+    pub(crate) canaries: Canaries,
 }
 
 impl Session {
@@ -88,6 +90,7 @@ impl Session {
             holds: Holds::default(),
             findings: Findings::default(),
             output: Output::default(),
+            canaries: Canaries::default(),
         }
     }
 
@@ -205,7 +208,12 @@ impl Session {
                 self.holds
                     .told(&event.fact, seq, event.at, (event.pid, process));
             }
-            Fact::Decoys(decoys) => self.files.laid(decoys),
+            Fact::Decoys(decoys) => {
+                self.files.laid(decoys);
+                if self.canaries.has_room() && !decoys.decoys.is_empty() {
+                    self.canaries = self.canaries.with(decoys);
+                }
+            }
             Fact::Output(output) => self.output.wrote(&output.bytes),
             Fact::Phase(phase) => {
                 let begun = match &phase.step {

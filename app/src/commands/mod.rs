@@ -153,11 +153,16 @@ pub(crate) fn theme(named: Option<&str>, plain: bool) -> Result<Theme, AppError>
     }
     let names: Vec<_> = THEMES.iter().map(|(name, _)| *name).collect();
     let hint = format!("there are: {}; or name a file", names.join(", "));
-    let text = std::fs::read_to_string(named).map_err(|error| {
+    // `palette.json#mocha`: one of several in a file.
+    let (path, part) = match named.rsplit_once('#') {
+        Some((path, part)) => (path, Some(part)),
+        None => (named, None),
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
         AppError::usage(
             format!("there is no theme {named:?}: {error}"),
             hint.clone(),
         )
     })?;
-    Theme::parse(named, &text).map_err(|error| AppError::usage(error.to_string(), hint))
+    Theme::parse_any(named, &text, part).map_err(|error| AppError::usage(error.to_string(), hint))
 }

@@ -1,15 +1,18 @@
-//! `belljar replay`: the screen, fed from a trace.
+//! `belljar replay`: the screen, fed from a trace; or what another policy would
+//! have decided about it.
 
 use std::io::Read;
 use std::sync::mpsc::sync_channel;
 
 use belljar_recorder::Reader;
 use belljar_replay::rules::RuleSet;
+use belljar_replay::what_if::{WhatIfError, what_if};
 
 use super::open;
-use crate::cli;
+use crate::cli::{self, Format};
 use crate::error::AppError;
 use crate::exit::Exit;
+use crate::policies::Chosen;
 use crate::print;
 use crate::screen::{self, Msg, Theme};
 
@@ -17,6 +20,9 @@ use crate::screen::{self, Msg, Theme};
 const BATCH: usize = 2048;
 
 pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError> {
+    if let Some(policy) = &args.policy {
+        return under(args, policy);
+    }
     if !print::interactive() {
         return Err(AppError::usage(
             "replay needs a terminal",
@@ -24,6 +30,28 @@ pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError>
         ));
     }
     show(open(&args.trace)?, args.at, theme)
+}
+
+/// What another policy would have decided.
+fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
+    // Who enforces its lines makes no difference here.
+    let policy = Chosen::read(policy)?.load();
+    let policy = policy.map_err(|error| AppError::Rules(error.to_string()))?;
+    let mut reader = open(&args.trace)?;
+    let told = what_if(&mut reader, &RuleSet::builtin(), &policy, args.all);
+    let told = told.map_err(|error| match error {
+        WhatIfError::Policy(error) => AppError::Rules(error.to_string()),
+        WhatIfError::Read(error) => super::batch_error(&args.trace, error.into()),
+    })?;
+    print::out(&match args.format {
+        Format::Table => told.to_table(print::width()),
+        Format::Json | Format::Jsonl => told.to_json(),
+    });
+    Ok(match (reader.integrity().is_complete(), told.denies()) {
+        (false, _) => Exit::Damaged,
+        (true, true) => Exit::Verdict,
+        (true, false) => Exit::Fine,
+    })
 }
 
 /// Shows a trace on the terminal until someone leaves.

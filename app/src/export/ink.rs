@@ -190,6 +190,13 @@ fn indexed(index: u8) -> Rgb {
     Rgb(side(cube / 36), side(cube / 6 % 6), side(cube % 6))
 }
 
+/// Red, green and blue of a colour.
+#[cfg(test)]
+pub(crate) fn parts(colour: Color) -> (u8, u8, u8) {
+    let Rgb(red, green, blue) = rgb(colour);
+    (red, green, blue)
+}
+
 /// Text inside of XML and HTML. What neither may hold is left out.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -17,6 +17,8 @@ mod tests;
 pub(crate) use cast::cast;
 pub(crate) use film::{Film, Frame};
 pub(crate) use html::html;
+#[cfg(test)]
+pub(crate) use ink::parts as rgb;
 pub(crate) use script::Script;
 pub(crate) use svg::{animated, still};
 

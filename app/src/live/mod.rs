@@ -9,6 +9,7 @@ mod desk;
 mod disk;
 mod guest;
 mod identity;
+mod lookout;
 mod plan;
 mod prepare;
 mod saved;
@@ -23,10 +24,11 @@ use std::time::Duration;
 use belljar_event::wire::{FromAgent, Setup, StreamKind, ToAgent, Uploaded};
 use belljar_event::{Armed, Copied, End, LimitReached, Lost, Op};
 use belljar_recorder::{Start, Writer};
+use belljar_replay::canary::Canaries;
 use belljar_replay::hex;
 use belljar_replay::policy::{Enforced, Policy};
 use belljar_replay::session::Session;
-use belljar_vmm::egress::{Ask, Egress, Limits};
+use belljar_vmm::egress::{Ask, Egress};
 use belljar_vmm::link::{FrameReader, Link, read_frame};
 use belljar_vmm::{Spec, Vm};
 use tokio::sync::mpsc;
@@ -36,6 +38,7 @@ use self::core::{Asking, Core, Input};
 pub(crate) use self::core::{Done, Watcher, Word};
 pub(crate) use self::desk::Reply;
 use self::disk::Disk;
+use self::lookout::ForCanaries;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::prepare::{Guest, cache_dir, flavoured, prepare, recipe};
 use self::saved::{Saver, Tell};
@@ -285,7 +288,12 @@ impl Run<'_> {
         core.state(ready.armed).map_err(record)?;
         core.state(prepare::policy_fact(self.policy))
             .map_err(record)?;
-        core.state(self.laid.facts(&ready.home)).map_err(record)?;
+        let decoys = self.laid.facts(&ready.home);
+        let lookout = ForCanaries {
+            canaries: Canaries::of(&decoys),
+            cut: !self.plan.lure,
+        };
+        core.state(decoys).map_err(record)?;
         if !self.plan.observe {
             let place = "every call: tracing was switched off".into();
             core.state(Lost { count: 1, place }).map_err(record)?;
@@ -310,7 +318,7 @@ impl Run<'_> {
             tokio::spawn(guest::listen(frames, inputs.clone())),
             tokio::spawn(serve_flows(
                 Arc::clone(&link),
-                self.plan.flow_limits,
+                Egress::new(self.plan.flow_limits).watched(Arc::new(lookout)),
                 inputs.clone(),
             )),
             tokio::spawn(listen_to(self.person.take(), inputs)),
@@ -452,7 +460,7 @@ async fn obey(
 }
 
 /// Judges and relays every flow that the guest opens.
-async fn serve_flows(link: Arc<Link>, limits: Limits, inputs: mpsc::Sender<Input>) {
+async fn serve_flows(link: Arc<Link>, egress: Egress, inputs: mpsc::Sender<Input>) {
     let (asks, mut asked) = mpsc::channel::<Ask>(INPUTS);
     let forward = tokio::spawn(async move {
         while let Some(ask) = asked.recv().await {
@@ -461,7 +469,6 @@ async fn serve_flows(link: Arc<Link>, limits: Limits, inputs: mpsc::Sender<Input
             }
         }
     });
-    let egress = Egress::new(limits);
     while let Some((kind, stream)) = link.accept().await {
         if let StreamKind::Flow(request) = kind {
             tokio::spawn(egress.serve(stream, request, asks.clone()));

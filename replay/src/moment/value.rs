@@ -67,6 +67,9 @@ impl Subject for Moment<'_> {
             | Field::DnsLongestLabel
             | Field::DnsLabelEntropy
             | Field::DnsRefused => self.network(field),
+            Field::CanaryKind | Field::CanaryWhere | Field::CanaryEncoding | Field::CanaryPath => {
+                self.canary_value(field)
+            }
             Field::PhaseName => self.phase(),
             _ => self.of_process(field),
         }

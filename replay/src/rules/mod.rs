@@ -188,6 +188,18 @@ const BUILTIN: &[(&str, &str)] = &[
         include_str!("../../rules/L4-HONEY-003.yaml"),
     ),
     (
+        "L4-HONEY-004.yaml",
+        include_str!("../../rules/L4-HONEY-004.yaml"),
+    ),
+    (
+        "L4-HONEY-004-ARG.yaml",
+        include_str!("../../rules/L4-HONEY-004-ARG.yaml"),
+    ),
+    (
+        "L4-HONEY-004-NAME.yaml",
+        include_str!("../../rules/L4-HONEY-004-NAME.yaml"),
+    ),
+    (
         "L4-NET-006.yaml",
         include_str!("../../rules/L4-NET-006.yaml"),
     ),
