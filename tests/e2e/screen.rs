@@ -374,10 +374,15 @@ fn saved() -> Result {
     let events = crate::support::events(&trace)?;
     let printed = crate::support::terminal(&events);
     check(printed.contains("SAVED ran"), || printed.clone())?;
-    let by_line = events
+    let refused = events
         .iter()
-        .any(|event| event["kind"] == "answer" && event["fact"]["by"] == "user:saved-1");
-    check(by_line, || "not by the saved line".into())
+        .any(|event| event["kind"] == "answer" && event["fact"]["who"] == "nobody there");
+    let line = events
+        .iter()
+        .any(|event| event["kind"] == "policy" && event.to_string().contains("user:saved-1"));
+    check(line && !refused, || {
+        "the saved line was not in force".into()
+    })
 }
 
 /// Ticks while it is let; a hidden program that nobody answers about; a child
