@@ -34,6 +34,7 @@ Examples:
   belljar cut t.bjt --around 1 -o f.bjt   the part around a finding
   belljar demo                            look at a bundled recording
   belljar policy explain exec /tmp/x      which line would decide, and why
+  belljar rules check falco_rules.yaml    can these rules be evaluated?
 
 Exit codes:
   0 below --fail-on   1 at or above it   2 usage   3 could not enforce or record
@@ -78,6 +79,8 @@ pub(crate) enum Command {
     Policy(Policy),
     /// List, remove and tidy up the traces that runs have left.
     Traces(Traces),
+    /// List, check and explain rules, and try them on traces.
+    Rules(Rules),
     /// Build, import, list and remove guest images.
     Image(Image),
     /// Say which parts are there, which are missing, and how to get them.
@@ -93,6 +96,73 @@ pub(crate) enum Format {
     Json,
     /// One event a line, then the report.
     Jsonl,
+}
+
+/// Which rules judge.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RuleArgs {
+    /// Also judge by these rules: belljar's, Falco's or Sigma's files, or folders
+    /// of them (repeatable; Falco files override each other in this order).
+    #[arg(long = "rules", value_name = "FILE|DIR")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Judge by those alone.
+    #[arg(long, requires = "files")]
+    pub(crate) no_builtin_rules: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  belljar rules list
+  belljar rules check falco_rules.yaml sigma/
+  belljar rules explain L4-HONEY-001
+  belljar rules explain falco:fileless-execution-via-memfd-create --rules falco_rules.yaml
+  belljar rules test run.bjt --rules sigma/ --no-builtin-rules
+
+`check` says of each rule whether it can be evaluated, else exactly which field,
+call or feature is missing; its exit code is 1 if a text does not hold together.")]
+pub(crate) struct Rules {
+    #[command(subcommand)]
+    pub(crate) action: RulesAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesAction {
+    /// List the rules that judge.
+    List {
+        #[command(flatten)]
+        rules: RuleArgs,
+        /// How to print it (table or json).
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Say of each rule in these files whether it can be evaluated, and why not.
+    Check {
+        /// Files and folders.
+        #[arg(required = true, value_name = "FILE|DIR")]
+        files: Vec<PathBuf>,
+        /// Only what cannot be evaluated, and the sum.
+        #[arg(long)]
+        quiet: bool,
+        /// How to print it (table or json).
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+    },
+    /// Say what a rule looks for, why, and what to do.
+    Explain {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        rules: RuleArgs,
+    },
+    /// Say which rules hold for which events of a trace.
+    Test {
+        /// The traces.
+        #[arg(required = true, value_name = "TRACE")]
+        traces: Vec<PathBuf>,
+        #[command(flatten)]
+        rules: RuleArgs,
+    },
 }
 
 /// From which verdict on the exit code is 1.
@@ -278,6 +348,8 @@ pub(crate) struct Options {
     /// Words for the guest kernel's command line: tests ask for faults with it.
     #[arg(long, hide = true, default_value = "")]
     pub(crate) guest_cmdline: String,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
 }
 
 /// What the guest does while a question is open.
@@ -319,6 +391,8 @@ pub(crate) struct Replay {
     /// Start at this second, paused.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) at: Option<f64>,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
 }
 
 #[derive(Debug, Args)]
@@ -334,6 +408,8 @@ pub(crate) struct Report {
     /// From which verdict on the exit code is 1.
     #[arg(long, value_enum, default_value = "warning")]
     pub(crate) fail_on: FailOn,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
 }
 
 #[derive(Debug, Args)]
@@ -347,6 +423,8 @@ pub(crate) struct Verify {
     /// How many threads judge at the same time.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) threads: u16,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
 }
 
 #[derive(Debug, Args)]
@@ -371,6 +449,8 @@ pub(crate) struct Events {
     /// How to print them (table or jsonl).
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
 }
 
 /// Patterns for what is often redacted.

@@ -11,12 +11,14 @@ pub mod batch;
 pub mod canary;
 pub mod cond;
 pub mod escape;
+mod falco;
 pub mod moment;
 pub mod policy;
 pub mod report;
 pub mod rules;
 pub mod search;
 pub mod session;
+mod sigma;
 pub mod verdict;
 pub mod what_if;
 

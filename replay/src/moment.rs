@@ -7,6 +7,7 @@
 mod canary;
 mod errno;
 mod fields;
+mod foreign;
 mod label;
 mod net;
 mod summary;
@@ -192,12 +193,19 @@ impl<'a> Moment<'a> {
             }
             Fact::Send(send) => call(&send.addr, None, send.fd, true),
             Fact::Bind(bind) => call(&bind.addr, None, bind.fd, false),
+            Fact::Listen(listen) => call(self.bound(listen.fd)?, None, listen.fd, false),
+            Fact::Accept(accept) => call(self.bound(accept.fd)?, None, accept.fd, false),
             Fact::FlowAsked(asked) => Some(Peer::Flow(&asked.target, self.flow())),
             Fact::Held(held) => held.target.as_ref().map(|target| Peer::Flow(target, None)),
             _ => self
                 .flow()
                 .map(|flow| Peer::Flow(flow.target.as_ref(), Some(flow))),
         }
+    }
+
+    /// What a socket was bound to, if that was seen.
+    fn bound(&self, fd: i32) -> Option<&'a Addr> {
+        self.process()?.bound(fd)
     }
 
     /// The SOCK_* type of the socket that a call works on, if its making was seen.

@@ -21,6 +21,8 @@ mod rows;
 mod run;
 mod sweep;
 mod view;
+mod weigh;
+mod windows;
 
 use std::sync::Arc;
 
@@ -41,21 +43,15 @@ pub use rows::{
 pub(crate) use run::{PhaseState, Run};
 
 use crate::canary::Canaries;
-use crate::escape;
-use crate::moment::Moment;
-use crate::rules::{Rule, RuleSet, type_of};
+use crate::rules::RuleSet;
 use files::{By, Files};
-use findings::{Findings, Story};
+use findings::Findings;
 use holds::Holds;
 use network::{Network, Seen};
 use output::Output;
 use process::{Lineage, Processes};
 use sweep::Sweeps;
-
-/// Longest subject of a finding, in characters.
-const MAX_SUBJECT: usize = 300;
-/// Longest message of a finding, in characters.
-const MAX_MESSAGE: usize = 600;
+use windows::Windows;
 
 /// A table that clones share. Its hasher is quick, and seeded anew in each
 /// process, so that nobody can choose paths that collide.
@@ -72,6 +68,7 @@ pub struct Session {
     pub(crate) network: Network,
     pub(crate) holds: Holds,
     pub(crate) findings: Findings,
+    pub(crate) windows: Windows,
     pub(crate) output: Output,
     pub(crate) canaries: Canaries,
 }
@@ -89,6 +86,7 @@ impl Session {
             network: Network::default(),
             holds: Holds::default(),
             findings: Findings::default(),
+            windows: Windows::default(),
             output: Output::default(),
             canaries: Canaries::default(),
         }
@@ -192,6 +190,11 @@ impl Session {
                     self.processes.opened_socket(key, fd, socket.kind);
                 }
             }
+            Fact::Bind(bind) if event.outcome.succeeded() => {
+                if let Some(key) = process {
+                    self.processes.bound(key, bind.fd, &bind.addr);
+                }
+            }
             Fact::Connect(_)
             | Fact::Send(_)
             | Fact::Name(_)
@@ -261,61 +264,6 @@ impl Session {
             lineage: &|| lineage(&self.processes, process),
         };
         self.network.touched(event, seen, socket);
-    }
-
-    fn judge(
-        &mut self,
-        seq: u64,
-        event: &Event,
-        process: Option<u64>,
-        paths: Paths<'_>,
-        rows: Option<[Option<u32>; 2]>,
-    ) {
-        let kind = type_of(event);
-        if !self.rules.concerns(kind) {
-            return;
-        }
-        let (mut fired, mut open) = (Vec::new(), Vec::new());
-        let moment = Moment::with_paths(self, seq, event, process, paths, rows);
-        self.rules.weigh_type(&moment, kind, &mut |rule, truth| {
-            let list = if truth.is_yes() {
-                &mut fired
-            } else {
-                &mut open
-            };
-            list.push(Arc::clone(rule));
-        });
-        for rule in &open {
-            self.findings.left_open(rule, seq);
-        }
-        if !fired.is_empty() {
-            self.found(&fired, seq, event, process);
-        }
-    }
-
-    fn found(&mut self, fired: &[Arc<Rule>], seq: u64, event: &Event, process: Option<u64>) {
-        // Taken out for a moment, because the story is told by the rest of the session.
-        let mut findings = std::mem::take(&mut self.findings);
-        let moment = Moment::of(self, seq, event, process);
-        let who = moment.process_key();
-        for rule in fired {
-            let subject = escape::clip(&escape::string(&rule.subject_for(&moment)), MAX_SUBJECT);
-            let mut evidence = || Evidence {
-                seq,
-                at: event.at,
-                summary: moment.summary(),
-            };
-            let mut story = || Story {
-                message: escape::clip(&escape::string(&rule.message_for(&moment)), MAX_MESSAGE),
-                lineage: lineage(&self.processes, who),
-            };
-            findings.found(rule, who, subject.into(), &mut evidence, &mut story);
-        }
-        self.findings = findings;
-        let worst = fired.iter().map(|rule| rule.severity).max();
-        if let Some(process) = who.and_then(|key| self.processes.get_mut(key)) {
-            process.worst = process.worst.max(worst);
-        }
     }
 }
 

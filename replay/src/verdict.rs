@@ -257,6 +257,11 @@ fn gaps(session: &Session, integrity: Option<&Integrity>) -> Vec<String> {
             format!("{id} could not be decided for {count} events, the first is #{seq}")
         });
     }
+    for (id, count) in session.windows.full() {
+        gap(true, &|| {
+            format!("limit reached: {id} had {count} more partial matches than are kept")
+        });
+    }
     let started = run.phases_total > 0 || session.processes.len() > 0;
     match run.held() {
         Some(false) => gap(true, &|| "a self-test of the enforcement failed".to_owned()),

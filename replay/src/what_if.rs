@@ -12,7 +12,7 @@
 //! is an answer to `ask`.
 //!
 //! The given policy stands where the run's own one stood: behind the lines that
-//! a run puts in front of any policy ([`KEPT`]), a preset behind the run's
+//! a run puts in front of any policy (`KEPT`), a preset behind the run's
 //! profiles too, and under the restrictions of the project's folder. `--lure`
 //! and what was saved during the run are not kept.
 //!

@@ -52,7 +52,7 @@ pub(crate) fn demo(args: &cli::Demo, theme: Theme) -> Result<Exit, AppError> {
         source,
     })?;
     if print::interactive() {
-        return replay::show(reader, args.at, theme);
+        return replay::show(reader, args.at, theme, RuleSet::builtin());
     }
     let judged = batch::judge_reader(reader, &RuleSet::builtin())
         .map_err(|error| batch_error(name, error))?;

@@ -7,7 +7,6 @@ use belljar_replay::cond::{Condition, Truth};
 use belljar_replay::escape;
 use belljar_replay::moment::Moment;
 use belljar_replay::report::jsonl;
-use belljar_replay::rules::RuleSet;
 use belljar_replay::search::search;
 
 use super::open;
@@ -26,7 +25,7 @@ pub(crate) fn events(args: &cli::Events) -> Result<Exit, AppError> {
             "write --format jsonl",
         ));
     }
-    let rules = RuleSet::builtin();
+    let rules = super::rules::loaded(&args.rules)?;
     let condition = args
         .filter
         .as_deref()

@@ -2,6 +2,7 @@
 //! have decided about it.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use belljar_recorder::Reader;
@@ -29,7 +30,8 @@ pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError>
             format!("for a summary: belljar report {}", args.trace.display()),
         ));
     }
-    show(open(&args.trace)?, args.at, theme)
+    let rules = super::rules::loaded(&args.rules)?;
+    show(open(&args.trace)?, args.at, theme, rules)
 }
 
 /// What another policy would have decided.
@@ -59,11 +61,12 @@ pub(super) fn show<R: Read + Send + 'static>(
     mut reader: Reader<R>,
     at: Option<f64>,
     theme: Theme,
+    rules: Arc<RuleSet>,
 ) -> Result<Exit, AppError> {
     let setup = screen::Setup {
         mode: screen::Mode::Replay,
         start: reader.start().clone(),
-        rules: RuleSet::builtin(),
+        rules,
         theme,
         patience: None,
         at: at.map(nanos).transpose()?,

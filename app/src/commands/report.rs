@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use belljar_replay::batch;
-use belljar_replay::rules::RuleSet;
 
 use super::{batch_error, open};
 use crate::cli::{self, Format};
@@ -14,7 +13,7 @@ use crate::ways::notes;
 use crate::ways::transcript::Transcript;
 
 pub(crate) fn report(args: &cli::Report) -> Result<Exit, AppError> {
-    let rules = RuleSet::builtin();
+    let rules = super::rules::loaded(&args.rules)?;
     if args.format == Format::Jsonl {
         let mut out = std::io::stdout().lock();
         for entry in open(&args.trace)?.map_while(Result::ok) {

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex};
 use belljar_event::End;
 use belljar_recorder::{Integrity, Start};
 use belljar_replay::report::Report;
-use belljar_replay::rules::RuleSet;
 use belljar_vmm::image::Progress;
 use tokio::sync::mpsc;
 
@@ -38,7 +37,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
 /// Runs a folder or a repository.
 pub(crate) fn run(args: &cli::Run, theme: Theme) -> Result<Exit, AppError> {
     carry_out(
-        Plan::of_run(args, RuleSet::builtin())?,
+        Plan::of_run(args, super::rules::loaded(&args.options.rules)?)?,
         &args.options,
         theme,
     )
@@ -47,7 +46,7 @@ pub(crate) fn run(args: &cli::Run, theme: Theme) -> Result<Exit, AppError> {
 /// Tries an npm package.
 pub(crate) fn npm(args: &cli::Npm, theme: Theme) -> Result<Exit, AppError> {
     carry_out(
-        Plan::of_npm(args, RuleSet::builtin())?,
+        Plan::of_npm(args, super::rules::loaded(&args.options.rules)?)?,
         &args.options,
         theme,
     )
@@ -56,7 +55,7 @@ pub(crate) fn npm(args: &cli::Npm, theme: Theme) -> Result<Exit, AppError> {
 /// Tries a Python package.
 pub(crate) fn pip(args: &cli::Pip, theme: Theme) -> Result<Exit, AppError> {
     carry_out(
-        Plan::of_pip(args, RuleSet::builtin())?,
+        Plan::of_pip(args, super::rules::loaded(&args.options.rules)?)?,
         &args.options,
         theme,
     )

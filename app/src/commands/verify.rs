@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::print;
 
 pub(crate) fn verify(args: &cli::Verify) -> Result<Exit, AppError> {
-    let rules = RuleSet::builtin();
+    let rules = super::rules::loaded(&args.rules)?;
     let mut worst = Exit::Fine;
     for trace in &args.traces {
         let exit = verify_one(trace, &rules, usize::from(args.threads))?;

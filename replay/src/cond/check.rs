@@ -4,10 +4,11 @@
 //! Must not: allocate while matching, or take time that is not bounded by the value's length.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
 use regex::bytes::Regex;
 
+use super::pattern::{Finder, any_finder};
 use super::sets::{IpSet, PathSet, WordSet};
 use super::value::{Truth, Value};
 
@@ -29,6 +30,8 @@ pub(super) enum Check {
     Text {
         matcher: Matcher,
         fold: bool,
+        /// A host name: its final dot says nothing.
+        host: bool,
     },
 }
 
@@ -39,7 +42,7 @@ pub(super) enum Matcher {
     In(WordSet),
     /// The set, with every parent domain of the value looked up too.
     Domain(WordSet),
-    Contains(AhoCorasick),
+    Contains(Finder),
     StartsWith(Box<[u8]>),
     EndsWith(Box<[u8]>),
     Pattern(Regex),
@@ -67,11 +70,58 @@ impl Check {
             }
             (Self::IntIn(set), Value::Int(is)) => set.binary_search(is).is_ok().into(),
             (Self::Ip(set), Value::Ip(is)) => set.contains(*is).into(),
-            (Self::Text { matcher, fold }, Value::Bytes(is)) => matcher.whole(is, *fold).into(),
-            (Self::Text { matcher, fold }, Value::Cut(is)) => matcher.cut(is, *fold),
+            (
+                Self::Text {
+                    matcher,
+                    fold,
+                    host,
+                },
+                Value::Bytes(is),
+            ) => {
+                let bare = is.strip_suffix(b".").filter(|_| *host);
+                matcher.whole(bare.unwrap_or(is), *fold).into()
+            }
+            (Self::Text { matcher, fold, .. }, Value::Cut(is)) => matcher.cut(is, *fold),
             // A value of another type than the field's is as good as none.
             _ => Truth::No,
         }
+    }
+
+    /// One of no values.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Text { matcher: Matcher::In(set), .. } if set.words().next().is_none())
+    }
+
+    /// A search for a literal in any case.
+    pub(super) fn is_folded_search(&self) -> bool {
+        matches!(
+            self,
+            Self::Text {
+                matcher: Matcher::Contains(Finder::Fold(..)),
+                ..
+            }
+        )
+    }
+
+    /// The searches as one that finds any of them; `None` if that gains nothing.
+    pub(super) fn joined(checks: &[Arc<Self>]) -> Option<Self> {
+        let literals = checks.iter().filter_map(|check| match &**check {
+            Self::Text {
+                matcher: Matcher::Contains(finder),
+                host: false,
+                ..
+            } => Some(finder.literals()),
+            _ => None,
+        });
+        let literals: Vec<_> = literals.flatten().collect();
+        if checks.len() < 2 || literals.len() < checks.len() {
+            return None;
+        }
+        Some(Self::Text {
+            matcher: Matcher::Contains(any_finder(&literals)?),
+            fold: true,
+            host: false,
+        })
     }
 
     /// How dear the check is, to put cheap ones first.
@@ -97,12 +147,6 @@ impl Check {
 
 impl Matcher {
     fn whole(&self, is: &[u8], fold: bool) -> bool {
-        // Names are what folds case, and their final dot says nothing.
-        let is = if fold {
-            is.strip_suffix(b".").unwrap_or(is)
-        } else {
-            is
-        };
         match self {
             Self::Equal(literal) => equal(is, literal, fold),
             Self::In(set) => set.contains(is, fold),

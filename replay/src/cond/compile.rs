@@ -1,26 +1,30 @@
-//! Syntax tree to compiled form: names resolved, types checked, patterns built.
+//! Syntax tree to compiled form: names resolved, constants folded.
 //!
-//! Owns: [`Node`], what may be compared with what, the limits on the result.
-//! Must not: evaluate.
+//! Owns: [`Node`], the limits on the result, what is settled when it is made.
+//! Must not: evaluate events. What may be compared with what: see `compare`.
 
-use std::cmp::Ordering;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::check::{Check, Matcher};
+use super::change::Change;
+use super::check::Check;
 use super::error::{CondError, WORD, shown};
 use super::fields::{Field, Type};
 use super::names::Names;
-use super::pattern::{Patterns, finder};
-use super::sets::{IpSet, WordSet};
-use super::syntax::{Expr, Op, Operand, Word};
-use super::types::Types;
+use super::pattern::Patterns;
+use super::syntax::{Expr, Left, Op, Operand, Word};
+use super::value::{Truth, Value};
 
 /// Most comparisons in one condition, those of its macros included.
 pub(super) const MAX_NODES: usize = 4096;
+/// The same, in files that somebody chose to load.
+const MAX_FOREIGN_NODES: usize = 1 << 16;
 /// Most list items in one condition, and in one list, after expansion.
 pub(super) const MAX_ITEMS: usize = 16_384;
 /// Deepest nesting, that of macros included.
 const MAX_LEVELS: usize = 256;
+
 /// The compiled form.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
@@ -35,6 +39,32 @@ pub(super) enum Node {
         /// Shared with the forms of the tree that are made for one event type.
         check: Arc<Check>,
     },
+    /// A comparison of a field's changed value.
+    Changed(Arc<Changed>),
+    /// One field against another.
+    Fields(Arc<Fields>),
+    /// Something that belljar does not have, in a foreign rule: never decided.
+    Missing(Arc<str>),
+    /// A comparison that several conditions share: where its answer is kept.
+    Kept {
+        slot: u32,
+        test: Arc<Node>,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Changed {
+    pub(super) field: Field,
+    pub(super) changes: Vec<Change>,
+    pub(super) negated: bool,
+    pub(super) check: Check,
+}
+
+#[derive(Debug)]
+pub(super) struct Fields {
+    pub(super) left: Left,
+    pub(super) op: Op,
+    pub(super) right: Left,
 }
 
 /// A compiled tree with its measures.
@@ -45,17 +75,23 @@ pub(super) struct Compiled {
     pub(super) levels: usize,
     /// Patterns built for it, those of its macros not counted.
     pub(super) patterns: usize,
+    /// Calls that it names and that are not recorded, those of its macros too.
+    pub(super) unseen: BTreeSet<String>,
+    /// It names a call that is recorded.
+    pub(super) seen: bool,
 }
 
-type Result<T> = std::result::Result<T, CondError>;
+pub(super) type Result<T> = std::result::Result<T, CondError>;
 
 pub(super) fn compile(source: &str, names: &Names, expr: &Expr<'_>) -> Result<Compiled> {
     let mut compiler = Compiler {
         source,
         names,
-        patterns: Patterns::default(),
+        patterns: Patterns::within(names.is_foreign()),
         nodes: 0,
         items: 0,
+        unseen: BTreeSet::new(),
+        seen: false,
     };
     let (node, levels) = compiler.node(expr)?;
     Ok(Compiled {
@@ -63,34 +99,35 @@ pub(super) fn compile(source: &str, names: &Names, expr: &Expr<'_>) -> Result<Co
         nodes: compiler.nodes,
         levels,
         patterns: compiler.patterns.built,
+        unseen: compiler.unseen,
+        seen: compiler.seen,
     })
 }
 
-struct Compiler<'a> {
-    source: &'a str,
-    names: &'a Names,
-    patterns: Patterns,
+pub(super) struct Compiler<'a> {
+    pub(super) source: &'a str,
+    pub(super) names: &'a Names,
+    pub(super) patterns: Patterns,
     nodes: usize,
-    items: usize,
-}
-
-/// What the comparison's right-hand side needs for a good message.
-#[derive(Clone, Copy)]
-struct Place {
-    field: Field,
-    at: usize,
-    op: Op,
+    pub(super) items: usize,
+    pub(super) unseen: BTreeSet<String>,
+    pub(super) seen: bool,
 }
 
 impl Compiler<'_> {
-    fn error(&self, at: usize, message: impl Into<String>) -> CondError {
+    pub(super) fn error(&self, at: usize, message: impl Into<String>) -> CondError {
         CondError::new(self.source, at, message)
     }
 
     fn count(&mut self, nodes: usize, at: usize) -> Result<()> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES {
-            return Err(self.error(at, format!("more than {MAX_NODES} comparisons")));
+        let most = if self.names.is_foreign() {
+            MAX_FOREIGN_NODES
+        } else {
+            MAX_NODES
+        };
+        if self.nodes > most {
+            return Err(self.error(at, format!("more than {most} comparisons")));
         }
         Ok(())
     }
@@ -98,65 +135,108 @@ impl Compiler<'_> {
     /// The compiled node and how many levels it has.
     fn node(&mut self, expr: &Expr<'_>) -> Result<(Node, usize)> {
         match expr {
-            Expr::And(all) => self.group(all, Node::All),
-            Expr::Or(all) => self.group(all, Node::Any),
+            Expr::And(all) => self.group(all, false),
+            Expr::Or(all) => self.group(all, true),
             Expr::Not(inner) => {
                 let (node, levels) = self.node(inner)?;
-                Ok((Node::Not(Box::new(node)), levels + 1))
+                Ok(match node.settled() {
+                    Some(is) => (Node::always(!is), 1),
+                    None => (Node::Not(Box::new(node)), levels + 1),
+                })
             }
             Expr::Name(word) => self.named(word),
+            Expr::Missing { what, at } => {
+                self.count(1, *at)?;
+                let what: &str = what;
+                Ok((Node::Missing(what.into()), 1))
+            }
             Expr::Flag { field, at } => {
                 self.count(1, *at)?;
                 if field.kind() != Type::Bool {
                     let message = format!("`{field}` is {}: compare it", field.kind().name());
                     return Err(self.error(*at, message));
                 }
-                Ok((
-                    Node::Test {
-                        field: *field,
-                        negated: false,
-                        check: Arc::new(Check::Is(true)),
-                    },
-                    1,
-                ))
+                let check = Arc::new(Check::Is(true));
+                Ok((test(*field, false, check), 1))
             }
-            Expr::Test {
-                field,
-                at,
-                op,
-                operand,
-            } => {
-                self.count(1, *at)?;
-                let check = self.check(
-                    Place {
-                        field: *field,
-                        at: *at,
-                        op: *op,
-                    },
-                    operand,
-                )?;
-                Ok((
-                    Node::Test {
-                        field: *field,
-                        negated: *op == Op::Differs,
-                        check: Arc::new(check),
-                    },
-                    1,
-                ))
+            Expr::Test { left, op, operand } => {
+                self.count(1, left.at)?;
+                Ok((self.comparison(left, *op, operand)?, 1))
             }
         }
     }
 
-    /// Cheap members go first: `and` and `or` do not depend on the order.
-    fn group(&mut self, all: &[Expr<'_>], wrap: fn(Box<[Node]>) -> Node) -> Result<(Node, usize)> {
+    fn comparison(&mut self, left: &Left, op: Op, operand: &Operand<'_>) -> Result<Node> {
+        if let Operand::Other(right) = operand {
+            return self.fields(left, op, right);
+        }
+        let place = self.place(left, op)?;
+        let check = self.check(place, operand)?;
+        let negated = op == Op::Differs;
+        if place.applied || left.changes.is_empty() {
+            return Ok(test(place.field, negated, Arc::new(check)));
+        }
+        Ok(Node::Changed(Arc::new(Changed {
+            field: left.field,
+            changes: left.changes.clone(),
+            negated,
+            check,
+        })))
+    }
+
+    fn fields(&mut self, left: &Left, op: Op, right: &Left) -> Result<Node> {
+        let texts = left.field.kind().is_text() && right.field.kind().is_text();
+        let numbers = left.field.kind() == Type::Int && right.field.kind() == Type::Int;
+        let fits = match op {
+            Op::Equal | Op::Differs => texts || left.field.kind() == right.field.kind(),
+            Op::Contains | Op::StartsWith | Op::EndsWith => texts,
+            Op::Less | Op::AtMost | Op::Greater | Op::AtLeast => numbers,
+            _ => false,
+        };
+        if !fits || right.field.is_many() {
+            let message = format!(
+                "`{}` cannot be compared with `{}` by `{}`",
+                left.field,
+                right.field,
+                op.name()
+            );
+            return Err(self.error(right.at, message));
+        }
+        Ok(Node::Fields(Arc::new(Fields {
+            left: left.clone(),
+            op,
+            right: right.clone(),
+        })))
+    }
+
+    /// Cheap members go first: `and` and `or` do not depend on the order. What
+    /// one member settles is settled.
+    fn group(&mut self, all: &[Expr<'_>], decides: bool) -> Result<(Node, usize)> {
         let mut nodes = Vec::with_capacity(all.len());
-        let mut deepest = 0;
+        let (mut deepest, mut settled) = (0, false);
         for expr in all {
             let (node, levels) = self.node(expr)?;
-            deepest = deepest.max(levels);
-            nodes.push(node);
+            match node.settled() {
+                Some(is) => settled |= is == decides,
+                None => {
+                    deepest = deepest.max(levels);
+                    nodes.push(node);
+                }
+            }
+        }
+        if settled || nodes.is_empty() {
+            return Ok((Node::always(settled == decides), 1));
+        }
+        if decides {
+            nodes = searched_together(nodes);
         }
         nodes.sort_by_cached_key(|node| node.cost(0));
+        if nodes.len() == 1
+            && let Some(only) = nodes.pop()
+        {
+            return Ok((only, deepest + 1));
+        }
+        let wrap = if decides { Node::Any } else { Node::All };
         Ok((wrap(nodes.into()), deepest + 1))
     }
 
@@ -168,212 +248,125 @@ impl Compiler<'_> {
                 .near(&word.text, self.names.macros()));
         };
         self.count(found.nodes, word.at)?;
+        self.unseen.extend(found.unseen.iter().cloned());
+        self.seen |= found.seen;
+        if let Some(is) = found.node.settled() {
+            return Ok((Node::always(is), 1));
+        }
         let levels = found.levels + 1;
         if levels > MAX_LEVELS {
             return Err(self.error(word.at, format!("macros nested deeper than {MAX_LEVELS}")));
         }
         Ok((Node::Shared(Arc::clone(found)), levels))
     }
+}
 
-    fn check(&mut self, place: Place, operand: &Operand<'_>) -> Result<Check> {
-        match operand {
-            Operand::None => Ok(Check::Exists),
-            Operand::One(word) => self.against_one(place, word),
-            Operand::Many(words) => {
-                let items = self.expand(words)?;
-                self.against_many(place, &items)
-            }
-        }
-    }
-
-    /// Bare words that name a list stand for its items.
-    fn expand(&mut self, words: &[Word<'_>]) -> Result<Vec<(String, usize)>> {
-        let mut items = Vec::with_capacity(words.len());
-        for word in words {
-            let list = self.names.list(&word.text).filter(|_| !word.quoted);
-            self.items = self.items.saturating_add(list.map_or(1, <[String]>::len));
-            if self.items > MAX_ITEMS {
-                return Err(self.error(word.at, format!("more than {MAX_ITEMS} list items")));
-            }
-            match list {
-                Some(list) => items.extend(list.iter().map(|item| (item.clone(), word.at))),
-                None => items.push((word.text.clone().into_owned(), word.at)),
-            }
-        }
-        Ok(items)
-    }
-
-    fn mismatch(&self, place: Place) -> CondError {
-        let Place { field, at, op } = place;
-        let kind = field.kind().name();
-        self.error(
-            at,
-            format!(
-                "`{field}` is {kind} and cannot be compared with `{}`",
-                op.name()
-            ),
-        )
-    }
-
-    fn against_one(&mut self, place: Place, word: &Word<'_>) -> Result<Check> {
-        let equality = matches!(place.op, Op::Equal | Op::Differs);
-        match place.field.kind() {
-            Type::Bool if equality => match word.text.as_ref() {
-                "true" => Ok(Check::Is(true)),
-                "false" => Ok(Check::Is(false)),
-                other => {
-                    let message = format!("`{}` is neither `true` nor `false`", shown(other, WORD));
-                    Err(self.error(word.at, message))
+/// Literals that are searched for in the same field become one search.
+fn searched_together(nodes: Vec<Node>) -> Vec<Node> {
+    let mut groups: Vec<(Field, Vec<Arc<Check>>)> = Vec::new();
+    let mut left = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        match node {
+            Node::Test {
+                field,
+                negated: false,
+                check,
+            } if check.is_folded_search() => {
+                match groups.iter_mut().find(|(known, _)| *known == field) {
+                    Some((_, checks)) => checks.push(check),
+                    None => groups.push((field, vec![check])),
                 }
-            },
-            Type::Int => {
-                let (order, or_equal) = match place.op {
-                    Op::Equal | Op::Differs => (Ordering::Equal, false),
-                    Op::Less => (Ordering::Less, false),
-                    Op::AtMost => (Ordering::Less, true),
-                    Op::Greater => (Ordering::Greater, false),
-                    Op::AtLeast => (Ordering::Greater, true),
-                    _ => return Err(self.mismatch(place)),
-                };
-                Ok(Check::Int {
-                    order,
-                    or_equal,
-                    than: self.number(&word.text, word.at)?,
-                })
             }
-            Type::Ip if equality => {
-                Ok(Check::Ip(IpSet::new(&[self.network(&word.text, word.at)?])))
-            }
-            kind if kind.is_text() => self.text(place, word),
-            _ => Err(self.mismatch(place)),
+            other => left.push(other),
         }
     }
+    for (field, checks) in groups {
+        match Check::joined(&checks) {
+            Some(joined) => left.push(Node::Test {
+                field,
+                negated: false,
+                check: Arc::new(joined),
+            }),
+            None => left.extend(checks.into_iter().map(|check| Node::Test {
+                field,
+                negated: false,
+                check,
+            })),
+        }
+    }
+    left
+}
 
-    fn text(&mut self, place: Place, word: &Word<'_>) -> Result<Check> {
-        let kind = place.field.kind();
-        let fold = matches!(kind, Type::Name | Type::Domain);
-        let text = word.text.as_ref();
-        let matcher = match place.op {
-            Op::Equal | Op::Differs => {
-                if kind == Type::EventType {
-                    self.event_type(text, word.at)?;
-                }
-                Ok(Matcher::Equal(if fold {
-                    host(text)
-                } else {
-                    lower(text, false)
-                }))
-            }
-            Op::StartsWith => Ok(Matcher::StartsWith(lower(text, fold))),
-            Op::EndsWith => Ok(Matcher::EndsWith(lower(text, fold))),
-            Op::Contains => finder(text, fold).map(Matcher::Contains),
-            Op::ContainsFold => finder(text, true).map(Matcher::Contains),
-            Op::Glob => self.patterns.glob(text, fold).map(Matcher::Pattern),
-            Op::GlobFold => self.patterns.glob(text, true).map(Matcher::Pattern),
-            Op::Regex => self.patterns.whole(text, fold).map(Matcher::Pattern),
-            _ => return Err(self.mismatch(place)),
+/// A comparison; settled at once where the field is the same for every event.
+fn test(field: Field, negated: bool, check: Arc<Check>) -> Node {
+    // An event always has a type.
+    if check.is_empty() && (!negated || field == Field::EvtType) {
+        return Node::always(negated);
+    }
+    if let Some(value) = field.fixed() {
+        let truth = match (negated, &value) {
+            (true, Value::Absent) => Truth::No,
+            (true, value) => !check.holds(value),
+            (false, value) => check.holds(value),
         };
-        let matcher = matcher.map_err(|message| self.error(word.at, message))?;
-        Ok(Check::Text { matcher, fold })
+        return Node::always(truth.is_yes());
     }
-
-    fn against_many(&mut self, place: Place, items: &[(String, usize)]) -> Result<Check> {
-        let kind = place.field.kind();
-        let fold = matches!(kind, Type::Name | Type::Domain);
-        match (kind, place.op) {
-            (Type::Int, Op::In | Op::Intersects) => {
-                let numbers = items.iter().map(|(item, at)| self.number(item, *at));
-                let mut numbers = numbers.collect::<Result<Vec<_>>>()?;
-                numbers.sort_unstable();
-                Ok(Check::IntIn(numbers.into()))
-            }
-            (Type::Ip, Op::In | Op::Intersects) => {
-                let nets = items.iter().map(|(item, at)| self.network(item, *at));
-                Ok(Check::Ip(IpSet::new(&nets.collect::<Result<Vec<_>>>()?)))
-            }
-            (Type::Text, Op::PathMatch) => {
-                let at = items.first().map_or(place.at, |(_, at)| *at);
-                let set = self
-                    .patterns
-                    .paths(items.iter().map(|(item, _)| item.as_str()));
-                let matcher = Matcher::Path(set.map_err(|message| self.error(at, message))?);
-                Ok(Check::Text {
-                    matcher,
-                    fold: false,
-                })
-            }
-            (kind, Op::In | Op::Intersects) if kind.is_text() => {
-                for (item, at) in items {
-                    match kind {
-                        Type::EventType => self.event_type(item, *at)?,
-                        Type::Domain if item.starts_with("*.") || item.starts_with('.') => {
-                            let message = format!(
-                                "write `{item}` without its beginning: `in` covers every name below"
-                            );
-                            return Err(self.error(*at, message));
-                        }
-                        _ => {}
-                    }
-                }
-                let word = |(item, _): &(String, usize)| {
-                    if fold { host(item) } else { lower(item, false) }
-                };
-                let set = WordSet::new(items.iter().map(word).collect());
-                let domain = kind == Type::Domain;
-                let matcher = if domain {
-                    Matcher::Domain(set)
-                } else {
-                    Matcher::In(set)
-                };
-                Ok(Check::Text { matcher, fold })
-            }
-            _ => Err(self.mismatch(place)),
-        }
-    }
-
-    fn event_type(&self, name: &str, at: usize) -> Result<()> {
-        if Types::known(name) {
-            return Ok(());
-        }
-        Err(self
-            .error(at, format!("unknown event type `{}`", shown(name, WORD)))
-            .near(name, Types::names()))
-    }
-
-    fn number(&self, text: &str, at: usize) -> Result<i64> {
-        let parsed = match text.strip_prefix("0x") {
-            Some(digits) => i64::from_str_radix(digits, 16),
-            None => text.parse(),
-        };
-        parsed.map_err(|_| self.error(at, format!("`{}` is no number", shown(text, WORD))))
-    }
-
-    fn network(&self, text: &str, at: usize) -> Result<ipnet::IpNet> {
-        IpSet::item(text).ok_or_else(|| {
-            self.error(
-                at,
-                format!(
-                    "`{}` is neither an address nor a network (`10.0.0.0/8`)",
-                    shown(text, WORD)
-                ),
-            )
-        })
+    Node::Test {
+        field,
+        negated,
+        check,
     }
 }
 
 /// A host name as it is compared: in lower case, without a final dot.
-fn host(text: &str) -> Box<[u8]> {
+pub(super) fn host(text: &str) -> Box<[u8]> {
     lower(text.strip_suffix('.').unwrap_or(text), true)
 }
 
-fn lower(text: &str, fold: bool) -> Box<[u8]> {
-    match fold {
-        true => text.to_ascii_lowercase().into_bytes().into(),
-        false => text.as_bytes().into(),
-    }
+pub(super) fn lower(text: &str, fold: bool) -> Box<[u8]> {
+    let text = if fold {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    };
+    text.as_bytes().into()
 }
 
 impl Node {
+    pub(super) fn always(is: bool) -> Self {
+        if is {
+            Self::All(Box::default())
+        } else {
+            Self::Any(Box::default())
+        }
+    }
+
+    /// What it is for every event, if that is known already.
+    pub(super) fn settled(&self) -> Option<bool> {
+        match self {
+            Self::All(nodes) if nodes.is_empty() => Some(true),
+            Self::Any(nodes) if nodes.is_empty() => Some(false),
+            Self::Shared(shared) => shared.node.settled(),
+            _ => None,
+        }
+    }
+
+    /// Everything in it that belljar does not have.
+    pub(super) fn missing(&self, found: &mut BTreeSet<Arc<str>>) {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => {
+                nodes.iter().for_each(|node| node.missing(found));
+            }
+            Self::Not(node) => node.missing(found),
+            Self::Kept { test, .. } => test.missing(found),
+            Self::Shared(shared) => shared.node.missing(found),
+            Self::Missing(what) => {
+                found.insert(Arc::clone(what));
+            }
+            Self::Test { .. } | Self::Changed(_) | Self::Fields(_) => {}
+        }
+    }
+
     /// A rough price, looked up only a few levels deep.
     pub(super) fn cost(&self, level: usize) -> u32 {
         let sum = |nodes: &[Self]| {
@@ -391,6 +384,10 @@ impl Node {
                 ..
             } => 0,
             Self::Test { field, check, .. } => check.cost() + field.price(),
+            Self::Changed(changed) => 20 + changed.check.cost() + changed.field.price(),
+            Self::Fields(fields) => 10 + fields.left.field.price() + fields.right.field.price(),
+            Self::Kept { test, .. } => test.cost(level),
+            Self::Missing(_) => 0,
         }
     }
 }

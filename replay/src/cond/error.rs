@@ -76,6 +76,23 @@ pub(crate) fn shown(text: &str, max: usize) -> String {
     out
 }
 
+/// A value in quotes, as conditions take it.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Longest piece of a condition in a message about it.
 pub(super) const WORD: usize = 60;
 

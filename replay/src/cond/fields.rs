@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::value::Value;
+
 /// What kind of value a field has, and so what it may be compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
@@ -125,6 +127,20 @@ fields! {
         EvtArgFlags "evt.arg.flags" Text "Flags of an open by name: `O_WRONLY|O_CREAT|O_TRUNC`.",
         EvtArgMode "evt.arg.mode" Int "Mode of an open that creates, or of chmod, mkdir, mknod.",
         EvtArgValue "evt.arg.value" Int "First plain argument after the paths of a change (mode, flags, length).",
+        EvtArgModeFlags "evt.arg.mode.flags" Text "The mode of `evt.arg.mode` by name: `S_ISUID|S_IXUSR`; what a text comparison of `evt.arg.mode` means.",
+        EvtArgName "evt.arg.name" Text "The path of an open or `unlinkat`.",
+        EvtArgPath "evt.arg.path" Text "The path of a `mkdir`, `rmdir`, `unlink` or `mknod`.",
+        EvtArgFilename "evt.arg.filename" Text "The path of an exec or `chmod`.",
+        EvtArgTarget "evt.arg.target" Text "What a symbolic link will hold, as written.",
+        EvtArgLinkpath "evt.arg.linkpath" Text "The name of a new symbolic link.",
+        EvtArgOldpath "evt.arg.oldpath" Text "First path of a rename or link.",
+        EvtArgNewpath "evt.arg.newpath" Text "Second path of a rename or link.",
+        EvtArgUid "evt.arg.uid" Text "The user that `setuid` asks for: a name that every Debian has, or the number.",
+        EvtArgRequest "evt.arg.request" Text "What `ptrace` is asked for: `PTRACE_ATTACH`.",
+        EvtArgCmd "evt.arg.cmd" Text "What `bpf` is asked for: `BPF_PROG_LOAD`.",
+        EvtArgDomain "evt.arg.domain" Text "Address family of a `socket`: `AF_INET`, `AF_PACKET`.",
+        EvtIsOpenExec "evt.is_open_exec" Bool "An open that may create a file which can be executed.",
+        EvtDir "evt.dir" Text "Always `<`: calls are recorded when they return.",
         EvtArgSetid "evt.arg.setid" Bool "The mode of a chmod, mknod or creating open has the set-user-id or set-group-id bit, and the path is not known to be a folder.",
         EvtOp "evt.op" Text "What a policy decides about: `read`, `write`, `exec`, `connect`, `unlink`, `rename`, `link`, `chmod`.",
         ThreadTid "thread.tid" Int "Thread id in the guest.",
@@ -136,6 +152,13 @@ fields! {
         ProcScript "proc.script" Text "Kernel-resolved script file, where a script was executed.",
         ProcCmdline "proc.cmdline" Text "Program base name and arguments, joined by spaces.",
         ProcArgs "proc.args" Text "Arguments after the first, joined by spaces.",
+        ProcExeLine "proc.exeline" Text "All arguments, the name first, joined by spaces.",
+        ProcPexeLine "proc.pexeline" Text "All arguments of the parent.",
+        ProcPexe "proc.pexe" Text "First argument of the parent.",
+        ProcAexe "proc.aexe" Text "First argument of any ancestor.",
+        ProcComm "proc.comm" Text "The thread's name after exec: base name of the path that was executed, 15 bytes at most.",
+        ProcDuration "proc.duration" Int "For how many nanoseconds of guest time the process has run.",
+        ProcIsExeFromMemfd "proc.is_exe_from_memfd" Bool "The program lies in memory only (memfd).",
         ProcCwd "proc.cwd" Text "Working directory at exec.",
         ProcPname "proc.pname" Text "Parent's program base name.",
         ProcPcmdline "proc.pcmdline" Text "Parent's program base name and arguments.",
@@ -155,8 +178,22 @@ fields! {
         ProcTreeCredentialPaths "proc.tree.credential_paths" Int "Distinct credential paths asked for so far by this process's branch of the tree (settings files like `.env` and shell histories do not count).",
         ProcTreeCredentialKinds "proc.tree.credential_kinds" Int "Distinct kinds of these credentials: `ssh key`, `npm token`.",
         UserUid "user.uid" Int "Effective user id.",
+        UserName "user.name" Text "`root` and the other names that every Debian has; `<NA>` for the rest.",
+        UserLoginuid "user.loginuid" Int "Always -1: nobody logs in to the guest.",
+        UserLoginname "user.loginname" Text "Always `<NA>`: nobody logs in to the guest.",
+        ThreadCapEffective "thread.cap_effective" Text "Always empty: the payload has no capabilities and can gain none.",
+        ThreadCapPermitted "thread.cap_permitted" Text "Always empty.",
+        ThreadCapInheritable "thread.cap_inheritable" Text "Always empty.",
+        ContainerId "container.id" Text "Always `host`: there are no containers in the guest.",
+        ContainerName "container.name" Text "Always `host`.",
+        ContainerType "container.type" Text "Always `host`.",
+        ContainerNone "container.image" Text "Never there, like everything else that only containers and clusters have.",
         FdNum "fd.num" Int "Descriptor number.",
         FdName "fd.name" Text "Resolved path, or `address:port`, or a unix socket's path.",
+        FdNameraw "fd.nameraw" Text "The path of an open as the payload wrote it.",
+        FdConnected "fd.connected" Bool "The socket is connected; false for a datagram with an address of its own.",
+        FdNameChanged "fd.name_changed" Bool "The event itself says where the socket leads: a datagram with an address of its own.",
+        FdSockfamily "fd.sockfamily" Text "`ip` or `unix`.",
         FdDirectory "fd.directory" Text "Folder of `fd.name`, for files.",
         FdFilename "fd.filename" Text "Base name of `fd.name`, for files.",
         FdType "fd.type" Text "`file`, `directory`, `ipv4`, `ipv6`, `unix`.",
@@ -195,6 +232,8 @@ fields! {
         ProcAnameAt "proc.aname" Text "Program base name of the ancestor so many generations up: 0 itself, 1 parent.",
         ProcAcmdlineAt "proc.acmdline" Text "Program base name and arguments of the ancestor so many generations up.",
         ProcAexePathAt "proc.aexepath" Text "Kernel-resolved program of the ancestor so many generations up.",
+        ProcAexeAt "proc.aexe" Text "First argument of the ancestor so many generations up.",
+        ProcArgvAt "proc.argv" Text "The argument at this place; 0 is the name that the program was started under.",
         ProcApidAt "proc.apid" Int "Process id of the ancestor so many generations up.",
         EvtArgAt "evt.arg" Int "Raw argument of a guarded call, by position.",
     }
@@ -209,6 +248,44 @@ pub const ALIASES: &[(&str, Field)] = &[
     ("fd.sip.name", Field::NetName),
     ("fd.proto", Field::FdL4proto),
     ("fd.rproto", Field::FdL4proto),
+    ("fd.net", Field::FdSip),
+    ("fd.snet", Field::FdSip),
+    ("fd.rnet", Field::FdRip),
+    ("proc.vpid", Field::ProcPid),
+    ("proc.pvpid", Field::ProcPpid),
+    ("thread.vtid", Field::ThreadTid),
+    ("evt.rawarg.uid", Field::EvtArgUid),
+];
+
+/// What only containers and clusters have, in the rules of others.
+const NOT_HERE: &[&str] = &[
+    "container.image",
+    "container.image.id",
+    "container.image.repository",
+    "container.image.tag",
+    "container.image.digest",
+    "container.privileged",
+    "container.mounts",
+    "container.mount",
+    "container.mount.source",
+    "container.mount.dest",
+    "container.mount.mode",
+    "container.mount.rdwr",
+    "container.start_ts",
+    "container.duration",
+    "container.ip",
+    "container.info",
+    "container.cni.json",
+    "container.liveness_probe",
+    "container.readiness_probe",
+    "container.healthcheck",
+    "k8s.ns.name",
+    "k8s.pod.name",
+    "k8s.pod.id",
+    "k8s.pod.uid",
+    "k8s.pod.label",
+    "k8s.pod.labels",
+    "k8s.pod.ip",
 ];
 
 /// The largest index that an indexed field takes.
@@ -230,11 +307,37 @@ impl Field {
 }
 
 impl Field {
+    /// The field that stands for all that only containers have.
+    pub(super) fn absent(name: &str) -> Option<Self> {
+        NOT_HERE.contains(&name).then_some(Self::ContainerNone)
+    }
+
+    /// The value of a field that is the same for every event: comparisons with
+    /// it are settled when they are compiled.
+    #[must_use]
+    pub fn fixed(self) -> Option<Value<'static>> {
+        Some(match self {
+            Self::EvtDir => Value::str("<"),
+            Self::ContainerId | Self::ContainerName | Self::ContainerType => Value::str("host"),
+            Self::ContainerNone => Value::Absent,
+            Self::UserLoginuid => Value::Int(-1),
+            Self::UserLoginname => Value::str("<NA>"),
+            Self::ThreadCapEffective | Self::ThreadCapPermitted | Self::ThreadCapInheritable => {
+                Value::str("")
+            }
+            _ => return None,
+        })
+    }
+
     /// True for fields that have a value for each ancestor.
     pub(super) fn is_many(self) -> bool {
         matches!(
             self,
-            Self::ProcAname | Self::ProcAcmdline | Self::ProcAexePath | Self::ProcApid
+            Self::ProcAname
+                | Self::ProcAcmdline
+                | Self::ProcAexePath
+                | Self::ProcAexe
+                | Self::ProcApid
         )
     }
 

@@ -8,39 +8,50 @@
 //! field may stand by itself (`path.decoy`). An absent field makes every
 //! comparison false, so `not` of it true; an unknown one leaves it open.
 
+mod change;
 mod check;
+mod compare;
 mod compile;
 mod error;
+mod eval;
 mod fields;
 mod names;
 mod parse;
 mod pattern;
 mod sets;
 mod shape;
+mod share;
+mod spell;
 mod syntax;
 mod types;
 mod value;
 
 #[cfg(test)]
+mod naive;
+#[cfg(test)]
 mod tests;
 
-use std::ops::ControlFlow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub use error::CondError;
-pub(crate) use error::{nearest, position, shown};
+pub(crate) use error::{nearest, position, quoted, shown};
 pub use fields::{ALIASES, FIELDS, Field, FieldInfo, MAX_INDEX, Type};
 pub use names::Names;
 pub(crate) use shape::{Shape, shape};
+pub(crate) use share::{Kept, Memo};
 pub(crate) use types::Types;
 pub use value::{Subject, Truth, Value};
 
-use check::Check;
 use compile::{Compiled, Node};
+use eval::{fields_of, holds};
 
 /// A condition, ready to be asked.
 #[derive(Clone, Debug)]
 pub struct Condition {
     source: Box<str>,
+    /// With its macros spelled out, where it has any.
+    spelled: Option<Box<str>>,
     compiled: Compiled,
     types: Types,
 }
@@ -52,10 +63,13 @@ impl Condition {
     /// Where the condition does not follow the grammar, names something
     /// unknown, compares unlike things, or exceeds a limit.
     pub fn parse(source: &str, names: &Names) -> Result<Self, CondError> {
-        let compiled = compile::compile(source, names, &parse::parse(source)?)?;
+        let parsed = parse::parse_as(source, names.is_foreign())?;
+        let compiled = compile::compile(source, names, &parsed)?;
         let types = Types::possible(&compiled.node);
+        let spelled = spell::out(source, &parsed, names);
         Ok(Self {
             source: source.into(),
+            spelled: (spelled != source).then(|| spelled.into()),
             compiled,
             types,
         })
@@ -64,7 +78,29 @@ impl Condition {
     /// Does it hold?
     #[must_use]
     pub fn matches(&self, subject: &dyn Subject) -> Truth {
-        holds(&self.compiled.node, subject)
+        holds(&self.compiled.node, subject, &mut [])
+    }
+
+    /// What it asks for and belljar does not have, of a foreign condition: fields,
+    /// and calls without which it can never hold.
+    pub(crate) fn missing(&self) -> BTreeSet<Arc<str>> {
+        let mut found = BTreeSet::new();
+        self.compiled.node.missing(&mut found);
+        if self.compiled.node.settled() == Some(false) && !self.compiled.seen {
+            let unseen = self.compiled.unseen.iter();
+            found.extend(unseen.map(|call| Arc::from(format!("calls of `{call}`"))));
+        }
+        found
+    }
+
+    /// Calls that it names and that are not recorded.
+    pub(crate) fn unseen(&self) -> &BTreeSet<String> {
+        &self.compiled.unseen
+    }
+
+    /// True or false for every event, whatever happens.
+    pub(crate) fn settled(&self) -> Option<bool> {
+        self.compiled.node.settled()
     }
 
     /// What is left of it for events of the type at this place of [`Types::names`];
@@ -83,6 +119,13 @@ impl Condition {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The text with every macro replaced by what it stands for.
+    #[must_use]
+    pub fn spelled_out(&self) -> String {
+        let text = self.spelled.as_deref().unwrap_or(&self.source);
+        text.trim().to_owned()
     }
 
     /// Calls `seen` for every field that it asks for.
@@ -120,9 +163,9 @@ impl Condition {
 pub(crate) struct Special(Node);
 
 impl Special {
-    /// Does it hold?
-    pub(crate) fn matches(&self, subject: &dyn Subject) -> Truth {
-        holds(&self.0, subject)
+    /// Does it hold? The memo is that of the event.
+    pub(crate) fn matches(&self, subject: &dyn Subject, memo: &mut Memo) -> Truth {
+        holds(&self.0, subject, memo.slots())
     }
 }
 
@@ -130,72 +173,4 @@ impl std::fmt::Display for Condition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.source)
     }
-}
-
-fn fields_of(node: &Node, seen: &mut dyn FnMut(Field)) {
-    match node {
-        Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| fields_of(node, seen)),
-        Node::Not(node) => fields_of(node, seen),
-        Node::Shared(shared) => fields_of(&shared.node, seen),
-        Node::Test { field, .. } => seen(*field),
-    }
-}
-
-/// Kleene's three-valued logic. Recursion is bounded by the compiler's limit on levels.
-fn holds(node: &Node, subject: &dyn Subject) -> Truth {
-    match node {
-        Node::All(nodes) => {
-            let mut truth = Truth::Yes;
-            for node in nodes {
-                truth = truth.and(holds(node, subject));
-                if truth == Truth::No {
-                    break;
-                }
-            }
-            truth
-        }
-        Node::Any(nodes) => {
-            let mut truth = Truth::No;
-            for node in nodes {
-                truth = truth.or(holds(node, subject));
-                if truth == Truth::Yes {
-                    break;
-                }
-            }
-            truth
-        }
-        Node::Not(node) => !holds(node, subject),
-        Node::Shared(shared) => holds(&shared.node, subject),
-        Node::Test {
-            field,
-            negated,
-            check,
-        } => tested(*field, *negated, check, subject),
-    }
-}
-
-/// A comparison holds if it holds for any of the field's values. `!=` is a
-/// comparison too: false where there is no value.
-fn tested(field: Field, negated: bool, check: &Check, subject: &dyn Subject) -> Truth {
-    let ask = |value: &Value<'_>| match (negated, value) {
-        (true, Value::Absent) => Truth::No,
-        (true, value) => !check.holds(value),
-        (false, value) => check.holds(value),
-    };
-    if !field.is_many() {
-        match subject.value(field) {
-            Value::List(_) => {}
-            value => return ask(&value),
-        }
-    }
-    let mut truth = Truth::No;
-    subject.each(field, &mut |value| {
-        truth = truth.or(ask(value));
-        if truth == Truth::Yes {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    truth
 }

@@ -10,13 +10,17 @@ use std::sync::Arc;
 use super::compile::{self, Compiled, MAX_ITEMS};
 use super::error::CondError;
 use super::parse;
+use super::spell;
 
 /// Named lists and macros.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     lists: BTreeMap<String, Vec<String>>,
     macros: BTreeMap<String, Arc<Compiled>>,
+    /// What the macros say, with the macros in them spelled out.
+    sources: BTreeMap<String, Arc<str>>,
     items: usize,
+    foreign: bool,
 }
 
 /// Most items of all lists together.
@@ -27,6 +31,20 @@ impl Names {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No names, for conditions of others: fields and calls that belljar does not
+    /// have are remembered instead of refused.
+    #[must_use]
+    pub(crate) fn foreign() -> Self {
+        Self {
+            foreign: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// Defines a list. Items that name an earlier list stand for its items;
@@ -62,13 +80,19 @@ impl Names {
     /// If the name is taken or no name, or the condition cannot be used.
     pub fn define_macro(&mut self, name: &str, source: &str) -> Result<(), CondError> {
         self.free(name)?;
-        let compiled = compile::compile(source, self, &parse::parse(source)?)?;
+        let parsed = parse::parse_as(source, self.foreign)?;
+        let compiled = compile::compile(source, self, &parsed)?;
+        let spelled = spell::out(source, &parsed, self);
+        self.sources.insert(name.to_owned(), spelled.into());
         self.macros.insert(name.to_owned(), Arc::new(compiled));
         Ok(())
     }
 
     fn free(&self, name: &str) -> Result<(), CondError> {
-        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        // Names in the files of others may have dashes and dots too.
+        let foreign = self.foreign;
+        let word =
+            |c: char| c.is_ascii_alphanumeric() || c == '_' || foreign && (c == '-' || c == '.');
         let problem = if name.is_empty() || !name.chars().all(word) {
             "is no name: use letters, digits and `_`"
         } else if ["and", "or", "not", "in"].contains(&name) {
@@ -91,6 +115,11 @@ impl Names {
 
     pub(super) fn find(&self, name: &str) -> Option<&Arc<Compiled>> {
         self.macros.get(name)
+    }
+
+    /// What a macro says, with the macros in it spelled out.
+    pub(super) fn source(&self, name: &str) -> Option<&str> {
+        self.sources.get(name).map(|source| &**source)
     }
 
     /// The names of all macros.

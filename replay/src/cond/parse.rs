@@ -6,12 +6,15 @@
 //! The grammar depends on its context (`<` may begin an operator or stand in a
 //! bare word), so there is no separate lexer.
 
+use super::change::{CHANGES, Change, MAX_CHANGES};
 use super::error::{CondError, WORD, shown};
 use super::fields::{ALIASES, FIELDS, Field, MAX_INDEX};
-use super::syntax::{Expr, OPS, Op, Operand, Word};
+use super::syntax::{Expr, Left, OPS, Op, Operand, Word};
 
 /// The longest condition, in bytes.
 pub(super) const MAX_SOURCE: usize = 64 << 10;
+/// The same, in files that somebody chose to load.
+const MAX_FOREIGN: usize = 1 << 20;
 /// The deepest nesting of parentheses.
 pub(super) const MAX_DEPTH: usize = 64;
 
@@ -19,11 +22,22 @@ type Result<T> = std::result::Result<T, CondError>;
 
 /// Parses a whole condition.
 pub(super) fn parse(source: &str) -> Result<Expr<'_>> {
-    if source.len() > MAX_SOURCE {
-        let message = format!("the condition is longer than {MAX_SOURCE} bytes");
-        return Err(CondError::new(source, MAX_SOURCE, message));
+    parse_as(source, false)
+}
+
+/// As [`parse`]; in a foreign condition an unknown field is no error but
+/// something missing, so that all that is missing can be told at once.
+pub(super) fn parse_as(source: &str, foreign: bool) -> Result<Expr<'_>> {
+    let longest = if foreign { MAX_FOREIGN } else { MAX_SOURCE };
+    if source.len() > longest {
+        let message = format!("the condition is longer than {longest} bytes");
+        return Err(CondError::new(source, longest, message));
     }
-    let mut parser = Parser { source, at: 0 };
+    let mut parser = Parser {
+        source,
+        at: 0,
+        foreign,
+    };
     let expr = parser.any(0)?;
     parser.space();
     if !parser.rest().is_empty() {
@@ -35,6 +49,13 @@ pub(super) fn parse(source: &str) -> Result<Expr<'_>> {
 struct Parser<'s> {
     source: &'s str,
     at: usize,
+    foreign: bool,
+}
+
+/// The left side of a comparison, or the name of a field that belljar has not.
+enum Side<'s> {
+    Known(Left),
+    Unknown(&'s str),
 }
 
 fn is_name(c: char) -> bool {
@@ -153,15 +174,46 @@ impl<'s> Parser<'s> {
             self.at = at;
             return Err(self.unexpected("a field, a macro, `not` or `(`"));
         }
-        if !name.contains('.') {
+        let called = Change::named(name).is_some() && self.rest().starts_with('(');
+        if !name.contains('.') && !called {
             return self.name(Word {
                 text: name.into(),
                 at,
                 quoted: false,
             });
         }
-        let field = self.field(name, at)?;
-        self.test(field, at)
+        let side = self.side(name, at)?;
+        self.test(side, at)
+    }
+
+    /// A field, with transformers around it: `tolower(proc.name)`.
+    fn side(&mut self, first: &'s str, at: usize) -> Result<Side<'s>> {
+        let (mut name, mut changes) = (first, Vec::new());
+        let mut stands = at;
+        while let Some(change) = Change::named(name).filter(|_| self.sign("(")) {
+            changes.push(change);
+            if changes.len() > MAX_CHANGES {
+                return Err(self.error(at, format!("more than {MAX_CHANGES} transformers")));
+            }
+            self.space();
+            stands = self.at;
+            name = self.take(is_name);
+        }
+        let side = self.field(name, stands)?;
+        for _ in &changes {
+            if !self.sign(")") {
+                return Err(self.unexpected("`)`"));
+            }
+        }
+        changes.reverse();
+        Ok(match side {
+            Some(field) => Side::Known(Left {
+                field,
+                at: stands,
+                changes,
+            }),
+            None => Side::Unknown(self.source.get(stands..self.at).unwrap_or(name)),
+        })
     }
 
     fn name(&mut self, word: Word<'s>) -> Result<Expr<'s>> {
@@ -178,9 +230,18 @@ impl<'s> Parser<'s> {
         Ok(Expr::Name(word))
     }
 
-    fn field(&mut self, name: &'s str, at: usize) -> Result<Field> {
+    /// `None`: a foreign rule's field that belljar does not have.
+    fn field(&mut self, name: &'s str, at: usize) -> Result<Option<Field>> {
         let indexed = self.rest().starts_with('[');
+        if let Some(field) = Field::absent(name) {
+            self.bracket();
+            return Ok(Some(field));
+        }
         let Some(field) = Field::named(name, indexed) else {
+            if self.foreign && name.contains('.') {
+                self.bracket();
+                return Ok(None);
+            }
             let message = match Field::named(name, !indexed) {
                 Some(_) if indexed => format!("`{name}` takes no index"),
                 Some(_) => format!("`{name}` needs an index, such as `{name}[1]`"),
@@ -192,7 +253,7 @@ impl<'s> Parser<'s> {
             return Err(self.error(at, message));
         };
         if !indexed {
-            return Ok(field);
+            return Ok(Some(field));
         }
         self.at += 1;
         let at = self.at;
@@ -205,7 +266,7 @@ impl<'s> Parser<'s> {
         match index {
             Some(index) if closed => {
                 self.at += 1;
-                Ok(field.at(index))
+                Ok(Some(field.at(index)))
             }
             _ => Err(self.error(
                 at,
@@ -214,23 +275,69 @@ impl<'s> Parser<'s> {
         }
     }
 
-    fn test(&mut self, field: Field, at: usize) -> Result<Expr<'s>> {
-        let Some(op) = self.operator()? else {
-            return Ok(Expr::Flag { field, at });
-        };
+    /// Passes over an argument in brackets, whatever it says.
+    fn bracket(&mut self) {
+        let rest = self.rest();
+        if rest.starts_with('[')
+            && let Some(end) = rest.find(']')
+        {
+            self.at += end + 1;
+        }
+    }
+
+    fn test(&mut self, side: Side<'s>, at: usize) -> Result<Expr<'s>> {
+        let op = self.operator()?;
         let operand = match op {
-            Op::Exists => Operand::None,
-            op if op.takes_list() => self.list(op)?,
+            None | Some(Op::Exists) => Operand::None,
+            Some(op) if op.takes_list() => self.list(op)?,
             // Patterns have these escapes themselves, with the same letters.
-            Op::Regex => Operand::One(self.value(Escapes::Few)?),
-            _ => Operand::One(self.word()?),
+            Some(Op::Regex) => Operand::One(self.value(Escapes::Few)?),
+            Some(_) => self.operand()?,
         };
-        Ok(Expr::Test {
-            field,
-            at,
-            op,
-            operand,
+        Ok(match (side, op) {
+            (Side::Unknown(name), _) => Expr::Missing {
+                what: name.into(),
+                at,
+            },
+            (Side::Known(Left { field, changes, .. }), None) if changes.is_empty() => {
+                Expr::Flag { field, at }
+            }
+            (Side::Known(_), None) => return Err(self.unexpected("an operator")),
+            (Side::Known(left), Some(op)) => Expr::Test { left, op, operand },
         })
+    }
+
+    /// A value, or another field: `val(proc.pname)`, `tolower(proc.pname)`.
+    fn operand(&mut self) -> Result<Operand<'s>> {
+        self.space();
+        let begun = self.at;
+        let name = self.take(is_name);
+        let called =
+            self.rest().starts_with('(') && (name == "val" || Change::named(name).is_some());
+        if !called {
+            self.at = begun;
+            return Ok(Operand::One(self.word()?));
+        }
+        let side = if name == "val" {
+            self.sign("(");
+            self.space();
+            let at = self.at;
+            let name = self.take(is_name);
+            let side = self.side(name, at)?;
+            if !self.sign(")") {
+                return Err(self.unexpected("`)`"));
+            }
+            side
+        } else {
+            self.side(name, begun)?
+        };
+        match side {
+            Side::Known(left) => Ok(Operand::Other(left)),
+            Side::Unknown(name) => {
+                let message = format!("unknown field `{}`", shown(name, WORD));
+                Err(self.error(begun, message).near(name, field_names()))
+            }
+        }
     }
 
     /// The operator that comes next; `None` where the field stands alone.
@@ -394,4 +501,5 @@ fn field_names() -> impl Iterator<Item = &'static str> {
         .iter()
         .map(|row| row.name)
         .chain(ALIASES.iter().map(|(name, _)| *name))
+        .chain(CHANGES.iter().map(|(name, _)| *name))
 }

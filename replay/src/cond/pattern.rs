@@ -4,7 +4,10 @@
 //! and how much memory they may take.
 //! Must not: know fields or positions; errors are only messages here.
 
+use std::fmt;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::sets::PathSet;
@@ -15,6 +18,9 @@ const MAX_PATTERNS: usize = 64;
 const MAX_PATTERN: usize = 1024;
 /// Most memory of one pattern's program.
 const PATTERN_BYTES: usize = 64 << 10;
+/// The same limits for files that somebody chose to load.
+const MAX_FOREIGN_PATTERNS: usize = 256;
+const FOREIGN_BYTES: usize = 512 << 10;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -22,9 +28,14 @@ type Result<T> = std::result::Result<T, String>;
 #[derive(Default)]
 pub(super) struct Patterns {
     pub(super) built: usize,
+    foreign: bool,
 }
 
 impl Patterns {
+    pub(super) fn within(foreign: bool) -> Self {
+        Self { built: 0, foreign }
+    }
+
     /// Falco's `glob`: `*` crosses slashes.
     pub(super) fn glob(&mut self, glob: &str, fold: bool) -> Result<Regex> {
         let regex = glob_regex(glob, false)?;
@@ -58,18 +69,24 @@ impl Patterns {
 
     fn build(&mut self, regex: &str, written: &str, fold: bool) -> Result<Regex> {
         self.built += 1;
-        if self.built > MAX_PATTERNS {
-            return Err(format!("more than {MAX_PATTERNS} patterns in a condition"));
+        let (most, bytes) = if self.foreign {
+            (MAX_FOREIGN_PATTERNS, FOREIGN_BYTES)
+        } else {
+            (MAX_PATTERNS, PATTERN_BYTES)
+        };
+        if self.built > most {
+            return Err(format!("more than {most} patterns in a condition"));
         }
         if written.len() > MAX_PATTERN {
             return Err(format!("pattern longer than {MAX_PATTERN} bytes"));
         }
-        RegexBuilder::new(regex)
+        // In the pattern itself, so that two patterns with the same text are the same.
+        let folded = fold.then(|| format!("(?i){regex}"));
+        RegexBuilder::new(folded.as_deref().unwrap_or(regex))
             .unicode(false)
             .dot_matches_new_line(true)
-            .case_insensitive(fold)
-            .size_limit(PATTERN_BYTES)
-            .dfa_size_limit(PATTERN_BYTES)
+            .size_limit(bytes)
+            .dfa_size_limit(bytes)
             .nest_limit(32)
             .build()
             .map_err(|error| message(&error))
@@ -77,13 +94,62 @@ impl Patterns {
 }
 
 /// A literal that is searched for.
-pub(super) fn finder(literal: &str, fold: bool) -> Result<AhoCorasick> {
-    AhoCorasick::builder()
+#[derive(Clone)]
+pub(super) enum Finder {
+    Exact(memmem::Finder<'static>),
+    /// Any of these literals, in any ASCII case; they are in lower case.
+    Fold(AhoCorasick, Box<[Box<[u8]>]>),
+}
+
+impl Finder {
+    pub(super) fn is_match(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Exact(finder) => finder.find(text).is_some(),
+            Self::Fold(finder, _) => finder.is_match(text),
+        }
+    }
+}
+
+impl Finder {
+    pub(super) fn literals(&self) -> Vec<Box<[u8]>> {
+        match self {
+            Self::Exact(finder) => vec![finder.needle().into()],
+            Self::Fold(_, literals) => literals.to_vec(),
+        }
+    }
+}
+
+impl fmt::Debug for Finder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(finder) => f.debug_tuple("Exact").field(&finder.needle()).finish(),
+            Self::Fold(_, literals) => f.debug_tuple("Fold").field(literals).finish(),
+        }
+    }
+}
+
+pub(super) fn finder(literal: &str, fold: bool) -> Result<Finder> {
+    if !fold {
+        return Ok(bytes_finder(literal.as_bytes()));
+    }
+    let literal = literal.to_ascii_lowercase().into_bytes();
+    any_finder(&[literal.into()]).ok_or_else(|| "cannot search for this".to_owned())
+}
+
+/// A search for any of these literals, which are in lower case, in any case.
+pub(super) fn any_finder(literals: &[Box<[u8]>]) -> Option<Finder> {
+    let finder = AhoCorasick::builder()
         // A full automaton of a long literal would take megabytes.
         .kind(Some(AhoCorasickKind::ContiguousNFA))
-        .ascii_case_insensitive(fold)
-        .build([literal.as_bytes()])
-        .map_err(|error| format!("cannot search for this: {error}"))
+        .ascii_case_insensitive(true)
+        .build(literals)
+        .ok()?;
+    Some(Finder::Fold(finder, literals.into()))
+}
+
+/// Bytes that are searched for.
+pub(super) fn bytes_finder(literal: &[u8]) -> Finder {
+    Finder::Exact(memmem::Finder::new(literal).into_owned())
 }
 
 fn glob_regex(glob: &str, literal_separator: bool) -> Result<String> {

@@ -20,7 +20,7 @@ pub(crate) enum Shape {
         op: &'static str,
         operands: Vec<String>,
     },
-    /// A macro: whatever it stands for.
+    /// A macro, or a comparison that only an evaluation can answer.
     Name,
 }
 
@@ -35,19 +35,23 @@ fn of(expr: &Expr<'_>) -> Shape {
         Expr::Or(all) => Shape::Any(all.iter().map(of).collect()),
         Expr::And(all) => Shape::All(all.iter().map(of).collect()),
         Expr::Not(inner) => Shape::Not(Box::new(of(inner))),
-        Expr::Name(_) => Shape::Name,
+        Expr::Name(_) | Expr::Missing { .. } => Shape::Name,
+        // A changed value, or one field against another: for who evaluates only.
+        Expr::Test { left, operand, .. }
+            if !left.changes.is_empty() || matches!(operand, Operand::Other(_)) =>
+        {
+            Shape::Name
+        }
         Expr::Flag { field, .. } => Shape::Test {
             field: *field,
             op: "=",
             operands: vec!["true".to_owned()],
         },
-        Expr::Test {
-            field, op, operand, ..
-        } => Shape::Test {
-            field: *field,
+        Expr::Test { left, op, operand } => Shape::Test {
+            field: left.field,
             op: op.name(),
             operands: match operand {
-                Operand::None => Vec::new(),
+                Operand::None | Operand::Other(_) => Vec::new(),
                 Operand::One(word) => vec![word.text.clone().into_owned()],
                 Operand::Many(words) => {
                     let text = |word: &super::syntax::Word<'_>| word.text.clone().into_owned();

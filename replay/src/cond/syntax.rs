@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::change::Change;
 use super::fields::Field;
 
 /// A comparison operator.
@@ -19,6 +20,8 @@ pub(super) enum Op {
     Intersects,
     Contains,
     ContainsFold,
+    ContainsBytes,
+    StartsWithBytes,
     StartsWith,
     EndsWith,
     Glob,
@@ -41,6 +44,8 @@ pub(super) const OPS: &[(&str, Op)] = &[
     ("intersects", Op::Intersects),
     ("contains", Op::Contains),
     ("icontains", Op::ContainsFold),
+    ("bcontains", Op::ContainsBytes),
+    ("bstartswith", Op::StartsWithBytes),
     ("startswith", Op::StartsWith),
     ("endswith", Op::EndsWith),
     ("glob", Op::Glob),
@@ -77,6 +82,16 @@ pub(super) enum Operand<'s> {
     None,
     One(Word<'s>),
     Many(Vec<Word<'s>>),
+    /// Another field of the same event: `val(proc.exepath)`.
+    Other(Left),
+}
+
+/// A field with the transformers around it, the innermost first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) field: Field,
+    pub(super) at: usize,
+    pub(super) changes: Vec<Change>,
 }
 
 /// The syntax tree.
@@ -93,9 +108,13 @@ pub(super) enum Expr<'s> {
         at: usize,
     },
     Test {
-        field: Field,
-        at: usize,
+        left: Left,
         op: Op,
         operand: Operand<'s>,
+    },
+    /// A comparison of something that belljar does not have, in a foreign rule.
+    Missing {
+        what: Cow<'s, str>,
+        at: usize,
     },
 }

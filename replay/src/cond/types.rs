@@ -125,7 +125,11 @@ impl Special {
                 negated,
                 check,
             } => Self::Always((check.holds(&Value::str(name)) == Truth::Yes) != *negated),
-            Node::Test { .. } => Self::Is(node.clone()),
+            Node::Test { .. }
+            | Node::Changed(_)
+            | Node::Fields(_)
+            | Node::Missing(_)
+            | Node::Kept { .. } => Self::Is(node.clone()),
         }
     }
 
@@ -198,7 +202,11 @@ impl Span {
                 negated,
                 check,
             } => Self::of_types(check, *negated),
-            Node::Test { .. } => Self {
+            Node::Test { .. }
+            | Node::Changed(_)
+            | Node::Fields(_)
+            | Node::Missing(_)
+            | Node::Kept { .. } => Self {
                 may: Types::ALL,
                 may_not: Types::ALL,
             },

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use belljar_event::{Addr, Call, Decoy, Descriptor, Fact, Op, Outcome, Target};
 
-use super::{Moment, Peer, fields, summary};
+use super::{Moment, Peer, fields, foreign, summary};
 use crate::cond::{Field, Subject, Value};
 use crate::session::path::{base_name, folder};
 use crate::session::{FileState, Program, Wants, credential};
@@ -32,6 +32,32 @@ impl Subject for Moment<'_> {
             | Field::EvtArgMode
             | Field::EvtArgValue
             | Field::EvtArgAt(_) => self.argument(field),
+            Field::EvtArgModeFlags
+            | Field::EvtArgName
+            | Field::EvtArgPath
+            | Field::EvtArgFilename
+            | Field::EvtArgTarget
+            | Field::EvtArgLinkpath
+            | Field::EvtArgOldpath
+            | Field::EvtArgNewpath
+            | Field::EvtArgUid
+            | Field::EvtArgRequest
+            | Field::EvtArgCmd
+            | Field::EvtArgDomain
+            | Field::EvtIsOpenExec
+            | Field::FdNameraw
+            | Field::FdConnected
+            | Field::FdNameChanged => self.foreign(field),
+            Field::EvtDir
+            | Field::UserLoginuid
+            | Field::UserLoginname
+            | Field::ThreadCapEffective
+            | Field::ThreadCapPermitted
+            | Field::ThreadCapInheritable
+            | Field::ContainerId
+            | Field::ContainerName
+            | Field::ContainerType
+            | Field::ContainerNone => field.fixed().unwrap_or(Value::Absent),
             Field::EvtArgSetid => self.setid(),
             Field::ThreadTid => match self.event.tid {
                 0 => Value::Absent,
@@ -45,6 +71,7 @@ impl Subject for Moment<'_> {
             | Field::FdTypechar
             | Field::FdL4proto
             | Field::FdSport
+            | Field::FdSockfamily
             | Field::FdRip
             | Field::FdSip => self.descriptor(field),
             Field::FsPathName
@@ -80,6 +107,7 @@ impl Subject for Moment<'_> {
             Field::ProcAname => Field::ProcAnameAt(0),
             Field::ProcAcmdline => Field::ProcAcmdlineAt(0),
             Field::ProcAexePath => Field::ProcAexePathAt(0),
+            Field::ProcAexe => Field::ProcAexeAt(0),
             Field::ProcApid => Field::ProcApidAt(0),
             _ => {
                 let _ = visit(&self.value(field));
@@ -128,6 +156,8 @@ impl Moment<'_> {
                 change.value.into()
             }
             (Fact::Change(change), Field::EvtArgValue) => change.value.into(),
+            (Fact::Socket(socket), Field::EvtArgAt(0)) => socket.family.into(),
+            (Fact::Socket(socket), Field::EvtArgAt(2)) => socket.protocol.into(),
             (Fact::Guard(guard), Field::EvtArgAt(at)) => {
                 // Raw bits: a negative argument stays negative.
                 guard
@@ -190,14 +220,25 @@ impl Moment<'_> {
                     kinds.into()
                 }
             }
-            Field::ProcPname | Field::ProcPcmdline | Field::ProcPexePath => self.above(1, field),
-            Field::ProcAnameAt(up)
+            Field::ProcDuration => self.event.at.saturating_sub(process.started).into(),
+            Field::ProcPname
+            | Field::ProcPcmdline
+            | Field::ProcPexePath
+            | Field::ProcPexe
+            | Field::ProcPexeLine => self.above(1, field),
+            Field::ProcAexeAt(up)
+            | Field::ProcAnameAt(up)
             | Field::ProcAcmdlineAt(up)
             | Field::ProcAexePathAt(up)
             | Field::ProcApidAt(up) => self.above(up.into(), field),
-            Field::ProcAname | Field::ProcAcmdline | Field::ProcAexePath | Field::ProcApid => {
-                self.all_above(field)
-            }
+            Field::ProcAname
+            | Field::ProcAcmdline
+            | Field::ProcAexePath
+            | Field::ProcAexe
+            | Field::ProcApid => self.all_above(field),
+            // Before its first exec the payload's first process is still the agent:
+            // nothing of what the rules call a program.
+            _ if process.payload && process.program.is_none() => Value::Absent,
             _ => self
                 .program()
                 .map_or(Value::Unknown, |program| of_program(program, field)),
@@ -293,6 +334,8 @@ impl Moment<'_> {
             (Field::FdType | Field::FdTypechar, Addr::Inet(addr)) => {
                 family(if addr.is_ipv4() { 2 } else { 10 }, field)
             }
+            (Field::FdSockfamily, Addr::Inet(_)) => Value::str("ip"),
+            (Field::FdSockfamily, Addr::Unix(_)) => Value::str("unix"),
             (Field::FdType | Field::FdTypechar, Addr::Unix(_)) => family(1, field),
             (Field::FdL4proto, Addr::Inet(_)) => proto(self.socket(fd)),
             (Field::FdSport, Addr::Inet(addr)) => addr.port().into(),
@@ -304,7 +347,7 @@ impl Moment<'_> {
     }
 
     /// The first or second path; unknown where the event has one that could not be read.
-    fn place(&self, number: usize) -> Value<'_> {
+    pub(super) fn place(&self, number: usize) -> Value<'_> {
         let place = if number == 0 {
             &self.paths.first
         } else {
@@ -426,7 +469,18 @@ fn of_program(program: &Program, field: Field) -> Value<'_> {
     let [stdin, stdout, stderr] = program.stdio;
     match field {
         Field::ProcName | Field::ProcPname | Field::ProcAnameAt(_) => (&program.name).into(),
-        Field::ProcExe => program.argv.first().into(),
+        Field::ProcExe | Field::ProcPexe | Field::ProcAexeAt(_) => program.argv.first().into(),
+        Field::ProcArgvAt(at) => match program.argv.get(usize::from(at)) {
+            None if !program.whole => Value::Unknown,
+            argument => argument.into(),
+        },
+        Field::ProcExeLine | Field::ProcPexeLine if program.whole => Value::bytes(&program.exeline),
+        Field::ProcExeLine | Field::ProcPexeLine => Value::Cut(program.exeline.as_ref().into()),
+        Field::ProcComm => (&program.comm).into(),
+        Field::ProcIsExeFromMemfd => match &program.exe {
+            Some(exe) => exe.bytes().starts_with(b"/memfd:").into(),
+            None => Value::Unknown,
+        },
         Field::ProcExePath | Field::ProcPexePath | Field::ProcAexePathAt(_) => {
             program.exe.as_ref().map_or(Value::Unknown, Value::text)
         }
@@ -440,6 +494,7 @@ fn of_program(program: &Program, field: Field) -> Value<'_> {
         Field::ProcExeUnlinked => program.unlinked.into(),
         Field::ProcExeDropped => program.dropped.map_or(Value::Unknown, Value::Bool),
         Field::UserUid => program.uid.into(),
+        Field::UserName => Value::str(foreign::user(program.uid)),
         _ => Value::Absent,
     }
 }
@@ -450,6 +505,7 @@ fn flow_value(field: Field, target: &Target, dialled: Option<IpAddr>) -> Value<'
         Field::FdName => target.to_string().into(),
         Field::FdSport => target.port().into(),
         Field::FdL4proto => Value::str("tcp"),
+        Field::FdSockfamily => Value::str("ip"),
         Field::FdRip | Field::FdSip => ip.map_or(Value::Unknown, Value::Ip),
         Field::FdType | Field::FdTypechar => match ip {
             Some(ip) => family(if ip.is_ipv4() { 2 } else { 10 }, field),
@@ -479,7 +535,7 @@ fn proto(kind: Option<u16>) -> Value<'static> {
     }
 }
 
-fn has_mode(call: Call) -> bool {
+pub(super) fn has_mode(call: Call) -> bool {
     ["chmod", "mkdir", "mknod", "fchmod"]
         .iter()
         .any(|stem| call.name().starts_with(stem))

@@ -8,10 +8,23 @@ use std::sync::{Arc, OnceLock};
 use belljar_event::{Event, Fact};
 
 use super::Rule;
-use crate::cond::{Special, Types};
+use crate::cond::{Kept, Special, Types};
 
-/// A rule by its number, and its condition for events of one type.
-type Rows = Box<[(u32, Special)]>;
+/// What to ask about events of one type.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    pub(super) rows: Box<[Row]>,
+    /// How many comparisons several of them share.
+    pub(super) kept: usize,
+}
+
+/// A step of a rule (there is one, unless it looks beyond one event).
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) rule: u32,
+    pub(super) step: u16,
+    pub(super) left: Special,
+}
 
 /// Rows by event type, made when the first event of a type comes.
 #[derive(Clone, Debug)]
@@ -23,17 +36,35 @@ impl Asked {
     }
 
     /// What to ask about an event of the type at this place of `Types::names`.
-    pub(super) fn of(&self, at: usize, rules: &[Arc<Rule>]) -> &[(u32, Special)] {
-        let Some(rows) = self.0.get(at) else {
-            return &[];
-        };
-        rows.get_or_init(|| {
-            let numbered = (0u32..).zip(rules);
-            numbered
-                .filter(|(_, rule)| rule.condition.types().has(at))
-                .filter_map(|(number, rule)| Some((number, rule.condition.special(at)?)))
-                .collect()
-        })
+    pub(super) fn of(&self, at: usize, rules: &[Arc<Rule>]) -> Option<&Rows> {
+        Some(self.0.get(at)?.get_or_init(|| rows(at, rules)))
+    }
+}
+
+fn rows(at: usize, rules: &[Arc<Rule>]) -> Rows {
+    let mut rows = Vec::new();
+    let mut shared = Kept::default();
+    for (number, rule) in (0u32..).zip(rules) {
+        for (step, condition) in (0u16..).zip(rule.steps()) {
+            if !condition.types().has(at) {
+                continue;
+            }
+            if let Some(left) = condition.special(at) {
+                shared.count(&left);
+                rows.push(Row {
+                    rule: number,
+                    step,
+                    left,
+                });
+            }
+        }
+    }
+    for row in &mut rows {
+        row.left = shared.share(&row.left);
+    }
+    Rows {
+        rows: rows.into(),
+        kept: shared.slots(),
     }
 }
 
@@ -79,8 +110,8 @@ mod tests {
                 rules.weigh(&moment, moment.event_type(), &mut |rule, truth| {
                     whole.push((rule.id.clone(), truth));
                 });
-                rules.weigh_type(&moment, type_of(entry.event()), &mut |rule, truth| {
-                    left.push((rule.id.clone(), truth));
+                rules.weigh_type(&moment, type_of(entry.event()), &mut |said| {
+                    left.push((said.rule.id.clone(), said.truth));
                 });
                 assert_eq!(whole, left, "#{}", entry.seq());
                 said += whole.len();

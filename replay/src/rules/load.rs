@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_saphyr::{Options, Spanned};
 
-use super::{Place, Rule, RuleError, RuleErrors, Severity, Template};
+use super::pattern::{self, AbsenceEntry, CountEntry, SequenceEntry};
+use super::{Beyond, Place, Rule, RuleError, RuleErrors, Severity, Template};
 use crate::cond::{CondError, Condition, Names, shown};
 
 /// Longest rule file in bytes.
@@ -29,7 +30,15 @@ struct RuleFile {
     severity: Severity,
     attack: Spanned<Vec<String>>,
     since: Spanned<String>,
-    condition: Spanned<String>,
+    /// Of a single event, of those that are counted, or of what an absence begins with.
+    #[serde(default)]
+    condition: Option<Spanned<String>>,
+    #[serde(default)]
+    sequence: Option<SequenceEntry>,
+    #[serde(default)]
+    count: Option<CountEntry>,
+    #[serde(default)]
+    absence: Option<AbsenceEntry>,
     message: Spanned<String>,
     advice: Spanned<String>,
     #[serde(default)]
@@ -171,14 +180,7 @@ impl Loader {
         match serde_saphyr::from_str_with_options(text, options()) {
             Ok(value) => Some(value),
             Err(error) => {
-                let at = error.location();
-                let number =
-                    |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
-                let place = Place {
-                    line: number(at.map(|at| at.line())),
-                    column: number(at.map(|at| at.column())),
-                };
-                let message = yaml_message(error.without_snippet());
+                let (place, message) = yaml_error(&error);
                 self.fail(file, place, message);
                 None
             }
@@ -239,19 +241,13 @@ impl Loader {
             );
             self.fail(file, start(text, &raw.attack), message);
         }
-        let condition = match Condition::parse(&raw.condition.value, &self.names) {
-            Ok(condition) => Some(condition),
-            Err(error) => {
-                self.fail(file, inside(text, &raw.condition, &error), error.text());
-                None
-            }
-        };
+        let asked = self.asked(file, text, &raw);
         let message = self.template(file, text, &raw.message);
         let subject = raw
             .subject
             .as_ref()
             .map(|subject| self.template(file, text, subject));
-        let (Some(condition), Some(message)) = (condition, message) else {
+        let (Some((condition, beyond)), Some(message)) = (asked, message) else {
             return;
         };
         if self.errors.len() > before {
@@ -265,11 +261,80 @@ impl Loader {
             attack: raw.attack.value,
             since: trimmed(raw.since),
             condition,
+            beyond,
             message,
             advice: trimmed(raw.advice),
             subject: subject.flatten(),
         };
         self.rules.insert(id, (file.to_owned(), Arc::new(rule)));
+    }
+
+    fn condition(&mut self, file: &str, text: &str, raw: &Spanned<String>) -> Option<Condition> {
+        match Condition::parse(&raw.value, &self.names) {
+            Ok(condition) => Some(condition),
+            Err(error) => {
+                self.fail(file, inside(text, raw, &error), error.text());
+                None
+            }
+        }
+    }
+
+    /// The condition, and the pattern where there is one.
+    fn asked(
+        &mut self,
+        file: &str,
+        text: &str,
+        raw: &RuleFile,
+    ) -> Option<(Condition, Option<Beyond>)> {
+        let patterns = [
+            raw.sequence.is_some(),
+            raw.count.is_some(),
+            raw.absence.is_some(),
+        ];
+        let single = raw.sequence.is_none();
+        if patterns.iter().filter(|is| **is).count() > 1 || raw.condition.is_some() != single {
+            let message = "a rule has a `condition`, or one of `sequence`, `count` and `absence` \
+                           (the last two beside a `condition`)";
+            self.fail(file, start(text, &raw.id), message);
+            return None;
+        }
+        let condition = match &raw.condition {
+            Some(source) => Some(self.condition(file, text, source)?),
+            None => None,
+        };
+        let parsed = pattern::parse(
+            raw.sequence.as_ref(),
+            raw.count.as_ref(),
+            raw.absence.as_ref(),
+        );
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err((value, message)) => {
+                self.fail(file, start(text, value), message);
+                return None;
+            }
+        };
+        let Some(pattern::Parsed {
+            form,
+            by,
+            within,
+            more,
+        }) = parsed
+        else {
+            return Some((condition?, None));
+        };
+        let mut steps: Vec<Condition> = condition.into_iter().collect();
+        for source in more {
+            steps.push(self.condition(file, text, source)?);
+        }
+        let last = steps.last()?.clone();
+        let beyond = Beyond {
+            form,
+            by,
+            within,
+            steps,
+        };
+        Some((last, Some(beyond)))
     }
 
     fn template(&mut self, file: &str, text: &str, source: &Spanned<String>) -> Option<Template> {
@@ -288,7 +353,7 @@ fn trimmed(text: Spanned<String>) -> String {
     text.value.trim().to_owned()
 }
 
-fn offset_of<T>(value: &Spanned<T>) -> usize {
+pub(crate) fn offset_of<T>(value: &Spanned<T>) -> usize {
     value
         .defined
         .span()
@@ -305,6 +370,17 @@ fn start<T>(text: &str, value: &Spanned<T>) -> Place {
 /// Where in the file an error in a condition stands.
 fn inside(text: &str, condition: &Spanned<String>, error: &CondError) -> Place {
     Place::within(text, offset_of(condition), &condition.value, error.offset)
+}
+
+/// Where a YAML error stands, and what it is.
+pub(crate) fn yaml_error(error: &serde_saphyr::Error) -> (Place, String) {
+    let at = error.location();
+    let number = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
+    let place = Place {
+        line: number(at.map(|at| at.line())),
+        column: number(at.map(|at| at.column())),
+    };
+    (place, yaml_message(error.without_snippet()))
 }
 
 /// The message without the picture and the position, which are given apart.
@@ -329,7 +405,7 @@ fn is_id(id: &str) -> bool {
 }
 
 /// `T1552` or `T1552.001`.
-fn is_technique(tag: &str) -> bool {
+pub(crate) fn is_technique(tag: &str) -> bool {
     let digits =
         |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     tag.strip_prefix('T')

@@ -4,7 +4,10 @@
 //! Must not: read files (sources are handed in), hold state, or know events.
 
 mod asked;
+mod beyond;
+mod foreign;
 mod load;
+mod pattern;
 mod place;
 mod template;
 
@@ -16,11 +19,15 @@ use std::sync::{Arc, LazyLock};
 use belljar_event as event;
 use serde::{Deserialize, Serialize};
 
-use crate::cond::{Condition, Names, Subject, Truth, Types};
+use crate::cond::{Condition, Memo, Names, Subject, Truth, Types};
 
 use asked::Asked;
 pub(crate) use asked::type_of;
-pub(crate) use load::yaml_message;
+pub use beyond::{Beyond, By, Form};
+pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
+pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
+pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
+pub(crate) use load::{is_technique, offset_of, yaml_error, yaml_message};
 pub(crate) use place::Place;
 pub use template::Template;
 
@@ -75,8 +82,10 @@ pub struct Rule {
     pub attack: Vec<String>,
     /// The version that brought it.
     pub since: String,
-    /// When it fires.
+    /// When it fires; of a pattern, its last event.
     pub condition: Condition,
+    /// The pattern, where it looks beyond one event.
+    pub beyond: Option<Beyond>,
     /// What is said of a finding.
     pub message: Template,
     /// What a person should do.
@@ -86,6 +95,14 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The conditions of its events: one, unless it looks beyond one event.
+    pub(crate) fn steps(&self) -> &[Condition] {
+        match &self.beyond {
+            Some(beyond) => &beyond.steps,
+            None => std::slice::from_ref(&self.condition),
+        }
+    }
+
     /// The message for this event. Bytes of the guest stand in it: escape it before it is shown.
     #[must_use]
     pub fn message_for(&self, subject: &dyn Subject) -> String {
@@ -141,6 +158,15 @@ pub struct RuleSet {
     /// For each event type, in the order of `Types::names`: rules that may hold for it.
     candidates: Vec<(&'static str, Box<[u32]>)>,
     asked: Asked,
+}
+
+/// What a rule says of an event.
+pub(crate) struct Said<'a> {
+    pub(crate) rule: &'a Arc<Rule>,
+    pub(crate) number: u32,
+    /// Which of its events this is.
+    pub(crate) step: usize,
+    pub(crate) truth: Truth,
 }
 
 /// The rules that come with belljar.
@@ -281,25 +307,30 @@ impl RuleSet {
             names,
             digest,
         } = load::load(sources)?;
+        Ok(Self::of(rules, names, digest))
+    }
+
+    /// Of rules sorted by id.
+    pub(crate) fn of(rules: Vec<Arc<Rule>>, names: Names, digest: [u8; 32]) -> Self {
         let types = Types::names().enumerate();
         let candidates = types.map(|(at, name)| {
             let may = rules
                 .iter()
                 .zip(0u32..)
-                .filter(|(rule, _)| rule.condition.types().has(at));
+                .filter(|(rule, _)| rule.beyond.is_none() && rule.condition.types().has(at));
             (name, may.map(|(_, number)| number).collect())
         });
         let mut candidates: Vec<_> = candidates.collect();
         // A name that is a call and a kind appears twice, with equal sets.
         candidates.sort();
         candidates.dedup();
-        Ok(Self {
+        Self {
             rules,
             names,
             digest,
             candidates,
             asked: Asked::new(),
-        })
+        }
     }
 
     /// blake3 of every file's text, independent of file names and their order.
@@ -370,7 +401,10 @@ impl RuleSet {
                     ask(rule, found);
                 }
             }
-            Err(_) => self.rules.iter().for_each(|rule| ask(rule, found)),
+            Err(_) => {
+                let single = self.rules.iter().filter(|rule| rule.beyond.is_none());
+                single.for_each(|rule| ask(rule, found));
+            }
         }
     }
 }
@@ -378,22 +412,33 @@ impl RuleSet {
 impl RuleSet {
     /// True if some rule may hold for events of the type at this place of `Types::names`.
     pub(crate) fn concerns(&self, at: usize) -> bool {
-        !self.asked.of(at, &self.rules).is_empty()
+        let asked = self.asked.of(at, &self.rules);
+        asked.is_some_and(|asked| !asked.rows.is_empty())
     }
 
-    /// As [`Self::weigh`], for an event whose type [`type_of`] gave.
+    /// As [`Self::weigh`], for an event whose type [`type_of`] gave, and for each
+    /// event of a pattern.
     pub(crate) fn weigh_type(
         &self,
         subject: &dyn Subject,
         at: usize,
-        found: &mut dyn FnMut(&Arc<Rule>, Truth),
+        found: &mut dyn FnMut(Said<'_>),
     ) {
-        for (number, condition) in self.asked.of(at, &self.rules) {
-            let truth = condition.matches(subject);
+        let Some(asked) = self.asked.of(at, &self.rules) else {
+            return;
+        };
+        let mut memo = Memo::new(asked.kept);
+        for row in &asked.rows {
+            let truth = row.left.matches(subject, &mut memo);
             if truth != Truth::No
-                && let Some(rule) = self.rules.get(*number as usize)
+                && let Some(rule) = self.rules.get(row.rule as usize)
             {
-                found(rule, truth);
+                found(Said {
+                    rule,
+                    number: row.rule,
+                    step: usize::from(row.step),
+                    truth,
+                });
             }
         }
     }

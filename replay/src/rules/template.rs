@@ -66,6 +66,40 @@ impl Template {
         })
     }
 
+    /// A foreign message: what is no field here stays `<NA>`, and what is
+    /// too much is left out.
+    pub(crate) fn foreign(source: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut text = String::new();
+        let mut rest = source;
+        while let Some((before, after)) = rest.split_once('%') {
+            text.push_str(before);
+            if pieces.len() > 4 * MAX_FIELDS {
+                rest = "";
+                break;
+            }
+            match field(after) {
+                Ok((field, used)) => {
+                    pieces.push(Piece::Text(std::mem::take(&mut text)));
+                    pieces.push(Piece::Field(field));
+                    rest = after.get(used..).unwrap_or_default();
+                }
+                Err(_) => {
+                    let wanted = |c: char| c.is_ascii_alphanumeric() || "_.[]".contains(c);
+                    let end = after.find(|c| !wanted(c)).unwrap_or(after.len());
+                    text.push_str(if end == 0 { "%" } else { "<NA>" });
+                    rest = after.get(end..).unwrap_or_default();
+                }
+            }
+        }
+        text.push_str(rest);
+        pieces.push(Piece::Text(text));
+        Self {
+            source: source.into(),
+            pieces,
+        }
+    }
+
     /// As written.
     #[must_use]
     pub fn source(&self) -> &str {

@@ -39,6 +39,7 @@ pub(crate) struct OpenRule {
 }
 
 /// What a new finding needs besides its events.
+#[derive(Clone)]
 pub(crate) struct Story {
     pub(crate) message: String,
     pub(crate) lineage: Lineage,
@@ -57,12 +58,14 @@ impl Findings {
         open.count = open.count.saturating_add(1);
     }
 
-    /// Adds an event. `story` is asked for only if the finding is new.
+    /// Adds an event, and those `before` it that belong to it. `story` is asked
+    /// for only if the finding is new.
     pub(crate) fn found(
         &mut self,
         rule: &Arc<Rule>,
         process: Option<u64>,
         subject: Arc<str>,
+        before: &[u64],
         evidence: &mut dyn FnMut() -> Evidence,
         story: &mut dyn FnMut() -> Story,
     ) {
@@ -72,6 +75,8 @@ impl Findings {
             finding.count = finding.count.saturating_add(1);
             if finding.seqs.len() < MAX_SEQS {
                 let event = evidence();
+                let room = MAX_SEQS.saturating_sub(finding.seqs.len() + 1);
+                finding.seqs.extend(before.iter().take(room));
                 finding.seqs.push(event.seq);
                 if finding.evidence.len() < MAX_EVIDENCE {
                     finding.evidence.push(event);
@@ -90,7 +95,7 @@ impl Findings {
             number: at as u64 + 1,
             rule: Arc::clone(rule),
             at: event.at,
-            seqs: vec![event.seq],
+            seqs: before.iter().copied().chain([event.seq]).collect(),
             evidence: vec![event],
             process,
             subject: Arc::clone(&key.2),

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use belljar_event::{Descriptor, Dup, Exec, Fork, Status, Text};
+use belljar_event::{Addr, Descriptor, Dup, Exec, Fork, Status, Text};
 
 use super::Map;
 use super::path::base_name;
@@ -44,6 +44,10 @@ pub(crate) struct Program {
     pub(crate) argv: Arc<[Text]>,
     /// Base name and arguments, joined by spaces.
     pub(crate) cmdline: Box<[u8]>,
+    /// All arguments joined by spaces, the name first.
+    pub(crate) exeline: Box<[u8]>,
+    /// Base name of the path that was executed, as the kernel calls the thread.
+    pub(crate) comm: Text,
     /// Where in `cmdline` the arguments begin.
     pub(crate) args_at: usize,
     /// False where `cmdline` goes on.
@@ -93,8 +97,14 @@ impl Program {
         let had: u64 = exec.argv.iter().map(|arg| arg.bytes().len() as u64).sum();
         whole &= exec.argv_bytes <= had.saturating_add(exec.argv.len() as u64);
         cmdline.truncate(max);
+        let first = exec.argv.first().map(Text::bytes).unwrap_or_default();
+        let mut exeline = first.to_vec();
+        exeline.extend_from_slice(cmdline.get(name.bytes().len()..).unwrap_or_default());
+        exeline.truncate(max);
         Self {
             name,
+            exeline: exeline.into(),
+            comm: comm(&exec.path),
             argv: keep(&exec.argv, max),
             args_at: args_at.min(cmdline.len()),
             cmdline: cmdline.into(),
@@ -110,7 +120,19 @@ impl Program {
     }
 
     fn kept(&self) -> usize {
-        self.cmdline.len().saturating_mul(2)
+        self.cmdline.len().saturating_mul(3)
+    }
+}
+
+/// What the kernel calls a thread that has executed this path: 15 bytes at most.
+fn comm(path: &Text) -> Text {
+    const LONGEST: usize = 15;
+    match path {
+        Text::Whole(bytes) => {
+            let name = base_name(bytes);
+            Text::new(name.get(..LONGEST).unwrap_or(name))
+        }
+        _ => Text::Unreadable,
     }
 }
 
@@ -148,8 +170,17 @@ pub(crate) struct Process {
     /// The command of a phase.
     pub(crate) payload: bool,
     threads: Arc<Vec<u32>>,
-    /// Descriptor and SOCK_* type of its sockets, newest last.
-    sockets: Arc<Vec<(i32, u16)>>,
+    /// Its sockets, newest last.
+    sockets: Arc<Vec<Sock>>,
+}
+
+/// An open socket, as far as it was seen.
+#[derive(Clone, Debug)]
+struct Sock {
+    fd: i32,
+    /// SOCK_*.
+    kind: u16,
+    bound: Option<Addr>,
 }
 
 impl Process {
@@ -183,11 +214,16 @@ impl Process {
 
     /// The SOCK_* type behind a descriptor, if its making was seen.
     pub(crate) fn socket(&self, fd: i32) -> Option<u16> {
-        self.sockets
-            .iter()
-            .rev()
-            .find(|(known, _)| *known == fd)
-            .map(|(_, kind)| *kind)
+        self.sock(fd).map(|sock| sock.kind)
+    }
+
+    /// What the socket behind a descriptor was bound to, if that was seen.
+    pub(crate) fn bound(&self, fd: i32) -> Option<&Addr> {
+        self.sock(fd)?.bound.as_ref()
+    }
+
+    fn sock(&self, fd: i32) -> Option<&Sock> {
+        self.sockets.iter().rev().find(|known| known.fd == fd)
     }
 
     /// Threads seen besides the first.
@@ -395,11 +431,25 @@ impl Processes {
             return;
         };
         let sockets = Arc::make_mut(&mut process.sockets);
-        sockets.retain(|(known, _)| *known != fd);
+        sockets.retain(|known| known.fd != fd);
         if sockets.len() >= MAX_SOCKETS {
             sockets.remove(0);
         }
-        sockets.push((fd, kind));
+        sockets.push(Sock {
+            fd,
+            kind,
+            bound: None,
+        });
+    }
+
+    pub(crate) fn bound(&mut self, key: u64, fd: i32, addr: &Addr) {
+        let Some(process) = self.get_mut(key) else {
+            return;
+        };
+        let mut sockets = Arc::make_mut(&mut process.sockets).iter_mut();
+        if let Some(sock) = sockets.find(|known| known.fd == fd) {
+            sock.bound = Some(addr.clone());
+        }
     }
 
     /// The process, its parent and so on up to the payload's first, in escaped words.

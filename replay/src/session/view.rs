@@ -245,6 +245,12 @@ impl Session {
         &self.findings.list
     }
 
+    /// Rules that could not be decided, and for how many events.
+    pub fn left_open(&self) -> impl Iterator<Item = (&str, u64)> {
+        let open = self.findings.open.values();
+        open.map(|open| (open.rule.id.as_str(), open.count))
+    }
+
     /// The end of the terminal output, at most 256 KiB, raw.
     #[must_use]
     pub fn output(&self) -> Vec<u8> {
