@@ -18,6 +18,7 @@ mod faults;
 mod git;
 mod hostile;
 mod image;
+mod policies;
 mod policy;
 #[expect(
     dead_code,
@@ -42,6 +43,7 @@ fn main() {
     tests.extend(faults::tests());
     tests.extend(hostile::tests());
     tests.extend(policy::tests());
+    tests.extend(policies::tests());
     tests.extend(adversary::tests());
     tests.extend(image::tests());
     tests.extend(users::tests());

@@ -98,7 +98,7 @@ fn covered<'p>(
             });
         }
         found = found.or(Some(Covered {
-            by: *line,
+            by: line,
             but_unknown,
         }));
     }

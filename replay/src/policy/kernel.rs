@@ -214,7 +214,8 @@ impl Enforced {
     }
 
     /// Restrictions that ask stand behind everything, so that no denial is hidden: what
-    /// allows the same asks instead, and the host finds the strictest answer.
+    /// allows the same asks instead, and the host finds the strictest answer. What the
+    /// kernel denies by itself stays denied: no restriction kills for it.
     fn ask_besides(&mut self, asking: Vec<KernelLine>) {
         let mut lines = Vec::with_capacity(self.lines.len() + asking.len());
         for mut line in std::mem::take(&mut self.lines) {

@@ -298,25 +298,35 @@ fn what_is_typed_into_a_line_reaches_no_other_question() {
 
 #[test]
 fn names_that_no_line_can_say_are_not_saved() {
-    let begin = |path: &[u8]| {
-        let mut story = begun();
-        ask(&mut story, 7, 311, path, &[]);
-        let mut model = asked(story);
-        typed(&mut model, "s");
-        model
-    };
-    let model = begin(b"/tmp/a\xff");
+    let mut story = begun();
+    ask(&mut story, 7, 311, b"/tmp/a\xff", &[]);
+    let mut model = asked(story);
+    typed(&mut model, "s");
     assert!(matches!(model.asking.step, Step::Choose));
     assert!(render_text(&model, 80, 24).contains("no line says exactly this"));
-    // What nobody could see is spelled out.
-    for (path, spelled) in [
-        (b"/tmp/a\x1bb".as_slice(), "/tmp/a\\u{1b}b"),
-        ("/tmp/\u{202e}a".as_bytes(), "/tmp/\\u{202e}a"),
+}
+
+#[test]
+fn names_that_nobody_can_read_are_saved_with_escapes() {
+    for (path, literal) in [
+        ("/tmp/a\u{1b}[2Jb", r#""/tmp/a\u{1b}[2Jb""#),
+        (
+            "/tmp/\u{202e}a\" or net.direct",
+            r#""/tmp/\u{202e}a\" or net.direct""#,
+        ),
     ] {
-        let model = begin(path);
-        let line = model.asking.typed().expect("a line").text().to_owned();
-        assert!(line.contains(spelled), "{line}");
-        assert!(line.chars().all(|c| c == '\\' || is_plain(c)), "{line}");
+        let mut story = begun();
+        ask(&mut story, 7, 311, path.as_bytes(), &[]);
+        let mut model = asked(story);
+        typed(&mut model, "S");
+        settle(&mut model);
+        let line = format!("deny evt.op = exec and fd.name = {literal}");
+        let scope = Scope::Saved(line);
+        let effects = press(&mut model, &[KeyCode::Enter]);
+        assert!(
+            matches!(&effects[..], [Effect::Answer { scope: said, .. }] if *said == scope),
+            "{effects:?}"
+        );
     }
 }
 

@@ -111,7 +111,9 @@ fn unusable(field: Field) -> bool {
         EvtOp => false,
         FdNum | FsPathWritten | NetRefused | NetAction | NetBy | DnsRefused | DnsLabels
         | DnsLongestLabel | DnsLabelEntropy => true,
-        field => field.name().starts_with("evt."),
+        field => ["evt.", "canary."]
+            .iter()
+            .any(|family| field.name().starts_with(family)),
     }
 }
 
