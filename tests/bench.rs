@@ -1,10 +1,11 @@
-//! `./dev bench [fold|rules|record|peer|million|overhead]`: measurements, printed as figures and ratios.
+//! `./dev bench [fold|rules|record|peer|million|overhead|hold]`: measurements, printed as figures and ratios.
 //!
 //! `fold` reads, folds and judges a trace again and again; `rules` does so with the
 //! rules of others too; `record` writes it;
 //! `million` makes a long trace of it, for the first frame's fold, a seek and
 //! the peak of memory; `peer` asks the same of captures of others, with sysdig. `overhead`
-//! boots, and runs the same work in a guest with the tracer and without. Numbers on a shared
+//! boots, and runs the same work in a guest with the tracer and without; `hold` with
+//! nothing held, under the default policy, and with every open held. Numbers on a shared
 //! machine are noisy: processor time, medians of several runs, and ratios.
 #![expect(clippy::print_stdout, reason = "a program that prints measurements")]
 
@@ -56,6 +57,9 @@ fn main() -> Result<()> {
     }
     if wants("overhead") {
         overhead::compare()?;
+    }
+    if wants("hold") {
+        overhead::holding()?;
     }
     Ok(())
 }

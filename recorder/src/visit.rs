@@ -8,11 +8,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use belljar_event::{
-    Accept, Addr, Answer, Armed, Bind, Change, Check, Connect, Copied, Decision, Decoy, Decoys,
-    Denied, Dial, Dup, End, Ended, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened, Fork,
-    Guard, Held, HttpRequest, Identity, InstallScript, Installed, Killed, LeftOut, LimitReached,
-    Listen, Look, Lost, Machine, Name, NameAnswer, Open, Output, Phase, Policy, Question, Sample,
-    Scope, Send, Signal, Socket, Step, Target, Text, TlsHello, Transfer,
+    Accept, Addr, Answer, Armed, Bind, CanarySeen, Change, Check, Connect, Copied, Decision, Decoy,
+    Decoys, Denied, Dial, Dup, End, Ended, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened,
+    Fork, Freeze, Guard, Held, HttpRequest, Identity, InstallScript, Installed, Killed, LeftOut,
+    LimitReached, Listen, Look, Lost, Machine, Name, NameAnswer, Open, Output, Phase, Policy,
+    Question, Sample, Scope, Send, Signal, Socket, Step, Target, Text, TlsHello, Transfer,
 };
 
 use crate::Start;
@@ -99,10 +99,14 @@ pub fn visit_fact(fact: &mut Fact, v: &mut dyn Visit) {
         | Fact::FlowOpened(_)
         | Fact::FlowClosed(_)
         | Fact::TlsHello(_)
-        | Fact::HttpRequest(_) => flows(fact, v),
-        Fact::Denied(_) | Fact::Held(_) | Fact::Question(_) | Fact::Answer(_) | Fact::Killed(_) => {
-            holds(fact, v)
-        }
+        | Fact::HttpRequest(_)
+        | Fact::CanarySeen(_) => flows(fact, v),
+        Fact::Denied(_)
+        | Fact::Held(_)
+        | Fact::Question(_)
+        | Fact::Answer(_)
+        | Fact::Killed(_)
+        | Fact::Freeze(_) => holds(fact, v),
         Fact::Output(Output { bytes }) => v.output(bytes),
     }
 }
@@ -156,6 +160,7 @@ fn holds(fact: &mut Fact, v: &mut dyn Visit) {
             count: _,
             by,
         }) => v.string(Role::Words, by),
+        Fact::Freeze(Freeze { frozen: _ }) => {}
         _ => {}
     }
 }
@@ -433,6 +438,17 @@ fn flows(fact: &mut Fact, v: &mut dyn Visit) {
                 v.text(Role::Name, name);
             }
             texts(alpn, v);
+        }
+        Fact::CanarySeen(CanarySeen {
+            flow: _,
+            decoy: _,
+            kind,
+            encoding,
+            at: _,
+            cut: _,
+        }) => {
+            v.string(Role::Words, kind);
+            v.string(Role::Words, encoding);
         }
         Fact::HttpRequest(HttpRequest {
             flow: _,

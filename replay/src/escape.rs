@@ -98,7 +98,8 @@ pub fn string(raw: &str) -> String {
 }
 
 /// A word as the condition language reads it back: bare where it can be, else in
-/// quotes. What is not UTF-8 cannot be said there and comes out as something else.
+/// quotes, with escapes for what nobody could see. What is not UTF-8 cannot be
+/// said there and comes out as something else.
 #[must_use]
 pub fn quoted(raw: &[u8]) -> String {
     let word = String::from_utf8_lossy(raw);
@@ -107,11 +108,16 @@ pub fn quoted(raw: &[u8]) -> String {
         return word.into_owned();
     }
     let mut out = String::from("\"");
+    let mut stack = 0;
     for c in word.chars() {
-        if matches!(c, '\\' | '"') {
-            out.push('\\');
+        stack = if within(STACKING, c) { stack + 1 } else { 0 };
+        match c {
+            '\\' | '"' => out.extend(['\\', c]),
+            // In a policy it would stand for the payload's home.
+            '~' => out.push_str("\\u{7e}"),
+            c if is_plain(c) && stack <= MAX_STACK && (stack == 0 || out.len() > 1) => out.push(c),
+            c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
         }
-        out.push(c);
     }
     out.push('"');
     out

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod canary;
 pub mod cond;
 pub mod escape;
 mod falco;
@@ -19,6 +20,7 @@ pub mod search;
 pub mod session;
 mod sigma;
 pub mod verdict;
+pub mod what_if;
 
 /// Lower-case hexadecimal.
 #[must_use]

@@ -8,13 +8,15 @@
 //! Every text of the guest in it is escaped already.
 
 mod build;
+mod decisions;
 pub mod jsonl;
-mod page;
+pub(crate) mod page;
 mod table;
 
 use std::collections::BTreeMap;
 
 use belljar_event::Action;
+pub use decisions::DecisionCounts;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::Severity;
@@ -59,6 +61,9 @@ pub struct Report {
     pub files: FileCounts,
     /// Bytes and flows.
     pub network: NetworkCounts,
+    /// What was held, asked and answered.
+    #[serde(default)]
+    pub decisions: DecisionCounts,
     /// Phases, in order.
     pub phases: Vec<PhaseReport>,
     /// What was copied in and what stayed out.

@@ -42,6 +42,7 @@ pub use rows::{
 };
 pub(crate) use run::{PhaseState, Run};
 
+use crate::canary::Canaries;
 use crate::rules::RuleSet;
 use files::{By, Files};
 use findings::Findings;
@@ -69,6 +70,7 @@ pub struct Session {
     pub(crate) findings: Findings,
     pub(crate) windows: Windows,
     pub(crate) output: Output,
+    pub(crate) canaries: Canaries,
 }
 
 impl Session {
@@ -86,6 +88,7 @@ impl Session {
             findings: Findings::default(),
             windows: Windows::default(),
             output: Output::default(),
+            canaries: Canaries::default(),
         }
     }
 
@@ -203,11 +206,17 @@ impl Session {
             | Fact::Question(_)
             | Fact::Answer(_)
             | Fact::Denied(_)
-            | Fact::Killed(_) => {
+            | Fact::Killed(_)
+            | Fact::Freeze(_) => {
                 self.holds
                     .told(&event.fact, seq, event.at, (event.pid, process));
             }
-            Fact::Decoys(decoys) => self.files.laid(decoys),
+            Fact::Decoys(decoys) => {
+                self.files.laid(decoys);
+                if self.canaries.has_room() && !decoys.decoys.is_empty() {
+                    self.canaries = self.canaries.with(decoys);
+                }
+            }
             Fact::Output(output) => self.output.wrote(&output.bytes),
             Fact::Phase(phase) => {
                 let begun = match &phase.step {

@@ -1,5 +1,5 @@
-//! What a guest costs: boot to payload beside a bare boot, and the same work
-//! traced and not.
+//! What a guest costs: boot to payload beside a bare boot, the same work traced
+//! and not, and held calls.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -50,9 +50,10 @@ pub(super) fn compare() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let project = dir.path().join("p");
     prepare(&project)?;
-    let traced = Run::of(&project, &dir.path().join("traced.bjt"), true)?;
+    let run = |name: &str, options: &[&str]| Run::of(&project, &dir.path().join(name), options);
+    let traced = run("traced.bjt", &[])?;
     boot(&traced)?;
-    let plain = Run::of(&project, &dir.path().join("plain.bjt"), false)?;
+    let plain = run("plain.bjt", &["--no-trace"])?;
     println!(
         "overhead in the guest ({} events; medians of {} within one boot each)",
         traced.events,
@@ -66,6 +67,57 @@ pub(super) fn compare() -> Result<()> {
             ),
             _ => println!("  {name:<36} skipped: the guest gave no figures"),
         }
+    }
+    Ok(())
+}
+
+/// Opens a new file often, and prints how long each took.
+const OPENS: &str = "import os,time
+for n in range(600):
+ t=time.monotonic(); f=os.open('/tmp/n%d'%n,os.O_CREAT|os.O_WRONLY); t=time.monotonic()-t
+ os.close(f); print('seconds|open|'+str(t),flush=True)
+";
+/// Of no program: but that is known only to the host, so every such open is held.
+const HELD: &str = "[[rule]]\nid = \"nobody\"\naction = \"deny\"\ncondition = \"evt.op = write and proc.name = nobody-at-all\"\n";
+
+/// What it costs that calls are held: the same work where nothing is held, and
+/// under the default policy; and the way of one held call to the host and back.
+pub(super) fn holding() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let project = dir.path().join("p");
+    prepare(&project)?;
+    let run = |name: &str, options: &[&str]| Run::of(&project, &dir.path().join(name), options);
+    let free = dir.path().join("free.toml");
+    std::fs::write(&free, "")?;
+    let alone = run("alone.bjt", &["--policy", &free.to_string_lossy()])?;
+    let default = run("default.bjt", &[])?;
+    println!(
+        "holding, where nothing asks ({} turns in one boot each)",
+        turns()
+    );
+    for (name, _) in WORK {
+        match (default.seconds(name), alone.seconds(name)) {
+            (Some(with), Some(without)) => println!(
+                "  {name:<36} default {with:>7.3} s   traced alone {without:>7.3} s   ratio {:.2}",
+                with / without
+            ),
+            _ => println!("  {name:<36} skipped: the guest gave no figures"),
+        }
+    }
+    std::fs::write(project.join("work.py"), OPENS)?;
+    let held = dir.path().join("held.toml");
+    std::fs::write(&held, HELD)?;
+    for (what, policy) in [("not held", &free), ("held, decided by the host", &held)] {
+        let done = run("opens.bjt", &["--policy", &policy.to_string_lossy()])?;
+        let mut times = done.all("open");
+        times.sort_by(f64::total_cmp);
+        let at = |part: usize| times.get(times.len() * part / 100).map_or(0.0, |s| s * 1e3);
+        println!(
+            "  open of a new file, {what:<26} p50 {:>7.3} ms   p99 {:>7.3} ms   ({} of them)",
+            at(50),
+            at(99),
+            times.len()
+        );
     }
     Ok(())
 }
@@ -125,13 +177,11 @@ struct Run {
 }
 
 impl Run {
-    fn of(project: &Path, trace: &Path, traced: bool) -> Result<Self> {
+    fn of(project: &Path, trace: &Path, options: &[&str]) -> Result<Self> {
         let mut run = Command::new(env!("CARGO_BIN_EXE_belljar"));
         run.args(["run", "--headless", "--allow-degraded", "-o"])
             .arg(trace);
-        if !traced {
-            run.arg("--no-trace");
-        }
+        run.args(options);
         run.arg(project).args(["--", "python3", "work.py"]);
         let begun = Instant::now();
         run.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
@@ -162,12 +212,16 @@ impl Run {
     }
 
     fn seconds(&self, name: &str) -> Option<f64> {
+        let seconds = self.all(name);
+        (seconds.len() == turns()).then(|| median(seconds))
+    }
+
+    fn all(&self, name: &str) -> Vec<f64> {
         let lines = self.output.lines().filter_map(|line| {
             let (of, seconds) = line.trim().strip_prefix("seconds|")?.split_once('|')?;
             seconds.parse().ok().filter(|_| of == name)
         });
-        let seconds: Vec<f64> = lines.collect();
-        (seconds.len() == turns()).then(|| median(seconds))
+        lines.collect()
     }
 }
 

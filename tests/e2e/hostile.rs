@@ -23,7 +23,43 @@ pub fn tests() -> Vec<Trial> {
             &[Need::Guest],
             bomb,
         ),
+        test(
+            "hostile::a_malicious_run_is_ended_where_nobody_watches",
+            &[Need::Guest],
+            condemned,
+        ),
     ]
+}
+
+/// Reads a decoy; whatever comes behind it no longer happens.
+fn condemned() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (trace, project) = (dir.path().join("t.bjt"), dir.path().join("p"));
+    std::fs::create_dir(&project)?;
+    let script = "echo before; cat ~/.aws/credentials; sleep 30; echo behind";
+    let mut command = belljar(["run", "--headless", "--format", "json", "--lure", "-o"]);
+    command.arg(&trace).arg(&project);
+    let done = output(command.args(["--", "sh", "-c", script]))?;
+    let report = json(&done)?;
+    check(done.status.code() == Some(1), || text(&done.stderr))?;
+    check(report["verdict"] == "MALICIOUS", || {
+        format!("{}", report["reasons"])
+    })?;
+    let events = events(&trace)?;
+    let printed = terminal(&events);
+    check(
+        printed.contains("before") && !printed.contains("behind"),
+        || printed.clone(),
+    )?;
+    let why = events
+        .iter()
+        .find(|event| event["kind"] == "ended")
+        .map(|event| format!("{}", event["fact"]))
+        .unwrap_or_default();
+    check(
+        why.contains("stopped") && why.contains("MALICIOUS (L4-HONEY-001)"),
+        || why.clone(),
+    )
 }
 
 /// What each probe must have been told.

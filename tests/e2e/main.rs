@@ -10,6 +10,7 @@
     reason = "a test binary has no public items to reach, and indexing a JSON value never panics"
 )]
 
+mod canary;
 mod egress;
 mod fail;
 mod faults;
@@ -43,6 +44,7 @@ fn main() {
     tests.extend(image::tests());
     tests.extend(users::tests());
     tests.extend(egress::tests());
+    tests.extend(canary::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());

@@ -24,6 +24,11 @@ pub fn tests() -> Vec<Trial> {
         test("screen::ends_with_its_terminal", &[], hangup),
         test("screen::live_run_shows_the_verdict", &[Need::Guest], live),
         test("screen::questions_are_answered", &[Need::Guest], questions),
+        test(
+            "screen::the_guest_is_frozen_and_a_process_ended",
+            &[Need::Guest],
+            watched,
+        ),
     ]
 }
 
@@ -316,4 +321,91 @@ fn questions() -> Result {
         ],
         || format!("{said:?}"),
     )
+}
+
+/// Ticks while it is let; a hidden program that nobody answers about; a child
+/// that would sleep for ever.
+const WATCHED: &str = r#"import os, shutil, subprocess, time
+gap, last = 0, time.monotonic()
+for _ in range(80):
+    time.sleep(0.1)
+    now = time.monotonic()
+    gap, last = max(gap, now - last), now
+    print("TICK", flush=True)
+print("GAP", "short" if gap < 3 else "long", flush=True)
+os.makedirs("/tmp/.h")
+shutil.copy("/usr/bin/true", "/tmp/.h/tool")
+try:
+    subprocess.run(["/tmp/.h/tool"])
+    print("TOOL ran", flush=True)
+except OSError as e:
+    print("TOOL errno", e.errno, flush=True)
+child = subprocess.Popen(["sleep", "1000"])
+print("CHILD", child.wait(), flush=True)
+"#;
+
+/// What the person does unasked: stops the guest, ends a process. What nobody
+/// answers in the time that was set is denied.
+fn watched() -> Result {
+    let dir = tempfile::tempdir()?;
+    let project = dir.path().join("p");
+    std::fs::create_dir(&project)?;
+    std::fs::write(project.join("watched.py"), WATCHED)?;
+    let trace = dir.path().join("t.bjt");
+    let kept = trace.to_string_lossy().into_owned();
+    let words = [
+        "run",
+        "-o",
+        &kept,
+        "--ask-timeout",
+        "4s",
+        "--phase",
+        "run=python3 watched.py",
+    ];
+    let mut terminal = Terminal::start(&words, &project)?;
+    terminal.shows("watched.py", LONG)?;
+    terminal.press("o")?;
+    terminal.shows("TICK", LONG)?;
+    terminal.press("p")?;
+    terminal.shows("GUEST FROZEN", SOON)?;
+    let ticks = |terminal: &Terminal| terminal.contents().matches("TICK").count();
+    std::thread::sleep(Duration::from_secs(1)); // what was on its way
+    let before = ticks(&terminal);
+    std::thread::sleep(Duration::from_secs(6));
+    check(ticks(&terminal) == before, || {
+        "the guest ran on while it was frozen".into()
+    })?;
+    terminal.press("p")?;
+    terminal.shows("denied in", LONG)?;
+    terminal.shows("TOOL errno 13", LONG)?;
+    terminal.press("o")?;
+    terminal.shows("sleep 1000", SOON)?;
+    // The newest process is the last one of the tree.
+    terminal.press("GK")?;
+    terminal.shows("end sleep (pid", SOON)?;
+    terminal.press("y")?;
+    terminal.shows("finished", LONG)?;
+    terminal.press("q")?;
+    let (_, restored) = terminal.end(SOON)?;
+    check(restored, || "the terminal was not given back".into())?;
+    let events = crate::support::events(&trace)?;
+    let printed = crate::support::terminal(&events);
+    for line in ["GAP short", "TOOL errno 13", "CHILD -9"] {
+        check(printed.contains(line), || {
+            format!("not `{line}`; all:\n{printed}")
+        })?;
+    }
+    for (kind, field, value) in [
+        ("freeze", "frozen", serde_json::json!(true)),
+        ("freeze", "frozen", serde_json::json!(false)),
+        ("answer", "who", serde_json::json!("timer")),
+        ("killed", "by", serde_json::json!("person")),
+    ] {
+        let told =
+            |event: &serde_json::Value| event["kind"] == kind && event["fact"][field] == value;
+        check(events.iter().any(told), || {
+            format!("no {kind} with {field} {value}")
+        })?;
+    }
+    Ok(())
 }

@@ -131,6 +131,10 @@ pub fn run(project: &Path, trace: &Path, rest: &[&str]) -> Command {
         Some(at) => rest.split_at(at),
         None => (rest, [].as_slice()),
     };
+    // Most tests want to see a hostile run to its end.
+    if !options.contains(&"--on-malicious") {
+        command.args(["--on-malicious", "continue"]);
+    }
     command.args(options).arg(project).args(argv);
     command
 }

@@ -4,7 +4,7 @@
 //! Events that the host makes itself carry guest time, so that a trace has one
 //! time line and nothing of the host's clock.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Guest time now, estimated.
 #[derive(Clone, Copy, Debug)]
@@ -45,4 +45,12 @@ impl GuestClock {
         let passed = u64::try_from(self.host.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.guest.saturating_add(passed)
     }
+}
+
+/// The host's time of day, for the guest's clock: never recorded.
+pub(super) fn unix_nanos() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -7,25 +7,28 @@
 //! The order is the promise: an event is recorded, then shown and judged, and a
 //! decision is recorded before the one who asked hears it.
 
+mod holds;
+
 use std::collections::HashMap;
 use std::io::Write;
-use std::ops::ControlFlow;
 
-use belljar_event::wire::{FromAgent, Hold, ToAgent, Verdict};
+use belljar_event::wire::{FromAgent, ToAgent};
 use belljar_event::{
-    Action, Answer, Decision, End, Event, Fact, FlowAsked, FlowClosed, FlowOpened, Held, Lost,
-    Name, NameAnswer, Outcome, Question, Scope, Status, Text, Who,
+    Action, Decision, End, Event, Fact, FlowAsked, FlowClosed, FlowOpened, Lost, Name, NameAnswer,
+    Outcome, Status, Text,
 };
 use belljar_recorder::{Entry, Finished, WriteError, Writer};
-use belljar_replay::cond::{Field, Subject, Value};
 use belljar_replay::moment::Moment;
-use belljar_replay::policy::{Decided, Policy, Question as Lookup};
+use belljar_replay::policy::{Policy, Question as Lookup};
 use belljar_replay::session::Session;
+use belljar_replay::verdict::{Reason, Verdict};
 use belljar_vmm::egress::{Answer as FlowAnswer, Ask};
 use tokio::sync::mpsc;
 
+use self::holds::Stillness;
+pub(crate) use self::holds::{Asking, Word};
 use super::clock::GuestClock;
-use super::desk::{Asked as Wanted, Desk, Reply};
+use super::desk::Desk;
 use super::disk::Disk;
 use crate::ways::installed;
 use crate::ways::script::Script;
@@ -51,7 +54,7 @@ pub(crate) enum Input {
     /// From the egress.
     Egress(Ask),
     /// From the person at the terminal.
-    Reply(Reply),
+    Person(Word),
     /// The run must end.
     Stop(End),
 }
@@ -95,6 +98,11 @@ pub(crate) struct Core<W: Write> {
     transcript: Transcript,
     desk: Desk,
     asking: Asking,
+    stillness: Stillness,
+    /// Ends the run once its verdict is MALICIOUS.
+    terminate: bool,
+    /// How many findings have been weighed for that.
+    weighed: usize,
     /// Flows under way, with the process and thread that wanted each.
     flows: HashMap<u64, (u32, u32)>,
     ended: Option<Status>,
@@ -114,6 +122,7 @@ impl<W: Write> Core<W> {
         disk: Disk,
         script: Script,
         asking: Asking,
+        terminate: bool,
     ) -> Self {
         let clock = GuestClock::set(0);
         Self {
@@ -128,6 +137,9 @@ impl<W: Write> Core<W> {
             transcript: Transcript::default(),
             desk: Desk::default(),
             asking,
+            stillness: Stillness::default(),
+            terminate,
+            weighed: 0,
             flows: HashMap::new(),
             ended: None,
         }
@@ -142,6 +154,23 @@ impl<W: Write> Core<W> {
     pub(crate) fn state(&mut self, fact: impl Into<Fact>) -> Result<(), CoreError> {
         let event = Event::host(self.clock.now(), fact.into());
         self.writer.append(event)?;
+        Ok(())
+    }
+
+    /// Records what a thread (process, thread) of the guest is about.
+    fn append(
+        &mut self,
+        at: u64,
+        (pid, tid): (u32, u32),
+        fact: impl Into<Fact>,
+    ) -> Result<(), CoreError> {
+        self.writer.append(Event {
+            at,
+            pid,
+            tid,
+            outcome: Outcome::None,
+            fact: fact.into(),
+        })?;
         Ok(())
     }
 
@@ -195,6 +224,7 @@ impl<W: Write> Core<W> {
                 _ = flush.tick() => drop(self.publish()?),
                 _ = sync.tick() => {
                     self.disk.sync()?;
+                    self.lose_patience()?;
                     if self.is_stopped() {
                         silent = 0;
                     }
@@ -217,6 +247,10 @@ impl<W: Write> Core<W> {
                     None => return Ok(End::GuestLost("the guest's channel closed".into())),
                 },
             }
+            if let Some(end) = self.condemned() {
+                self.publish()?;
+                return Ok(end);
+            }
             if let Some(status) = self.ended {
                 let until = *last_call.get_or_insert_with(|| tokio::time::Instant::now() + GRACE);
                 if self.flows.is_empty() || tokio::time::Instant::now() >= until {
@@ -225,6 +259,37 @@ impl<W: Write> Core<W> {
                 }
             }
         }
+    }
+
+    /// The end of a run that turned out hostile, where that ends it.
+    fn condemned(&mut self) -> Option<End> {
+        let found = self.session.findings().len();
+        if !self.terminate || found == self.weighed {
+            return None;
+        }
+        self.weighed = found;
+        let judgement = self.session.judgement();
+        if judgement.verdict != Verdict::Malicious {
+            return None;
+        }
+        let decided = judgement
+            .reasons
+            .iter()
+            .find(|reason| reason.weighs() == Verdict::Malicious);
+        let numbers = match decided {
+            Some(Reason::Finding { number, .. }) => vec![*number],
+            Some(Reason::Together { numbers }) => numbers.clone(),
+            _ => Vec::new(),
+        };
+        let rules: Vec<_> = self
+            .session
+            .findings()
+            .iter()
+            .filter(|finding| numbers.contains(&finding.number))
+            .map(|finding| finding.rule.id.as_str())
+            .collect();
+        let why = format!("the verdict turned MALICIOUS ({})", rules.join(", "));
+        Some(End::Stopped(why))
     }
 
     /// Writes the end; nothing can be recorded after it.
@@ -247,7 +312,7 @@ impl<W: Write> Core<W> {
             Input::Stop(end) => return Ok(Some(end)),
             Input::Agent(message) => return self.agent_said(message),
             Input::Egress(ask) => self.egress_said(ask)?,
-            Input::Reply(reply) => self.replied(reply)?,
+            Input::Person(word) => self.said(word)?,
         }
         Ok(None)
     }
@@ -335,20 +400,18 @@ impl<W: Write> Core<W> {
         } else {
             NameAnswer::Refused
         };
-        let by = decided.by;
+        // A name that spells a decoy would be handed on by resolvers: nobody may allow that.
+        let spelt = self.session.canaries().find_in_name(asked.name.bytes());
+        let allowed = allowed && spelt.is_none();
+        let answer = if allowed { answer } else { NameAnswer::Refused };
+        let by = spelt.map_or(decided.by.clone(), |_| with_canary(&decided.by));
         let fact = Name {
             name: asked.name,
             kind: asked.kind,
             answer,
             by: by.clone(),
         };
-        self.writer.append(Event {
-            at: asked.at,
-            pid: asked.pid,
-            tid: asked.pid,
-            outcome: Outcome::None,
-            fact: fact.into(),
-        })?;
+        self.append(asked.at, (asked.pid, asked.pid), fact)?;
         self.publish()?;
         // A full queue means an agent that does not read: it hears nothing, which is no.
         let _ = self.agent.try_send(ToAgent::Name { id, allowed, by });
@@ -364,17 +427,12 @@ impl<W: Write> Core<W> {
             } => {
                 self.flows.insert(flow, (request.pid, request.tid));
                 let passed = self.desk.passed(request.pid, &request.target);
+                let name = request.target.name().map(str::to_owned);
                 let fact = FlowAsked {
                     flow,
                     target: request.target,
                 };
-                self.writer.append(Event {
-                    at: request.at,
-                    pid: request.pid,
-                    tid: request.tid,
-                    outcome: Outcome::None,
-                    fact: fact.into(),
-                })?;
+                self.append(request.at, (request.pid, request.tid), fact)?;
                 let entry = self.publish()?;
                 let decided =
                     entry.map(|entry| self.policy.decide(&Moment::new(&self.session, &entry)));
@@ -384,10 +442,18 @@ impl<W: Write> Core<W> {
                 let allow =
                     passed.is_some() || decided.as_ref().is_some_and(|d| d.action == Action::Allow);
                 let literal = decided.as_ref().is_some_and(|d| d.literal);
+                let spelt = name.is_some_and(|name| {
+                    let found = self.session.canaries().find_in_name(name.as_bytes());
+                    found.is_some()
+                });
                 let by = match (passed, decided) {
                     (Some(hold), _) => format!("answer:{hold}"),
                     (None, Some(decided)) => decided.by,
                     (None, None) => "not recorded".into(),
+                };
+                let (allow, by) = match spelt {
+                    true => (false, with_canary(&by)),
+                    false => (allow, by),
                 };
                 let action = if allow { Action::Allow } else { Action::Deny };
                 self.state(Decision {
@@ -404,14 +470,8 @@ impl<W: Write> Core<W> {
                 fact,
                 recorded,
             } => {
-                let (pid, tid) = self.flows.get(&flow).copied().unwrap_or_default();
-                self.writer.append(Event {
-                    at: self.clock.now(),
-                    pid,
-                    tid,
-                    outcome: Outcome::None,
-                    fact,
-                })?;
+                let thread = self.flows.get(&flow).copied().unwrap_or_default();
+                self.append(self.clock.now(), thread, fact)?;
                 self.publish()?;
                 // The flow may have ended meanwhile.
                 let _ = recorded.send(());
@@ -435,276 +495,6 @@ impl<W: Write> Core<W> {
     }
 }
 
-/// Held calls.
-impl<W: Write> Core<W> {
-    /// True while the machine stands still.
-    fn is_stopped(&self) -> bool {
-        self.asking.pause && !self.desk.is_empty()
-    }
-
-    /// A call waits: the policy decides, an earlier answer, or somebody is asked.
-    fn held(&mut self, hold: Hold) -> Result<(), CoreError> {
-        let fact = Held {
-            hold: hold.id,
-            op: hold.op,
-            call: hold.call,
-            path: hold.path.clone(),
-            other: hold.other.clone(),
-            target: hold.target.clone(),
-            argv: hold.argv.clone(),
-        };
-        self.writer.append(Event {
-            at: hold.at,
-            pid: hold.pid,
-            tid: hold.tid,
-            outcome: Outcome::None,
-            fact: fact.into(),
-        })?;
-        let Some(entry) = self.publish()? else {
-            return self.answer(
-                &hold,
-                Action::Deny,
-                Who::Policy,
-                "not recorded",
-                Scope::Once,
-                0,
-            );
-        };
-        let moment = Moment::new(&self.session, &entry);
-        let decided = self.decide(&hold, &moment);
-        let wanted = Wanted::of(&hold, &moment);
-        let earlier = self.desk.earlier(&wanted, &moment);
-        match (decided.action, earlier) {
-            (Action::Ask, Some((action, first))) => {
-                let by = format!("answer:{first}");
-                self.answer(&hold, action, Who::Earlier, &by, Scope::Once, 0)
-            }
-            (Action::Ask, None) if self.asking.person => self.ask(hold, decided.by, wanted),
-            (Action::Ask, None) => self.answer(
-                &hold,
-                Action::Deny,
-                Who::Nobody,
-                &decided.by,
-                Scope::Once,
-                0,
-            ),
-            (action, _) => self.answer(&hold, action, Who::Policy, &decided.by, Scope::Once, 0),
-        }
-    }
-
-    /// What the policy says: of two objects the stricter answer.
-    fn decide(&self, hold: &Hold, moment: &Moment<'_>) -> Decided {
-        let first = self.policy.decide(moment);
-        let Some(other) = &hold.other else {
-            return first;
-        };
-        let second = self.policy.decide(&Second {
-            moment,
-            path: other.bytes(),
-        });
-        let strict = |decided: &Decided| match decided.action {
-            Action::Allow => 0,
-            Action::Ask => 1,
-            Action::Deny => 2,
-            Action::Kill => 3,
-        };
-        if strict(&second) > strict(&first) {
-            second
-        } else {
-            first
-        }
-    }
-
-    fn ask(&mut self, hold: Hold, by: String, wanted: Wanted) -> Result<(), CoreError> {
-        let (pid, tid, id) = (hold.pid, hold.tid, hold.id);
-        let first = self.desk.is_empty();
-        if !self.desk.wait(hold.clone(), by.clone(), wanted) {
-            return self.answer(&hold, Action::Deny, Who::Nobody, &by, Scope::Once, 0);
-        }
-        if first && self.asking.pause {
-            // Nothing happens behind the question's back, and nothing times out.
-            self.clock.stop();
-            self.asking.stand_still(true);
-        }
-        self.writer.append(Event {
-            at: self.clock.now(),
-            pid,
-            tid,
-            outcome: Outcome::None,
-            fact: Question { hold: id, by }.into(),
-        })?;
-        self.publish().map(drop)
-    }
-
-    /// The person has answered.
-    fn replied(&mut self, reply: Reply) -> Result<(), CoreError> {
-        // It may have been answered already, by a key pressed twice.
-        let Some(open) = self.desk.take(reply.hold) else {
-            return Ok(());
-        };
-        if let Scope::Saved(line) = &reply.scope {
-            self.adopt(line, reply.hold)?;
-        }
-        let session = &self.session;
-        let below = |hold: &Hold, root: u32| session.is_from(hold.pid, root);
-        let same = self.desk.remember(&open, &reply, &below);
-        let waited = u64::try_from(open.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.answer(
-            &open.hold,
-            reply.action,
-            Who::Person,
-            &open.by,
-            reply.scope,
-            waited,
-        )?;
-        let by = format!("answer:{}", reply.hold);
-        for other in same {
-            let waited = u64::try_from(other.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.answer(
-                &other.hold,
-                reply.action,
-                Who::Earlier,
-                &by,
-                Scope::Once,
-                waited,
-            )?;
-        }
-        self.go_on();
-        Ok(())
-    }
-
-    /// A held thread is gone.
-    fn gone(&mut self, id: u64) -> Result<(), CoreError> {
-        if let Some(open) = self.desk.take(id) {
-            let waited = u64::try_from(open.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.answer(
-                &open.hold,
-                Action::Deny,
-                Who::Gone,
-                &open.by,
-                Scope::Once,
-                waited,
-            )?;
-            self.go_on();
-        }
-        Ok(())
-    }
-
-    /// Records the answer, and only then tells the agent.
-    fn answer(
-        &mut self,
-        hold: &Hold,
-        action: Action,
-        who: Who,
-        by: &str,
-        scope: Scope,
-        waited: u64,
-    ) -> Result<(), CoreError> {
-        let fact = Answer {
-            hold: hold.id,
-            action,
-            who,
-            by: by.to_owned(),
-            scope,
-            waited,
-        };
-        self.writer.append(Event {
-            at: self.clock.now(),
-            pid: hold.pid,
-            tid: hold.tid,
-            outcome: Outcome::None,
-            fact: fact.into(),
-        })?;
-        if who != Who::Policy {
-            // What the policy decides by itself is covered by the policy's record.
-            self.publish()?;
-        }
-        let verdict = match action {
-            Action::Allow => Verdict::Allow,
-            Action::Kill => Verdict::Kill,
-            Action::Deny | Action::Ask => Verdict::Deny,
-        };
-        if verdict == Verdict::Allow {
-            self.desk.pass(hold);
-        }
-        // A full queue means an agent that does not read: the call stays held.
-        let _ = self.agent.try_send(ToAgent::Decided {
-            id: hold.id,
-            verdict,
-        });
-        Ok(())
-    }
-
-    /// Lets the machine go on once nobody waits any more.
-    fn go_on(&mut self) {
-        if self.asking.pause && self.desk.is_empty() {
-            self.asking.stand_still(false);
-            self.clock.go_on();
-            let since = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap_or_default();
-            let unix_nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-            let _ = self.agent.try_send(ToAgent::Clock { unix_nanos });
-        }
-    }
-
-    /// A saved line is in force from here on.
-    fn adopt(&mut self, line: &str, hold: u64) -> Result<(), CoreError> {
-        // The screen has checked it; one that is none changes nothing.
-        if let Ok(policy) = self.policy.with_line(&format!("saved:{hold}"), line) {
-            self.policy = policy;
-            let fact = super::prepare::policy_fact(&self.policy);
-            self.state(fact)?;
-        }
-        Ok(())
-    }
-}
-
-/// A held call as if its second object were the first: a script's interpreter
-/// must not be let through because the script may be.
-struct Second<'a> {
-    moment: &'a dyn Subject,
-    path: &'a [u8],
-}
-
-impl Subject for Second<'_> {
-    fn value(&self, field: Field) -> Value<'_> {
-        let cut = self.path.iter().rposition(|byte| *byte == b'/');
-        match (field, cut) {
-            (Field::FdName | Field::FsPathName, _) => Value::bytes(self.path),
-            (Field::FdFilename, Some(cut)) => {
-                Value::bytes(self.path.get(cut + 1..).unwrap_or_default())
-            }
-            (Field::FdDirectory, Some(cut)) => {
-                Value::bytes(self.path.get(..cut).unwrap_or_default())
-            }
-            (field, _) => self.moment.value(field),
-        }
-    }
-
-    fn each(&self, field: Field, visit: &mut dyn FnMut(&Value<'_>) -> ControlFlow<()>) {
-        self.moment.each(field, visit);
-    }
-}
-
-/// How questions are asked.
-#[derive(Debug)]
-pub(crate) struct Asking {
-    /// Somebody is there.
-    pub(crate) person: bool,
-    /// Time stops in the guest meanwhile.
-    pub(crate) pause: bool,
-    /// Stops (true) and starts the machine.
-    pub(crate) machine: mpsc::UnboundedSender<bool>,
-}
-
-impl Asking {
-    fn stand_still(&self, still: bool) {
-        // Nobody listens only when the run is over.
-        let _ = self.machine.send(still);
-    }
-}
-
 /// A question of the guest's resolver stub.
 struct Asked {
     at: u64,
@@ -712,6 +502,11 @@ struct Asked {
     name: Text,
     kind: u16,
     answer: NameAnswer,
+}
+
+/// Who refuses a name that spells a decoy's canary: the line, and what outranks it.
+fn with_canary(line: &str) -> String {
+    format!("{line}/canary")
 }
 
 /// Facts that a compromised guest must not be able to forge.
@@ -730,9 +525,11 @@ fn host_only(fact: &Fact) -> bool {
             | Fact::FlowClosed(_)
             | Fact::TlsHello(_)
             | Fact::HttpRequest(_)
+            | Fact::CanarySeen(_)
             | Fact::Held(_)
             | Fact::Question(_)
             | Fact::Answer(_)
+            | Fact::Freeze(_)
             | Fact::Installed(_)
     )
 }

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use belljar_event::wire::Hold;
 use belljar_event::{Action, Op, Scope, Target};
@@ -35,8 +35,15 @@ pub(crate) struct Reply {
 pub(crate) struct Open {
     pub(crate) hold: Hold,
     pub(crate) by: String,
-    pub(crate) since: Instant,
+    since: Instant,
     asked: Asked,
+}
+
+impl Open {
+    /// For how long it has waited, in nanoseconds.
+    pub(crate) fn waited(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Who wants what: what an answer is remembered for.
@@ -126,6 +133,15 @@ impl Desk {
     pub(crate) fn take(&mut self, hold: u64) -> Option<Open> {
         let at = self.open.iter().position(|open| open.hold.id == hold)?;
         self.open.remove(at)
+    }
+
+    /// Takes the questions that have waited for so long.
+    pub(crate) fn older(&mut self, than: Duration) -> Vec<Open> {
+        let (old, others) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|open: &Open| open.since.elapsed() >= than);
+        self.open = others;
+        Vec::from(old)
     }
 
     /// Remembers an answer, and takes those that wait for the same, with it.

@@ -6,6 +6,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::events;
+use super::guest;
 use super::keys::{self, Action};
 use super::layout::inner;
 use super::model::{Effect, Model, Pane, Scroll};
@@ -24,6 +25,7 @@ const LEAP: u64 = 5 * SECOND;
 pub(super) fn scopes(model: &Model) -> &'static [keys::Scope] {
     match (&model.overlay, model.leaving) {
         (_, true) => keys::LEAVE,
+        _ if model.doomed.is_some() => keys::KILL,
         (Some(_), _) => keys::OVERLAY,
         (None, _) if model.prompt.is_some() => keys::INPUT,
         (None, _) => question::scopes(model).unwrap_or(keys::pane_scopes(model.focus)),
@@ -54,6 +56,10 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
     match action {
         Action::Quit | Action::Interrupt | Action::Yes | Action::No => leave(model, action),
         Action::Copy => copy(model),
+        Action::KillNow | Action::NotYet if model.doomed.is_some() => {
+            guest::sentence(model, action)
+        }
+        Action::Freeze if model.is_live() && model.is_open() => guest::freeze(model),
         Action::AllowOnce
         | Action::DenyOnce
         | Action::AllowMore
@@ -78,6 +84,7 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
                 }
                 Action::Open => open(model),
                 Action::Fold | Action::Unfold => fold(model, action == Action::Unfold),
+                Action::EndTree => guest::doom(model),
                 Action::Close => model.overlay = None,
                 Action::Help => model.overlay = Some(Overlay::new(Kind::Help)),
                 Action::Questions => model.overlay = Some(Overlay::new(Kind::Questions)),
@@ -365,7 +372,7 @@ fn play(model: &mut Model, action: Action, event: &KeyEvent) {
     let now = model.player.now();
     match action {
         Action::PlayPause => play_or_pause(model),
-        Action::Freeze => freeze(model),
+        Action::Freeze => play_or_pause(model),
         Action::Back => leap(model, now.saturating_sub(LEAP)),
         Action::Forward => leap(model, now.saturating_add(LEAP)),
         Action::StepBack => step(model, model.player.position().saturating_sub(1)),
@@ -418,14 +425,6 @@ fn play_or_pause(model: &mut Model) {
             }
             model.player.set_motion(Motion::Playing);
         }
-    }
-}
-
-fn freeze(model: &mut Model) {
-    match model.player.motion() {
-        Motion::Paused if model.is_live() => follow(model),
-        Motion::Paused => play_or_pause(model),
-        Motion::Following | Motion::Playing => model.player.set_motion(Motion::Paused),
     }
 }
 

@@ -31,7 +31,7 @@ actions! {
     Apply, Cancel, Complete, Left, Right, LineStart, LineEnd,
     Erase, EraseNext, EraseWord, EraseAll,
     AllowOnce, DenyOnce, AllowMore, DenyMore, SaveAllow, SaveDeny, KillTree,
-    ForTree, ForRun, NotYet, KillNow, SaveLine, Questions,
+    ForTree, ForRun, NotYet, KillNow, SaveLine, Questions, EndTree,
 }
 
 /// Where a key holds.
@@ -43,6 +43,8 @@ pub(super) enum Scope {
     Global,
     /// Panes with rows to select.
     Rows,
+    /// The process tree.
+    Processes,
     /// Panes whose rows fold.
     Tree,
     /// The list of events.
@@ -72,7 +74,14 @@ pub(super) enum Scope {
 /// The scopes that hold while a pane has the keys.
 pub(super) fn pane_scopes(pane: Pane) -> &'static [Scope] {
     match pane {
-        Pane::Processes | Pane::Files => &[Scope::Tree, Scope::Rows, Scope::Global, Scope::Always],
+        Pane::Processes => &[
+            Scope::Processes,
+            Scope::Tree,
+            Scope::Rows,
+            Scope::Global,
+            Scope::Always,
+        ],
+        Pane::Files => &[Scope::Tree, Scope::Rows, Scope::Global, Scope::Always],
         Pane::Network | Pane::Findings => &[Scope::Rows, Scope::Global, Scope::Always],
         Pane::Events => &[Scope::Events, Scope::Rows, Scope::Global, Scope::Always],
         Pane::Output => &[Scope::Scroll, Scope::Global, Scope::Always],
@@ -215,6 +224,7 @@ pub(super) const KEYS: &[Binding] = &[
 
     key(Scope::Events, Action::GoThere, &[Press::Char('m')], "go there", "Move the playhead to the selected event"),
     key(Scope::Rows, Action::Open, &[ENTER], "open", "Open what is selected: why, and the very events"),
+    key(Scope::Processes, Action::EndTree, &[Press::Char('K')], "", "End the selected process and all below it; asks once more"),
     key(Scope::Tree, Action::Fold, &[Press::Char('h'), Press::Char('-')], "fold", "Fold what is selected, or go to its parent"),
     key(Scope::Tree, Action::Unfold, &[Press::Char('l'), Press::Char('+')], "fold", "Unfold what is selected"),
     key(Scope::Rows, Action::Down, &[Press::Char('j'), DOWN], "", "One row down"),
@@ -239,8 +249,8 @@ pub(super) const KEYS: &[Binding] = &[
 
     key(Scope::Global, Action::NextPane, &[Press::Named(KeyCode::Tab)], "pane", "Next pane"),
     key(Scope::Global, Action::PreviousPane, &[Press::Named(KeyCode::BackTab)], "", "Previous pane"),
-    key(Scope::Global, Action::PlayPause, &[Press::Char(' ')], "play/pause", "Pause here, or play on from here"),
-    key(Scope::Global, Action::Freeze, &[Press::Char('p')], "freeze", "Freeze the view, or follow again; recording goes on"),
+    key(Scope::Global, Action::PlayPause, &[Press::Char(' ')], "play/pause", "Pause the view here, or play on from here; the guest goes on"),
+    key(Scope::Global, Action::Freeze, &[Press::Char('p')], "freeze", "Stop the guest, or let it go on: no time passes in it; in a recording: pause"),
     key(Scope::Global, Action::Back, &[Press::Named(KeyCode::Left)], "5 s", "Five seconds back"),
     key(Scope::Global, Action::Forward, &[Press::Named(KeyCode::Right)], "5 s", "Five seconds forward"),
     key(Scope::Global, Action::StepBack, &[Press::Char(',')], "step", "One event back"),

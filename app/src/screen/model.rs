@@ -13,6 +13,7 @@ use crossterm::event::KeyEvent;
 
 use super::density::Density;
 use super::events::Filter;
+use super::guest::Doomed;
 use super::layout::Layout;
 use super::overlay::Overlay;
 use super::player::{Motion, Player, SECOND};
@@ -42,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) rules: Arc<RuleSet>,
     /// Colours.
     pub(crate) theme: Theme,
+    /// Without a key for so long what is asked is denied: nanoseconds.
+    pub(crate) patience: Option<u64>,
     /// Stand here, paused, as soon as the recording reaches it: nanoseconds from its start.
     pub(crate) at: Option<u64>,
 }
@@ -62,6 +65,8 @@ pub(crate) enum Msg {
     Entries(Vec<Entry>),
     /// What is awaited, in words; shown with the time since.
     Stage(String),
+    /// Something to be told once, that is no event.
+    Notice(String),
     /// No more entries will come; whether the trace is whole.
     SourceEnded(Integrity),
     /// The run or the reading failed: shown as a pane, with what to do.
@@ -75,6 +80,12 @@ pub(crate) enum Effect {
     Quit,
     /// Stop the run; its end comes as entries and [`Msg::SourceEnded`].
     Interrupt,
+    /// Stop the machine, or let it go on.
+    Freeze(bool),
+    /// End this process and all below it.
+    Kill(u32),
+    /// Somebody is there: a key was pressed while a question waits.
+    Here,
     /// Put this text into the clipboard.
     Copy(String),
     /// Answer a question.
@@ -197,6 +208,8 @@ pub(crate) struct Model {
     pub(super) folds: BTreeMap<RowKey, bool>,
     pub(super) overlay: Option<Overlay>,
     pub(super) leaving: bool,
+    /// A process tree that ends if it is said once more.
+    pub(super) doomed: Option<Doomed>,
     pub(super) toast: Option<Toast>,
     /// What is awaited, and for how many nanoseconds by now.
     pub(super) stage: Option<(String, u64)>,
@@ -245,6 +258,7 @@ impl Model {
             folds: BTreeMap::new(),
             overlay: None,
             leaving: false,
+            doomed: None,
             toast: None,
             stage: None,
             ended: None,
@@ -282,6 +296,33 @@ impl Model {
             0
         };
         self.player.now().saturating_add(quiet)
+    }
+
+    /// True when nothing moves by itself: a recording that was read and stands.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let stands = match self.player.motion() {
+            Motion::Playing => self.player.position() == self.player.len(),
+            Motion::Paused => true,
+            Motion::Following => !self.is_open(),
+        };
+        stands && self.toast.is_none()
+    }
+
+    /// The phase at the playhead, and the findings so far: number, and in words.
+    pub(crate) fn chapters(&self) -> (Option<String>, Vec<(u64, String)>) {
+        let session = self.player.session();
+        let findings = session.findings().iter().map(|finding| {
+            let text = format!("{} {}", finding.rule.id, finding.rule.title);
+            (finding.number, super::text::safe_str(&text))
+        });
+        let phase = session.phase().map(super::text::safe_str);
+        (phase, findings.collect())
+    }
+
+    /// True while the guest waits for the person.
+    pub(super) fn stands_still(&self) -> bool {
+        let session = self.player.tip();
+        session.is_frozen() || session.waiting().next().is_some()
     }
 
     /// The list of a pane that has rows to select.

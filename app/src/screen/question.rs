@@ -86,6 +86,8 @@ pub(super) struct Asking {
     pub(super) shown: Option<Shown>,
     pub(super) step: Step,
     guard: Guard,
+    /// Time without a key, where what is asked is denied after a while.
+    silence: u64,
     policy: Option<Arc<Policy>>,
 }
 
@@ -95,6 +97,7 @@ impl Default for Asking {
             shown: None,
             step: Step::Choose,
             guard: FULL,
+            silence: 0,
             policy: None,
         }
     }
@@ -156,7 +159,7 @@ pub(super) fn scopes(model: &Model) -> Option<&'static [keys::Scope]> {
 
 /// Nothing else has the keys. While something has, the question waits.
 fn is_free(model: &Model) -> bool {
-    model.overlay.is_none() && model.prompt.is_none() && !model.leaving
+    model.overlay.is_none() && model.prompt.is_none() && model.doomed.is_none() && !model.leaving
 }
 
 fn waiting(model: &Model) -> Option<&Shown> {
@@ -298,8 +301,38 @@ pub(super) fn hold_back(model: &mut Model) {
     }
 }
 
-/// Counts down until a key may answer; true if that changes the picture.
+/// A key was pressed: whoever waits for one is told.
+pub(super) fn heard(model: &mut Model) -> Option<Effect> {
+    model.asking.silence = 0;
+    let waits = model.setup.patience.is_some() && waiting(model).is_some();
+    waits.then_some(Effect::Here)
+}
+
+/// Seconds until what is asked is denied, unless a key is pressed.
+pub(super) fn left(model: &Model) -> Option<u64> {
+    let patience = model.setup.patience?;
+    waiting(model)?;
+    Some(
+        patience
+            .saturating_sub(model.asking.silence)
+            .div_ceil(SECOND),
+    )
+}
+
+/// Counts down until a key may answer, and until none can any more; true if that
+/// changes the picture.
 pub(super) fn tick(model: &mut Model, elapsed: u64) -> bool {
+    let before = left(model);
+    model.asking.silence = match before {
+        Some(_) => model.asking.silence.saturating_add(elapsed),
+        None => 0,
+    };
+    let changed = left(model) != before;
+    guarded(model, elapsed) || changed
+}
+
+/// True if keys begin to count, or cease to.
+fn guarded(model: &mut Model, elapsed: u64) -> bool {
     if model.asking.shown.is_none() {
         return false;
     }

@@ -181,6 +181,7 @@ fn life() -> Vec<Fact> {
             by: "person".into(),
         }
         .into(),
+        Freeze { frozen: true }.into(),
     ]
 }
 
@@ -318,6 +319,15 @@ fn network() -> Vec<Fact> {
                 addr: v4,
                 range: "private".into(),
             },
+        }
+        .into(),
+        CanarySeen {
+            flow: 2,
+            decoy: 1,
+            kind: "ssh key".into(),
+            encoding: "base64".into(),
+            at: 99,
+            cut: true,
         }
         .into(),
         FlowClosed {

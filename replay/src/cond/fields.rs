@@ -222,6 +222,10 @@ fields! {
         DnsLabels "dns.labels" Int "How many labels the name asked for has.",
         DnsLongestLabel "dns.longest_label" Int "Bytes of its longest label.",
         DnsLabelEntropy "dns.label_entropy" Int "Shannon entropy of its longest label, in thousandths of a bit per byte.",
+        CanaryKind "canary.kind" Text "Of what decoy the event carries the canary: `ssh key`, `wallet`; absent where it carries none.",
+        CanaryWhere "canary.where" Text "Where it stands: `flow` (bytes on their way out), `name` (of a lookup or a flow), `argument` (of a program).",
+        CanaryEncoding "canary.encoding" Text "How it is written: `plain`, `reversed`, `percent`, `hex`, `base64`, `base32`.",
+        CanaryPath "canary.path" Text "The decoy's path.",
         PhaseName "phase.name" Text "The phase of the run: `install`, `run`.",
     }
     indexed {
@@ -347,6 +351,7 @@ impl Field {
             ("path.", 1),
             ("proc.tree.", 10),
             ("proc.a", 10),
+            ("canary.", 5),
             ("proc.detached", 10),
         ];
         let row = PRICES

@@ -290,6 +290,8 @@ impl<'s> Parser<'s> {
         let operand = match op {
             None | Some(Op::Exists) => Operand::None,
             Some(op) if op.takes_list() => self.list(op)?,
+            // Patterns have these escapes themselves, with the same letters.
+            Some(Op::Regex) => Operand::One(self.value(Escapes::Few)?),
             Some(_) => self.operand()?,
         };
         Ok(match (side, op) {
@@ -396,10 +398,14 @@ impl<'s> Parser<'s> {
     }
 
     fn word(&mut self) -> Result<Word<'s>> {
+        self.value(Escapes::All)
+    }
+
+    fn value(&mut self, escapes: Escapes) -> Result<Word<'s>> {
         self.space();
         let at = self.at;
         match self.rest().chars().next() {
-            Some(quote @ ('"' | '\'')) => self.quoted(quote),
+            Some(quote @ ('"' | '\'')) => self.quoted(quote, escapes),
             Some(c) if is_bare(c) => Ok(Word {
                 text: self.take(is_bare).into(),
                 at,
@@ -409,9 +415,9 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// `\\`, `\"`, `\'`, `\n`, `\r`, `\t` are escapes; before any other
-    /// character the backslash stays, so that patterns need no doubling.
-    fn quoted(&mut self, quote: char) -> Result<Word<'s>> {
+    /// `\\`, `\"`, `\'`, `\n`, `\r`, `\t`, `\x1b` and `\u{202e}` are escapes; before
+    /// anything else the backslash stays, so that patterns need no doubling.
+    fn quoted(&mut self, quote: char, escapes: Escapes) -> Result<Word<'s>> {
         let at = self.at;
         let body = self.rest().get(1..).unwrap_or_default();
         let mut text = String::new();
@@ -431,7 +437,20 @@ impl<'s> Parser<'s> {
                     Some((_, 'n')) => text.push('\n'),
                     Some((_, 'r')) => text.push('\r'),
                     Some((_, 't')) => text.push('\t'),
-                    Some((_, c)) => text.extend(['\\', c]),
+                    Some((_, c)) => {
+                        let code = match escapes {
+                            Escapes::All => code(c, chars.as_str()),
+                            Escapes::Few => None,
+                        };
+                        match code {
+                            Some((named, length)) => {
+                                text.push(named);
+                                // All of them are ASCII.
+                                chars.by_ref().take(length).for_each(drop);
+                            }
+                            None => text.extend(['\\', c]),
+                        }
+                    }
                     None => break,
                 },
                 c => text.push(c),
@@ -439,6 +458,31 @@ impl<'s> Parser<'s> {
         }
         Err(self.error(at, "this quote is never closed"))
     }
+}
+
+/// Which escapes a quoted value has.
+#[derive(Clone, Copy)]
+enum Escapes {
+    All,
+    /// Without characters by their codes.
+    Few,
+}
+
+/// The character behind `\x` or `\u`, and how many bytes name it.
+fn code(letter: char, rest: &str) -> Option<(char, usize)> {
+    let (digits, length) = match letter {
+        'x' => (rest.get(..2)?, 2),
+        'u' => {
+            let digits = rest.strip_prefix('{')?.split_once('}')?.0;
+            (digits, digits.len() + 2)
+        }
+        _ => return None,
+    };
+    let hex = (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let code = u32::from_str_radix(digits, 16).ok().filter(|_| hex)?;
+    // Two digits name characters of one byte: those are what `\x` is written for.
+    let named = char::from_u32(code).filter(|c| letter == 'u' || c.is_ascii())?;
+    Some((named, length))
 }
 
 fn single<'s>(mut all: Vec<Expr<'s>>, wrap: fn(Vec<Expr<'s>>) -> Expr<'s>) -> Expr<'s> {

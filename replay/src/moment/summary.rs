@@ -210,14 +210,17 @@ impl Moment<'_> {
                     name.kind
                 )
             }
-            Fact::FlowAsked(_) | Fact::Decision(_) | Fact::FlowOpened(_) | Fact::FlowClosed(_) => {
-                self.flow_deed()
-            }
+            Fact::FlowAsked(_)
+            | Fact::Decision(_)
+            | Fact::FlowOpened(_)
+            | Fact::FlowClosed(_)
+            | Fact::CanarySeen(_) => self.flow_deed(),
             Fact::Denied(_)
             | Fact::Held(_)
             | Fact::Question(_)
             | Fact::Answer(_)
-            | Fact::Killed(_) => self.held_deed(kind),
+            | Fact::Killed(_)
+            | Fact::Freeze(_) => self.held_deed(kind),
             _ => self.deed_of_run(kind),
         }
     }
@@ -259,6 +262,10 @@ impl Moment<'_> {
                 killed.count,
                 short(killed.by.as_bytes())
             ),
+            Fact::Freeze(freeze) => match freeze.frozen {
+                true => "frozen: the machine stands still".to_owned(),
+                false => "the machine goes on".to_owned(),
+            },
             _ => kind.to_owned(),
         }
     }
@@ -296,6 +303,13 @@ impl Moment<'_> {
                     closed.sent, closed.received
                 )
             }
+            Fact::CanarySeen(seen) => format!(
+                "{target}: canary of the {} decoy, {}, at byte {}{}",
+                short(seen.kind.as_bytes()),
+                short(seen.encoding.as_bytes()),
+                seen.at,
+                if seen.cut { ": cut" } else { "" }
+            ),
             _ => format!("{target}: flow asked for"),
         }
     }

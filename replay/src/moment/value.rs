@@ -94,6 +94,9 @@ impl Subject for Moment<'_> {
             | Field::DnsLongestLabel
             | Field::DnsLabelEntropy
             | Field::DnsRefused => self.network(field),
+            Field::CanaryKind | Field::CanaryWhere | Field::CanaryEncoding | Field::CanaryPath => {
+                self.canary_value(field)
+            }
             Field::PhaseName => self.phase(),
             _ => self.of_process(field),
         }
@@ -539,7 +542,7 @@ pub(super) fn has_mode(call: Call) -> bool {
 }
 
 /// A component that begins with a dot, where people and tools do not put such.
-fn is_hidden(path: &[u8]) -> bool {
+pub(crate) fn is_hidden(path: &[u8]) -> bool {
     let mut above: &[u8] = b"";
     path.split(|byte| *byte == b'/').any(|name| {
         let usual = name == b".bin" && above == b"node_modules";

@@ -8,8 +8,8 @@ use belljar_event::{InstallScript, Text, refused_by};
 use belljar_recorder::Integrity;
 
 use super::{
-    AllowedDestination, CheckReport, CopiedReport, DecidedBy, EnforcementReport, FORMAT,
-    FileCounts, FindingReport, InstallScriptReport, InstalledReport, IntegrityReport,
+    AllowedDestination, CheckReport, CopiedReport, DecidedBy, DecisionCounts, EnforcementReport,
+    FORMAT, FileCounts, FindingReport, InstallScriptReport, InstalledReport, IntegrityReport,
     LeftOutReport, LimitReport, LostReport, MachineReport, Names, NetworkCounts, OpenRule,
     PhaseReport, ProcessCounts, Ran, ReasonReport, Receipt, RefusedDestination, RefusedName,
     Report, SensitivePath, Toucher, Touches,
@@ -65,6 +65,7 @@ impl Report {
             processes: processes(session),
             files: files(session),
             network: network(session),
+            decisions: DecisionCounts::of(session),
             phases: run.phases.iter().map(phase).collect(),
             copied: copied(session),
             installed: installed(session),

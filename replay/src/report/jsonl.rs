@@ -252,6 +252,14 @@ fn of_network(fact: &Fact) -> Option<Value> {
             "alpn": texts(&hello.alpn),
             "encrypted": hello.encrypted,
         }),
+        Fact::CanarySeen(seen) => json!({
+            "flow": seen.flow,
+            "decoy": seen.decoy,
+            "kind": seen.kind,
+            "encoding": seen.encoding,
+            "at": seen.at,
+            "cut": seen.cut,
+        }),
         Fact::HttpRequest(request) => json!({
             "flow": request.flow,
             "method": text(&request.method),
@@ -291,6 +299,7 @@ fn of_holds(fact: &Fact) -> Option<Value> {
         Fact::Killed(killed) => {
             json!({ "root": killed.root, "count": killed.count, "by": killed.by })
         }
+        Fact::Freeze(freeze) => json!({ "frozen": freeze.frozen }),
         _ => return None,
     })
 }

@@ -249,6 +249,9 @@ impl Report {
                 count(self.names.asked, "name")
             ),
         );
+        if let Some(words) = self.decisions.words() {
+            page.field("decisions", &words);
+        }
         for phase in &self.phases {
             let took = phase
                 .nanoseconds

@@ -27,7 +27,7 @@ pub use beyond::{Beyond, By, Form};
 pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
 pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
 pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
-pub(crate) use load::{is_technique, offset_of, yaml_error};
+pub(crate) use load::{is_technique, offset_of, yaml_error, yaml_message};
 pub(crate) use place::Place;
 pub use template::Template;
 
@@ -212,6 +212,18 @@ const BUILTIN: &[(&str, &str)] = &[
     (
         "L4-HONEY-003.yaml",
         include_str!("../../rules/L4-HONEY-003.yaml"),
+    ),
+    (
+        "L4-HONEY-004.yaml",
+        include_str!("../../rules/L4-HONEY-004.yaml"),
+    ),
+    (
+        "L4-HONEY-004-ARG.yaml",
+        include_str!("../../rules/L4-HONEY-004-ARG.yaml"),
+    ),
+    (
+        "L4-HONEY-004-NAME.yaml",
+        include_str!("../../rules/L4-HONEY-004-NAME.yaml"),
     ),
     (
         "L4-NET-006.yaml",

@@ -11,6 +11,7 @@ use super::rows::{
     Counts, DestinationRow, FileRow, Finding, NameRow, Overview, PhaseRow, ProcessRow,
 };
 use super::{FileState, Process, QuestionRow, Session};
+use crate::canary::Canaries;
 use crate::verdict::{self, Judgement};
 
 impl Session {
@@ -171,9 +172,21 @@ impl Session {
         parent.map_or(pid, |(_, process)| process.pid)
     }
 
+    /// The canaries of the decoys that were laid out.
+    #[must_use]
+    pub fn canaries(&self) -> &Canaries {
+        &self.canaries
+    }
+
     /// Every question so far, oldest first.
     pub fn questions(&self) -> impl DoubleEndedIterator<Item = &Arc<QuestionRow>> {
         self.holds.questions()
+    }
+
+    /// Whether the person has stopped the machine.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.holds.frozen
     }
 
     /// The questions that wait for an answer.

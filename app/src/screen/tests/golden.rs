@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 
 use super::{feed, live, model, press, replay, story, typed};
 use crate::screen::model::{Failure, Mode, Model, Msg};
-use crate::screen::render::{render, render_text};
+use crate::screen::render::{render_at as render, render_text};
 use crate::screen::theme::THEMES;
 use crate::screen::update::update;
 
@@ -102,7 +102,7 @@ fn paused_behind_a_run_that_goes_on() {
     let mut entries = story::unfinished();
     let later = entries.split_off(entries.len() / 2);
     let mut model = live(entries);
-    typed(&mut model, "p");
+    typed(&mut model, " ");
     feed(&mut model, later);
     golden!("behind", render_text(&model, 120, 30));
 }

@@ -2,6 +2,7 @@
 
 mod events;
 mod golden;
+mod guest;
 mod keys;
 mod player;
 mod question;
@@ -21,12 +22,13 @@ use super::model::{Effect, Mode, Model, Msg, Setup};
 use super::theme::Theme;
 use super::update::update;
 
-pub(super) fn model(mode: Mode, theme: &str) -> Model {
+pub(crate) fn model(mode: Mode, theme: &str) -> Model {
     Model::new(Setup {
         mode,
         start: story::start(),
         rules: RuleSet::builtin(),
         theme: Theme::named(theme).unwrap(),
+        patience: None,
         at: None,
     })
 }

@@ -11,7 +11,7 @@ use super::{ctrl, feed, live, model, press, story, typed};
 use crate::screen::model::{Effect, Mode, Model, Msg};
 use crate::screen::player::SECOND;
 use crate::screen::question::{GUARD, Step};
-use crate::screen::render::{render, render_text};
+use crate::screen::render::{render_at as render, render_text};
 use crate::screen::update::update;
 
 const SOURCE: &str = r#"

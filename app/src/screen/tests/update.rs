@@ -58,16 +58,16 @@ fn interrupt_stops_the_run_once_then_leaves() {
 }
 
 #[test]
-fn freezing_stops_the_view_not_the_recording() {
+fn pausing_stops_the_view_not_the_recording() {
     let mut entries = story::unfinished();
     let later = entries.split_off(100);
     let count = later.len();
     let mut model = live(entries);
-    typed(&mut model, "p");
+    typed(&mut model, " ");
     feed(&mut model, later);
     assert_eq!(model.player.position(), 100);
     assert!(render_text(&model, 120, 40).contains(&format!("{count} behind")));
-    typed(&mut model, "p");
+    press(&mut model, &[KeyCode::End]);
     assert_eq!(model.player.motion(), Motion::Following);
     assert_eq!(model.player.position(), 100 + count);
 }
@@ -77,7 +77,7 @@ fn paused_in_the_past_the_newest_verdict_is_still_shown() {
     let mut entries = story::unfinished();
     let later = entries.split_off(60);
     let mut model = live(entries);
-    typed(&mut model, "p");
+    typed(&mut model, " ");
     feed(&mut model, later);
     let text = render_text(&model, 120, 40);
     assert!(

@@ -14,6 +14,9 @@ pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
     let mut spans = vec![(Role::Text, " ".to_owned())];
     if model.leaving {
         spans.push((Role::Toast, "the run goes on  ".to_owned()));
+    } else if let Some(doomed) = &model.doomed {
+        let text = format!("end {} (pid {})?  ", doomed.name, doomed.pid);
+        spans.push((Role::Danger, text));
     } else if let Some(toast) = &model.toast {
         spans.push((Role::Toast, toast.text.clone()));
         paint.spans(row, &spans);

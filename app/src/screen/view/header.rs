@@ -93,7 +93,7 @@ fn recording(model: &Model, room: u16) -> Spans {
     spans
 }
 
-/// `● rec`, `❚❚ frozen, 1,204 behind`, `▶ replay 4×` …
+/// `● rec`, `❚❚ 1,204 behind`, `▶ replay 4×` …
 fn state(model: &Model, room: u16) -> Spans {
     let behind = model.player.len() - model.player.position();
     let mut spans: Spans = Vec::new();
@@ -112,6 +112,12 @@ fn state(model: &Model, room: u16) -> Spans {
         (Mode::Replay, None) => spans.push((Role::Muted, "reading …".into())),
         (_, Some(Integrity::Cut { .. })) => spans.push((Role::Danger, "✗ cut".into())),
     }
+    if model.is_live() && model.is_open() && model.player.tip().is_frozen() {
+        spans.extend([
+            (Role::Text, "  ".to_owned()),
+            (Role::Warning, "❚❚ GUEST FROZEN".to_owned()),
+        ]);
+    }
     let speed = model.player.speed();
     let unusual = match model.player.is_normal_speed() {
         true => String::new(),
@@ -125,7 +131,7 @@ fn state(model: &Model, room: u16) -> Spans {
         (Motion::Paused, Mode::Live) if behind > 0 => {
             (Role::Toast, format!("❚❚ {} behind", grouped(behind as u64)))
         }
-        (Motion::Paused, Mode::Live) if model.is_open() => (Role::Toast, "❚❚ frozen".into()),
+        (Motion::Paused, Mode::Live) if model.is_open() => (Role::Toast, "❚❚ view paused".into()),
         (Motion::Paused, Mode::Live) => return spans,
         (Motion::Paused, Mode::Replay) => (Role::Toast, format!("❚❚ paused{unusual}")),
     };

@@ -8,7 +8,7 @@ use super::paint::{Paint, Spans, rows_in};
 use crate::screen::keys;
 use crate::screen::layout::inner;
 use crate::screen::model::Model;
-use crate::screen::question::{Shown, Step, answers_here};
+use crate::screen::question::{Shown, Step, answers_here, left};
 use crate::screen::text::{cut, cut_start, grouped, safe_str, span, width, wrap};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
@@ -181,7 +181,12 @@ fn foot(model: &Model, shown: &Shown, room: usize) -> Vec<Spans> {
         return vec![vec![(Role::Muted, text)]];
     }
     let early = choosing && model.asking.is_early();
-    key_rows(scopes, room, early)
+    let mut rows = key_rows(scopes, room, early);
+    if let Some(seconds) = left(model) {
+        let text = format!("denied in {seconds} s; any key stops that for a while");
+        rows.push(vec![(Role::Warning, text)]);
+    }
+    rows
 }
 
 /// Keys with their labels in as many rows as they take.

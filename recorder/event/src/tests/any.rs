@@ -366,6 +366,9 @@ fn rows_of_holds() -> Vec<BoxedStrategy<Fact>> {
             count: any::<u32>(),
             by: string()
         }),
+        row!(Freeze {
+            frozen: any::<bool>()
+        }),
     ]
 }
 
@@ -418,6 +421,14 @@ fn rows_of_network() -> Vec<BoxedStrategy<Fact>> {
             name: of(text()),
             alpn: vec(text(), 0..16),
             encrypted: any::<bool>(),
+        }),
+        row!(CanarySeen {
+            flow: any::<u64>(),
+            decoy: any::<u32>(),
+            kind: string(),
+            encoding: string(),
+            at: any::<u64>(),
+            cut: any::<bool>(),
         }),
         row!(HttpRequest {
             flow: any::<u64>(),
