@@ -115,7 +115,8 @@ impl Chosen {
         Ok(Self::File(PolicyFile::read(path)?))
     }
 
-    fn load(&self) -> Result<Policy, PolicyError> {
+    /// The policy by itself.
+    pub(crate) fn load(&self) -> Result<Policy, PolicyError> {
         match self {
             Self::Preset(name) => Policy::preset(name),
             Self::File(file) => file.load(),

@@ -11,9 +11,10 @@
 //! from itself; what came of it in the run stands beside. An answer by a person
 //! is an answer to `ask`.
 //!
-//! The given policy stands behind the lines that a run puts in front of any
-//! policy: `--allow`, registries, the host of a clone. `--lure` and saved lines
-//! are not kept.
+//! The given policy stands where the run's own one stood: behind the lines that
+//! a run puts in front of any policy ([`KEPT`]), a preset behind the run's
+//! profiles too, and under the restrictions of the project's folder. `--lure`
+//! and what was saved during the run are not kept.
 //!
 //! Not asked about: calls that failed by themselves; sockets inside the guest;
 //! datagrams, which no policy allows.
@@ -32,11 +33,13 @@ use serde::Serialize;
 use crate::cond::{Field, Subject, Value};
 use crate::escape;
 use crate::moment::{Moment, object};
-use crate::policy::{Decided, Policy, PolicyError, Question};
+use crate::policy::{Decided, PRESETS, PROFILES, Policy, PolicyError, Question, strictness};
 use crate::rules::RuleSet;
 use crate::session::path::{base_name, folder};
 use crate::session::{Paths, Session};
 
+/// Where lines come from that a run puts in front of whatever policy.
+const KEPT: &[&str] = &["allow", "registry", "clone", "user"];
 /// Rows kept; what is beyond is counted.
 const MAX_ROWS: usize = 1000;
 /// Flows and holds that may wait for their decision.
@@ -443,13 +446,17 @@ impl Asking {
     /// Lays the other policy out for this run.
     fn fit(&mut self) -> Result<(), PolicyError> {
         let home = self.home.as_deref().unwrap_or("/home/user");
+        let kept = |origin: &str| {
+            let profile = PROFILES.contains(&origin) && PRESETS.contains(&self.given.name());
+            KEPT.contains(&origin) || profile
+        };
         let own = self.recorded.iter().flat_map(|policy| policy.lines());
-        let own = own.filter(|line| {
-            ["allow:", "registry:", "clone:"]
-                .iter()
-                .any(|origin| line.id.starts_with(origin))
-        });
-        self.other = self.given.at_home(home)?.behind(own)?;
+        let own = own.filter(|line| line.id.split(':').next().is_some_and(kept));
+        let mut other = self.given.at_home(home)?.behind(own)?;
+        if let Some(recorded) = &self.recorded {
+            other = other.restricted_as(recorded)?;
+        }
+        self.other = other;
         Ok(())
     }
 
@@ -567,17 +574,11 @@ fn objects(event: &Event) -> Vec<Vec<u8>> {
 
 /// Of two objects the stricter answer, as in a live run.
 fn decide(policy: &Policy, moment: &Moment<'_>, paths: &[Vec<u8>]) -> Decided {
-    let strict = |decided: &Decided| match decided.action {
-        Action::Allow => 0,
-        Action::Ask => 1,
-        Action::Deny => 2,
-        Action::Kill => 3,
-    };
     let each = paths
         .iter()
         .map(|path| policy.decide(&Object { moment, path }));
     each.reduce(|first, second| {
-        if strict(&second) > strict(&first) {
+        if strictness(second.action) > strictness(first.action) {
             second
         } else {
             first

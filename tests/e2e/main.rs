@@ -10,6 +10,7 @@
     reason = "a test binary has no public items to reach, and indexing a JSON value never panics"
 )]
 
+mod adversary;
 mod canary;
 mod egress;
 mod fail;
@@ -41,6 +42,7 @@ fn main() {
     tests.extend(faults::tests());
     tests.extend(hostile::tests());
     tests.extend(policy::tests());
+    tests.extend(adversary::tests());
     tests.extend(image::tests());
     tests.extend(users::tests());
     tests.extend(egress::tests());

@@ -37,7 +37,7 @@ fn size(cells: u16) -> NonZeroU16 {
 }
 
 /// A program on a terminal.
-struct Terminal {
+pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
@@ -48,7 +48,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(args: &[&str], path: &Path) -> Result<Self> {
+    pub fn start(args: &[&str], path: &Path) -> Result<Self> {
         let window = PtySize {
             rows: 40,
             cols: 120,
@@ -90,21 +90,21 @@ impl Terminal {
         })
     }
 
-    fn contents(&self) -> String {
+    pub fn contents(&self) -> String {
         self.parser
             .lock()
             .map(|parser| parser.screen().contents())
             .unwrap_or_default()
     }
 
-    fn shows(&self, text: &str, limit: Duration) -> Result {
+    pub fn shows(&self, text: &str, limit: Duration) -> Result {
         wait_until(&format!("{text:?} on the screen"), limit, || {
             self.contents().contains(text)
         })
         .map_err(|e| format!("{}\n{}", e.message().unwrap_or_default(), self.contents()).into())
     }
 
-    fn press(&mut self, keys: &str) -> Result {
+    pub fn press(&mut self, keys: &str) -> Result {
         self.keys.write_all(keys.as_bytes())?;
         self.keys.flush()?;
         Ok(())
@@ -135,7 +135,7 @@ impl Terminal {
     }
 
     /// Waits for the end; true if the terminal is as it was.
-    fn end(&mut self, limit: Duration) -> Result<(u32, bool)> {
+    pub fn end(&mut self, limit: Duration) -> Result<(u32, bool)> {
         let mut status = None;
         wait_until("the program's end", limit, || {
             status = self.child.try_wait().ok().flatten();
@@ -155,7 +155,7 @@ impl Terminal {
     }
 }
 
-const SOON: Duration = Duration::from_secs(90);
+pub const SOON: Duration = Duration::from_secs(90);
 
 fn replay() -> Result {
     let trace = repo("fixtures/traces/npm-credential-thief.bjt");

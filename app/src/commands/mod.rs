@@ -142,12 +142,26 @@ fn batch_error(path: &Path, error: belljar_replay::batch::BatchError) -> AppErro
     }
 }
 
+/// How long a terminal may take to say what its background is.
+const ANSWER: std::time::Duration = std::time::Duration::from_millis(150);
+
+/// Light where the terminal says that its background is.
+fn fitting() -> &'static str {
+    use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
+    let mut options = QueryOptions::default();
+    options.timeout = ANSWER;
+    match crate::print::interactive().then(|| theme_mode(options)) {
+        Some(Ok(ThemeMode::Light)) => "light",
+        _ => "dark",
+    }
+}
+
 /// The theme that was asked for: by name, or a file. Whoever wants no colour gets none.
 pub(crate) fn theme(named: Option<&str>, plain: bool) -> Result<Theme, AppError> {
     let Some(named) = named.filter(|_| !plain) else {
         return Ok(match plain {
             true => Theme::mono(),
-            false => Theme::named("dark").unwrap_or_else(Theme::mono),
+            false => Theme::named(fitting()).unwrap_or_else(Theme::mono),
         });
     };
     if let Some(theme) = Theme::named(named) {

@@ -2,12 +2,10 @@
 //! have decided about it.
 
 use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use belljar_recorder::Reader;
-use belljar_replay::policy::Policy;
 use belljar_replay::rules::RuleSet;
 use belljar_replay::what_if::{WhatIfError, what_if};
 
@@ -15,6 +13,7 @@ use super::open;
 use crate::cli::{self, Format};
 use crate::error::AppError;
 use crate::exit::Exit;
+use crate::policies::Chosen;
 use crate::print;
 use crate::screen::{self, Msg, Theme};
 
@@ -37,7 +36,9 @@ pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError>
 
 /// What another policy would have decided.
 fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
-    let policy = chosen(policy)?;
+    // Who enforces its lines makes no difference here.
+    let policy = Chosen::read(policy)?.load();
+    let policy = policy.map_err(|error| AppError::Rules(error.to_string()))?;
     let rules = super::rules::loaded(&args.rules)?;
     let mut reader = open(&args.trace)?;
     let told = what_if(&mut reader, &rules, &policy, args.all);
@@ -54,17 +55,6 @@ fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
         (true, true) => Exit::Verdict,
         (true, false) => Exit::Fine,
     })
-}
-
-/// A preset, or a file's policy. Who enforces its lines makes no difference here.
-fn chosen(named: &str) -> Result<Policy, AppError> {
-    if let Ok(preset) = Policy::preset(named) {
-        return Ok(preset);
-    }
-    let path = Path::new(named);
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| AppError::file("read policy", path, source))?;
-    Policy::parse("other", &text).map_err(|error| AppError::Rules(error.to_string()))
 }
 
 /// Shows a trace on the terminal until someone leaves.

@@ -79,6 +79,17 @@ impl Policy {
         self.after(front.cloned().collect())
     }
 
+    /// This policy with the restrictions of another one, but for those whose id it has.
+    ///
+    /// # Errors
+    /// If the result exceeds a limit.
+    pub fn restricted_as(&self, other: &Self) -> Result<Self, PolicyError> {
+        let more = other.guards.iter();
+        let more = more.filter(|guard| self.line(&guard.id).is_none());
+        let guards = self.guards.iter().chain(more).cloned().collect();
+        Self::build(self.name.clone(), self.lines.clone(), guards)
+    }
+
     /// This policy with a line in front that allows a destination while a
     /// phase of this name runs.
     ///

@@ -298,17 +298,25 @@ fn what_is_typed_into_a_line_reaches_no_other_question() {
 
 #[test]
 fn names_that_no_line_can_say_are_not_saved() {
-    for path in [
-        b"/tmp/a\x1bb".as_slice(),
-        b"/tmp/a\xff",
-        "/tmp/\u{202e}a".as_bytes(),
-    ] {
+    let begin = |path: &[u8]| {
         let mut story = begun();
         ask(&mut story, 7, 311, path, &[]);
         let mut model = asked(story);
         typed(&mut model, "s");
-        assert!(matches!(model.asking.step, Step::Choose), "{path:?}");
-        assert!(render_text(&model, 80, 24).contains("no line says exactly this"));
+        model
+    };
+    let model = begin(b"/tmp/a\xff");
+    assert!(matches!(model.asking.step, Step::Choose));
+    assert!(render_text(&model, 80, 24).contains("no line says exactly this"));
+    // What nobody could see is spelled out.
+    for (path, spelled) in [
+        (b"/tmp/a\x1bb".as_slice(), "/tmp/a\\u{1b}b"),
+        ("/tmp/\u{202e}a".as_bytes(), "/tmp/\\u{202e}a"),
+    ] {
+        let model = begin(path);
+        let line = model.asking.typed().expect("a line").text().to_owned();
+        assert!(line.contains(spelled), "{line}");
+        assert!(line.chars().all(|c| c == '\\' || is_plain(c)), "{line}");
     }
 }
 
