@@ -19,10 +19,10 @@ use std::sync::{Arc, LazyLock};
 use belljar_event as event;
 use serde::{Deserialize, Serialize};
 
-use crate::cond::{Condition, Memo, Names, Subject, Truth, Types};
+use crate::cond::{Condition, MAX_KEPT, Memo, Names, Subject, Truth, Types};
 
-use asked::Asked;
 pub(crate) use asked::type_of;
+use asked::{Asked, Rows};
 pub use beyond::{Beyond, By, Form};
 pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
 pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
@@ -168,6 +168,9 @@ pub(crate) struct Said<'a> {
     pub(crate) step: usize,
     pub(crate) truth: Truth,
 }
+
+/// Room for the answers that a few rules share.
+const FEW_KEPT: usize = 128;
 
 /// The rules that come with belljar.
 const BUILTIN: &[(&str, &str)] = &[
@@ -427,7 +430,22 @@ impl RuleSet {
         let Some(asked) = self.asked.of(at, &self.rules) else {
             return;
         };
-        let mut memo = Memo::new(asked.kept);
+        // Most sets of rules need little room, and making it takes time.
+        if asked.kept.slots() <= FEW_KEPT {
+            self.weigh_rows(subject, asked, &mut [0; FEW_KEPT], found);
+        } else {
+            self.weigh_rows(subject, asked, &mut [0; MAX_KEPT], found);
+        }
+    }
+
+    fn weigh_rows(
+        &self,
+        subject: &dyn Subject,
+        asked: &Rows,
+        room: &mut [u8],
+        found: &mut dyn FnMut(Said<'_>),
+    ) {
+        let mut memo = Memo::new(&asked.kept, room);
         for row in &asked.rows {
             let truth = row.left.matches(subject, &mut memo);
             if truth != Truth::No
