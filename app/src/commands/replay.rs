@@ -39,8 +39,9 @@ fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
     // Who enforces its lines makes no difference here.
     let policy = Chosen::read(policy)?.load();
     let policy = policy.map_err(|error| AppError::Rules(error.to_string()))?;
+    let rules = super::rules::loaded(&args.rules)?;
     let mut reader = open(&args.trace)?;
-    let told = what_if(&mut reader, &RuleSet::builtin(), &policy, args.all);
+    let told = what_if(&mut reader, &rules, &policy, args.all);
     let told = told.map_err(|error| match error {
         WhatIfError::Policy(error) => AppError::Rules(error.to_string()),
         WhatIfError::Read(error) => super::batch_error(&args.trace, error.into()),

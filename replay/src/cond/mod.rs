@@ -39,7 +39,7 @@ pub(crate) use error::{nearest, position, quoted, shown};
 pub use fields::{ALIASES, FIELDS, Field, FieldInfo, MAX_INDEX, Type};
 pub use names::Names;
 pub(crate) use shape::{Shape, shape};
-pub(crate) use share::{Kept, Memo};
+pub(crate) use share::{Kept, MAX_KEPT, Memo};
 pub(crate) use types::Types;
 pub use value::{Subject, Truth, Value};
 
@@ -78,7 +78,7 @@ impl Condition {
     /// Does it hold?
     #[must_use]
     pub fn matches(&self, subject: &dyn Subject) -> Truth {
-        holds(&self.compiled.node, subject, &mut [])
+        holds(&self.compiled.node, subject, &mut Memo::none())
     }
 
     /// What it asks for and belljar does not have, of a foreign condition: fields,
@@ -164,8 +164,8 @@ pub(crate) struct Special(Node);
 
 impl Special {
     /// Does it hold? The memo is that of the event.
-    pub(crate) fn matches(&self, subject: &dyn Subject, memo: &mut Memo) -> Truth {
-        holds(&self.0, subject, memo.slots())
+    pub(crate) fn matches(&self, subject: &dyn Subject, memo: &mut Memo<'_>) -> Truth {
+        holds(&self.0, subject, memo)
     }
 }
 

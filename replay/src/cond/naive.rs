@@ -292,7 +292,7 @@ proptest! {
 
     #[test]
     fn the_compiled_evaluator_agrees_with_the_naive_one(
-        trees in prop::collection::vec(tree(), 1..4),
+        trees in prop::collection::vec(tree(), 1..8),
         worlds in prop::collection::vec(world(), 1..8),
     ) {
         let conditions: Vec<_> = trees
@@ -303,12 +303,14 @@ proptest! {
         let mut kept = Kept::default();
         let left: Vec<_> = conditions.iter().map(|one| one.special(place())).collect();
         left.iter().flatten().for_each(|special| kept.count(special));
+        kept.settle();
         let shared: Vec<_> = left
             .iter()
             .map(|special| special.as_ref().map(|special| kept.share(special)))
             .collect();
         for world in &worlds {
-            let mut memo = Memo::new(kept.slots());
+            let mut room = [0; MAX_KEPT];
+            let mut memo = Memo::new(&kept, &mut room);
             for ((tree, condition), special) in trees.iter().zip(&conditions).zip(&shared) {
                 let expected = tree.holds(world);
                 prop_assert_eq!(condition.matches(world), expected, "{}", tree.text());
