@@ -64,10 +64,9 @@ pub struct Explained<'p> {
     pub lookup: Option<Decided>,
 }
 
-/// What the kernel looks at when something is done with an object: lines about
-/// `own` operations, about `hard` ones that deny, and about `leak` ones that deny or ask.
+/// What the kernel looks at besides when something is done with an object: lines
+/// about `hard` operations that deny, and about `leak` ones that deny or ask.
 struct Looks {
-    own: u16,
     hard: u16,
     leak: u16,
 }
@@ -79,15 +78,16 @@ const EXEC: u16 = 1 << Op::Exec as u16;
 /// As the kernel's program has it: what is ruled cannot be renamed, linked or
 /// removed out of its line.
 fn looks(op: Op, second: bool) -> Looks {
-    let own = op.bit();
     let (hard, leak) = match (op, second) {
-        (Op::Unlink | Op::Chmod, _) | (Op::Link, true) => (WRITE, 0),
+        (Op::Unlink | Op::Chmod, _) => (WRITE, 0),
         (Op::Rename, false) => (WRITE | EXEC, READ),
-        (Op::Rename, true) => (WRITE | READ | EXEC, 0),
+        // What takes the place of a file has written it.
+        (Op::Rename, true) => (READ | EXEC, WRITE),
         (Op::Link, false) => (0, READ | WRITE | EXEC),
+        (Op::Link, true) => (0, WRITE),
         _ => (0, 0),
     };
-    Looks { own, hard, leak }
+    Looks { hard, leak }
 }
 
 impl Policy {
@@ -215,16 +215,22 @@ impl Policy {
 /// The line by which the kernel refuses, and the operation that it is about.
 fn refused(enforced: &Enforced, op: Op, second: bool, path: &[u8]) -> Option<(String, Op)> {
     let looks = looks(op, second);
-    let all = looks.own | looks.hard | looks.leak;
-    for other in Op::ALL.into_iter().filter(|other| all & other.bit() != 0) {
+    let own = enforced.about(op, path);
+    if let Some(line) = own.filter(|line| line.action == Action::Deny) {
+        return Some((line.by.clone(), op));
+    }
+    // Who was told yes for the thing itself may do all of it.
+    let approved = own.is_some_and(|line| line.action == Action::Ask);
+    let more = looks.hard | looks.leak;
+    for other in Op::ALL.into_iter().filter(|other| more & other.bit() != 0) {
         let Some(line) = enforced.about(other, path) else {
             continue;
         };
-        let leaks = line.action == Action::Ask && looks.leak & other.bit() != 0;
+        let leaks = line.action == Action::Ask && looks.leak & other.bit() != 0 && !approved;
         if line.action == Action::Deny || leaks {
             return Some((line.by.clone(), other));
         }
     }
-    let moves = matches!(op, Op::Unlink | Op::Rename);
+    let moves = matches!(op, Op::Unlink | Op::Rename) || (op == Op::Link && second);
     (moves && enforced.is_roof(path)).then(|| (format!("{BUILT_IN}:folder-above-a-line"), op))
 }

@@ -216,7 +216,8 @@ impl Enforced {
     /// Restrictions that ask stand behind everything, so that no denial is hidden: what
     /// allows the same asks instead, and the host finds the strictest answer. What the
     /// kernel denies by itself stays denied: no restriction kills for it.
-    fn ask_besides(&mut self, asking: Vec<KernelLine>) {
+    fn ask_besides(&mut self, mut asking: Vec<KernelLine>) {
+        self.deny_what_leaks(&mut asking);
         let mut lines = Vec::with_capacity(self.lines.len() + asking.len());
         for mut line in std::mem::take(&mut self.lines) {
             if line.action == Action::Allow {
@@ -237,8 +238,39 @@ impl Enforced {
                 lines.push(line);
             }
         }
-        lines.extend(asking);
+        lines.extend(asking.into_iter().filter(|line| line.ops != 0));
         self.lines = lines;
+    }
+
+    /// A yes for renaming or linking something lifts questions about what else is done
+    /// with it. Without the restriction they would have refused: so it denies there.
+    fn deny_what_leaks(&mut self, asking: &mut [KernelLine]) {
+        const LEAKS: [(Op, u16); 2] = [(Op::Rename, 0b011), (Op::Link, 0b111)];
+        let questions: Vec<_> = self
+            .lines
+            .iter()
+            .chain(asking.iter())
+            .filter(|line| line.action == Action::Ask)
+            .cloned()
+            .collect();
+        let mut denials = Vec::new();
+        for ask in asking {
+            for (op, leaks) in LEAKS {
+                let leak = |line: &KernelLine| {
+                    line.ops & leaks != 0 && place::may_meet(&line.places, &ask.places)
+                };
+                if ask.ops & op.bit() != 0 && questions.iter().any(leak) {
+                    ask.ops &= !op.bit();
+                    denials.push(KernelLine {
+                        action: Action::Deny,
+                        ops: op.bit(),
+                        ..ask.clone()
+                    });
+                }
+            }
+        }
+        denials.append(&mut self.lines);
+        self.lines = denials;
     }
 
     /// What no line allows or denies goes on anyway: a line that allows is needed

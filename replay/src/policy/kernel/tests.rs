@@ -153,3 +153,12 @@ fn a_policy_that_the_kernel_cannot_hold_is_refused() {
     let error = policy(&lines).enforced(&[]).unwrap_err();
     assert!(error.to_string().contains("1000 lines"), "{error}");
 }
+
+#[test]
+fn a_line_about_a_connect_concerns_its_lookup() {
+    let line = "evt.op = connect and net.name = a.example and fd.sport = 443";
+    let policy = policy(&[("allow", line), ("deny", "evt.op = connect")]);
+    let lookup = |name| policy.lookup(&crate::policy::Question::lookup(name)).action;
+    assert_eq!(lookup("a.example"), Action::Allow);
+    assert_eq!(lookup("b.example"), Action::Deny);
+}
