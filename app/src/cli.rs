@@ -79,6 +79,8 @@ pub(crate) enum Command {
     Policy(Policy),
     /// List, remove and tidy up the traces that runs have left.
     Traces(Traces),
+    /// List, print and learn what runs ordinarily do.
+    Baseline(Baseline),
     /// List, check and explain rules, and try them on traces.
     Rules(Rules),
     /// Build, import, list and remove guest images.
@@ -108,6 +110,47 @@ pub(crate) struct RuleArgs {
     /// Judge by those alone.
     #[arg(long, requires = "files")]
     pub(crate) no_builtin_rules: bool,
+    /// What was decided about rules and findings: a file of suppressions and
+    /// severities, each with a reason and a last day. The report shows them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) suppress: Option<PathBuf>,
+    /// What the run is held against: a built-in baseline by name, a file, or
+    /// none. Without it what ran decides.
+    #[arg(long, value_name = "NAME|FILE|none")]
+    pub(crate) baseline: Option<String>,
+}
+
+/// What runs ordinarily do.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  belljar baseline list
+  belljar baseline show npm-install
+  belljar baseline learn tool-1.2.1.bjt tool-1.2.2.bjt -o tool.yaml
+  belljar report tool-1.2.3.bjt --baseline tool.yaml")]
+pub(crate) struct Baseline {
+    #[command(subcommand)]
+    pub(crate) action: BaselineAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BaselineAction {
+    /// List the built-in baselines.
+    List,
+    /// Print the file that a built-in baseline stands in, to start one from.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Write a baseline of what these traces did.
+    Learn {
+        /// The traces: runs that are known to be good.
+        #[arg(required = true, value_name = "TRACE")]
+        traces: Vec<PathBuf>,
+        /// Where to write it; it must not exist yet.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

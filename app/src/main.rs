@@ -56,6 +56,7 @@ fn obey(command: cli::Command, theme: screen::Theme) -> Result<exit::Exit, error
         cli::Command::Demo(args) => commands::demo(&args, theme),
         cli::Command::Policy(args) => commands::policy(&args),
         cli::Command::Traces(args) => commands::traces(&args),
+        cli::Command::Baseline(args) => commands::baseline(&args),
         cli::Command::Rules(args) => commands::rules(&args),
         cli::Command::Image(args) => commands::image(&args),
         cli::Command::Doctor(args) => commands::doctor(&args),

@@ -165,6 +165,17 @@ impl Baselines {
         Some(all)
     }
 
+    /// The text of the file that the built-in one of this name stands in.
+    #[must_use]
+    pub fn source(name: &str) -> Option<&'static str> {
+        let has = |file: &str, text: &str| {
+            let parsed = parse(file, text, false).unwrap_or_default();
+            parsed.iter().any(|one| one.name == name)
+        };
+        let found = BUILTIN.iter().find(|(file, text)| has(file, text));
+        found.map(|(_, text)| *text)
+    }
+
     /// Names of the built-in ones.
     #[must_use]
     pub fn names() -> Vec<String> {

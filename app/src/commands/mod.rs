@@ -1,5 +1,6 @@
 //! One file a command: arguments in, exit code out.
 
+mod baseline;
 mod cut;
 mod demo;
 mod doctor;
@@ -19,6 +20,7 @@ mod run;
 mod traces;
 mod verify;
 
+pub(crate) use baseline::baseline;
 pub(crate) use cut::cut;
 pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;

@@ -40,7 +40,7 @@ pub(crate) fn rules(args: &cli::Rules) -> Result<Exit, AppError> {
 /// on standard error.
 pub(crate) fn loaded(args: &RuleArgs) -> Result<Arc<RuleSet>, AppError> {
     if args.files.is_empty() {
-        return Ok(RuleSet::builtin());
+        return super::baseline::settled(RuleSet::builtin(), args);
     }
     let loaded = read(!args.no_builtin_rules, &args.files)?;
     let out = loaded
@@ -54,7 +54,7 @@ pub(crate) fn loaded(args: &RuleArgs) -> Result<Arc<RuleSet>, AppError> {
             loaded.checked.len()
         ));
     }
-    Ok(loaded.rules)
+    super::baseline::settled(loaded.rules, args)
 }
 
 fn read(builtin: bool, paths: &[PathBuf]) -> Result<LoadedRules, AppError> {

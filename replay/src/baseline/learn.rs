@@ -253,23 +253,20 @@ fn place(path: &str) -> String {
         return format!("**{part}**");
     }
     if let Some(rest) = path.strip_prefix("/tmp/") {
+        // What stands before a dash is chosen, what stands behind it made up.
         let word: String = rest
             .chars()
-            .take_while(|c| c.is_ascii_lowercase())
-            .take(12)
+            .take_while(char::is_ascii_lowercase)
+            .take(24)
             .collect();
-        let end = rest.get(word.len()..).and_then(|more| more.chars().next());
-        let dash = end
-            .filter(|c| ['-', '_', '.'].contains(c))
-            .map(String::from)
-            .unwrap_or_default();
-        // Without a dash the word may be part of what is made up.
-        let head: String = if dash.is_empty() {
-            word.chars().take(3).collect()
-        } else {
-            word
+        let dashed = rest
+            .get(word.len()..)
+            .is_some_and(|more| more.starts_with('-'));
+        return match (dashed, rest.starts_with("tmp")) {
+            (true, _) => format!("/tmp/{word}-**"),
+            (false, true) => "/tmp/tmp**".to_owned(),
+            (false, false) => "/tmp/**".to_owned(),
         };
-        return format!("/tmp/{head}{dash}**");
     }
     let home = in_home(path.as_bytes()).and_then(|rest| std::str::from_utf8(rest).ok());
     let (root, rest) = match home {
