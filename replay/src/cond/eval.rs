@@ -3,7 +3,6 @@
 //! Owns: three-valued evaluation. Must not: allocate, but for transformers.
 //! Recursion is bounded by the compiler's limit on levels.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
@@ -136,7 +135,7 @@ fn pair(op: Op, left: &Value<'_>, right: &Value<'_>) -> Truth {
     }
 }
 
-fn texts(op: Op, a: &Cow<'_, [u8]>, b: &Cow<'_, [u8]>) -> bool {
+fn texts(op: Op, a: &[u8], b: &[u8]) -> bool {
     match op {
         Op::StartsWith => a.starts_with(b),
         Op::EndsWith => a.ends_with(b),

@@ -25,6 +25,7 @@ mod spell;
 mod syntax;
 mod types;
 mod value;
+mod words;
 
 #[cfg(test)]
 mod naive;
