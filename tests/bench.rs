@@ -1,6 +1,7 @@
-//! `./dev bench [fold|record|peer|million|overhead|hold]`: measurements, printed as figures and ratios.
+//! `./dev bench [fold|rules|record|peer|million|overhead|hold]`: measurements, printed as figures and ratios.
 //!
-//! `fold` reads, folds and judges a trace again and again; `record` writes it;
+//! `fold` reads, folds and judges a trace again and again; `rules` does so with the
+//! rules of others too; `record` writes it;
 //! `million` makes a long trace of it, for the first frame's fold, a seek and
 //! the peak of memory; `peer` asks the same of captures of others, with sysdig. `overhead`
 //! boots, and runs the same work in a guest with the tracer and without; `hold` with
@@ -30,6 +31,8 @@ mod long;
 mod overhead;
 #[path = "bench/peer.rs"]
 mod peer;
+#[path = "bench/rules.rs"]
+mod rules;
 
 fn main() -> Result<()> {
     let asked: Vec<String> = std::env::args()
@@ -39,6 +42,9 @@ fn main() -> Result<()> {
     let wants = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
     if wants("fold") {
         fold()?;
+    }
+    if wants("rules") {
+        rules::rules()?;
     }
     if wants("record") {
         long::record()?;

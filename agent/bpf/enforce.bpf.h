@@ -162,7 +162,9 @@ __noinline int find_lines(struct walk *w)
 	return 0;
 }
 
-static __always_inline int granted(__u32 op, __u64 path, int keep)
+/* The smaller functions are verified by themselves, too: inlined, they would
+ * multiply what is looked at each time. */
+__noinline int granted(__u32 op, __u64 path, __u32 keep)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct grant *g = bpf_map_lookup_elem(&grants, &tid);
@@ -178,13 +180,50 @@ static __always_inline int granted(__u32 op, __u64 path, int keep)
 	return 0;
 }
 
-/* Refuses, and leaves word of it in the record of the call. */
-static __always_inline int refused(__u32 op, __u32 line, __u32 says)
+/* How an object is looked at. */
+#define KEEP 1  /* the yes is needed again: the same call comes back */
+#define OTHER 2 /* it is the call's second object */
+
+/* Whether the call's object is in its record already. */
+__noinline int names_object(struct record *r)
 {
-	struct state *s = bpf_task_storage_get(&states, bpf_get_current_task_btf(), 0, 0);
-	if (s && s->active)
-		s->record.denied = line | op << 16 | says << 24;
+	if (!r)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < SEGMENTS; i++) {
+		if (i >= r->segments)
+			return 0;
+		if (r->segment[i].role == ROLE_FILE || r->segment[i].role == ROLE_OTHER_FILE)
+			return 1;
+	}
+	return 0;
+}
+
+/* Refuses, and leaves word of it: in the record of the call, and of a call that
+ * is not observed in a record of its own. */
+__noinline int refused(__u64 dentry, __u32 word, __u32 how)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct state *s = bpf_task_storage_get(&states, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!s) {
+		count_lost(1);
+		return -EACCES;
+	}
+	struct record *r = &s->record;
+	int own = !s->active;
+	if (own)
+		begin(r, t, KIND_DENIAL, 0);
+	r->denied = how & OTHER ? word | DENIED_OTHER : word;
+	if (!names_object(r))
+		put_dentry(r, ROLE_FILE, dentry);
+	if (own)
+		output(r);
 	return -EACCES;
+}
+
+static __always_inline __u32 word(__u32 op, __u32 line, __u32 says)
+{
+	return line | op << 16 | says << 24;
 }
 
 static __always_inline struct walk *storage(void)
@@ -192,13 +231,31 @@ static __always_inline struct walk *storage(void)
 	return bpf_task_storage_get(&walks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
+#define APPROVED 0x80000000
+
+/* What is said against the op; 0: nothing, APPROVED: there was a yes for it. */
+__noinline __u32 verdict(struct walk *w, __u32 op, __u32 how)
+{
+	if (!w)
+		return 0;
+	__u32 line = w->line[op & (OPS - 1)];
+	if (!line)
+		return 0;
+	__u32 says = line_says[line & (LINES - 1)];
+	if (says == SAYS_ALLOW)
+		return 0;
+	if (says == SAYS_ASK && granted(op, w->path, how & KEEP))
+		return APPROVED;
+	return word(op, line, says);
+}
+
 /* May the current thread do these things with the object? A line that denies
  * `hard` ops refuses too, and one that denies or asks about `leak` ops: the
- * object would escape it. */
-__noinline int judge(__u64 dentry, __u32 ops, __u32 hard, __u32 leak, __u32 keep)
+ * object would escape it. Who was told yes for the thing itself may do it all. */
+__noinline int judge(__u64 dentry, __u32 ops, __u32 hard, __u32 leak, __u32 how)
 {
 	struct dentry *d = (struct dentry *)dentry;
-	__u32 all = ops | hard | leak, watch = 0;
+	__u32 all = ops | hard | leak, watch = 0, approved = 0;
 #pragma clang loop unroll(full)
 	for (int i = 0; i < OPS; i++)
 		if (all & (1 << i))
@@ -223,24 +280,31 @@ __noinline int judge(__u64 dentry, __u32 ops, __u32 hard, __u32 leak, __u32 keep
 	}
 	walk_up(w, dentry);
 	if (w->deep)
-		return refused(OP_READ, TOO_DEEP, SAYS_DENY);
+		return refused(dentry, word(OP_READ, TOO_DEEP, SAYS_DENY), how);
 	find_lines(w);
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < OPS; i++) {
-		__u32 bit = 1 << i, line = w->line[i & (OPS - 1)];
-		if (!(all & bit) || !line)
+		if (!(ops & (1 << i)))
 			continue;
-		__u32 says = line_says[line & (LINES - 1)];
-		if (says == SAYS_DENY || (says == SAYS_ASK && (leak & bit)))
-			return refused(i, line, says);
-		if (says == SAYS_ASK && (ops & bit) && !granted(i, w->path, keep))
-			return refused(i, line, says);
+		__u32 said = verdict(w, i, how);
+		approved |= said & APPROVED;
+		if (said & ~APPROVED)
+			return refused(dentry, said, how);
+	}
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < OPS; i++) {
+		if (!((hard | leak) & (1 << i)))
+			continue;
+		__u32 said = verdict(w, i, how) & ~APPROVED;
+		if (said >> 24 == SAYS_DENY || (said && (leak & (1 << i)) && !approved))
+			return refused(dentry, said, how);
 	}
 	return 0;
 }
 
-/* A folder above something ruled must not be moved away under it. */
-__noinline int judge_roof(__u64 dentry)
+/* A folder above something ruled must not be moved away under it, nor may a
+ * link stand where it would be: what is below the link is elsewhere. */
+__noinline int judge_roof(__u64 dentry, __u32 how)
 {
 	struct dentry *d = (struct dentry *)dentry;
 	if (!watched[OP_RENAME])
@@ -254,11 +318,11 @@ __noinline int judge_roof(__u64 dentry)
 	w->dev = dev;
 	walk_up(w, dentry);
 	if (w->deep)
-		return refused(OP_RENAME, TOO_DEEP, SAYS_DENY);
+		return refused(dentry, word(OP_RENAME, TOO_DEEP, SAYS_DENY), how);
 	find_lines(w);
 	__u64 path = w->path;
 	__u8 *line = bpf_map_lookup_elem(&roofs, &path);
-	return line ? refused(OP_RENAME, ROOF, SAYS_DENY) : 0;
+	return line ? refused(dentry, word(OP_RENAME, ROOF, SAYS_DENY), how) : 0;
 }
 
 #define READS (1 << OP_READ)
@@ -270,27 +334,42 @@ static __always_inline int judge_new(__u64 dentry)
 	return judge(dentry, WRITES, 0, 0, 0);
 }
 
+static __always_inline int judge_symlink(__u64 dentry)
+{
+	int no = judge_new(dentry);
+	return no ? no : judge_roof(dentry, 0);
+}
+
 static __always_inline int judge_removed(__u64 dentry)
 {
 	int no = judge(dentry, 1 << OP_UNLINK, WRITES, 0, 0);
-	return no ? no : judge_roof(dentry);
+	return no ? no : judge_roof(dentry, 0);
 }
 
+/* What takes the place of a file has written it. */
 static __always_inline int judge_renamed(__u64 from, __u64 to)
 {
 	int no = judge(from, 1 << OP_RENAME, WRITES | EXECS, READS, 0);
 	if (!no)
-		no = judge(to, 1 << OP_RENAME, WRITES | READS | EXECS, 0, 0);
+		no = judge(to, 1 << OP_RENAME, READS | EXECS, WRITES, OTHER);
 	if (!no)
-		no = judge_roof(from);
-	return no ? no : judge_roof(to);
+		no = judge_roof(from, 0);
+	return no ? no : judge_roof(to, OTHER);
 }
 
 /* A second name would leave the rule about the first. */
 static __always_inline int judge_linked(__u64 from, __u64 to)
 {
 	int no = judge(from, 1 << OP_LINK, 0, READS | WRITES | EXECS, 0);
-	return no ? no : judge(to, 1 << OP_LINK, WRITES, 0, 0);
+	if (!no)
+		no = judge(to, 1 << OP_LINK, 0, WRITES, OTHER);
+	return no ? no : judge_roof(to, OTHER);
+}
+
+/* Access lists hold modes. */
+static __always_inline int judge_extended(__u64 dentry)
+{
+	return judge(dentry, 1 << OP_CHMOD, WRITES, 0, 0);
 }
 
 #define ATTR_MODE 1
@@ -302,12 +381,12 @@ static __always_inline int judge_linked(__u64 from, __u64 to)
 
 static __always_inline int judge_attributes(__u64 dentry, __u32 valid)
 {
-	/* Of an open file the length was judged at the open; the kernel itself
-	 * takes privileged bits off what is written to. */
-	if (valid & ATTR_FORCE)
-		return 0;
+	/* Of an open file the length was judged at the open. */
 	if ((valid & ATTR_SIZE) && !(valid & ATTR_FILE))
 		return judge(dentry, WRITES, 0, 0, 0);
+	/* The kernel itself takes privileged bits off what is written to. */
+	if (valid & ATTR_FORCE)
+		return 0;
 	if (valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
 		return judge(dentry, 1 << OP_CHMOD, WRITES, 0, 0);
 	return 0;
@@ -315,22 +394,24 @@ static __always_inline int judge_attributes(__u64 dentry, __u32 valid)
 
 #define FMODE_READ 1
 #define FMODE_WRITE 2
-#define FMODE_PATH 0x4000
+#define O_TRUNC 01000
 
 static __always_inline int judge_open(struct file *f)
 {
 	__u32 mode = f->f_mode;
 	if (f->f_inode != f->f_path.dentry->d_inode)
 		return 0; /* overlay opens the file below: judged already */
-	__u32 ops = mode & FMODE_WRITE ? WRITES : READS;
+	/* One that only empties the file asks for no more than reading. */
+	__u32 writes = (mode & FMODE_WRITE) || (f->f_flags & O_TRUNC);
+	__u32 ops = writes ? WRITES : READS;
 	/* Both ways at once: no way around a line about reading. */
-	__u32 hard = (mode & (FMODE_READ | FMODE_WRITE)) == (FMODE_READ | FMODE_WRITE) ? READS : 0;
-	return judge((__u64)BPF_CORE_READ(f, f_path.dentry), ops, hard, 0, 0);
+	__u32 leak = writes && (mode & FMODE_READ) ? READS : 0;
+	return judge((__u64)BPF_CORE_READ(f, f_path.dentry), ops, 0, leak, 0);
 }
 
 /* Made by an open, but not opened yet: a refusal there would leave an empty file. */
 SEC("lsm/inode_create")
 int file_made(unsigned long long *ctx)
 {
-	return traced() ? judge(number(ctx, 1), WRITES, 0, 0, 1) : 0;
+	return traced() ? judge(number(ctx, 1), WRITES, 0, 0, KEEP) : 0;
 }

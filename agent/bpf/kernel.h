@@ -93,7 +93,7 @@ struct iattr {
 };
 
 struct file {
-	unsigned int f_mode;
+	unsigned int f_mode, f_flags;
 	struct path f_path;
 	struct inode *f_inode;
 	void *private_data;

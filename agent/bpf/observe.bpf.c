@@ -813,17 +813,34 @@ static __always_inline void changes_two(__u64 from, __u64 to)
 	{ \
 		return traced() ? judge_removed(changes_one(ctx, 1, ROLE_FILE)) : 0; \
 	}
-#define MADE(name, role) \
+#define MADE(name) \
 	int name(unsigned long long *ctx) \
 	{ \
-		return traced() ? judge_new(changes_one(ctx, 1, role)) : 0; \
+		return traced() ? judge_new(changes_one(ctx, 1, ROLE_FILE)) : 0; \
 	}
 
 SEC("lsm/inode_unlink") REMOVED(unlinked)
 SEC("lsm/inode_rmdir") REMOVED(folder_removed)
-SEC("lsm/inode_mkdir") MADE(folder_made, ROLE_FILE)
-SEC("lsm/inode_mknod") MADE(node_made, ROLE_FILE)
-SEC("lsm/inode_symlink") MADE(symlinked, ROLE_OTHER_FILE)
+SEC("lsm/inode_mkdir") MADE(folder_made)
+SEC("lsm/inode_mknod") MADE(node_made)
+
+SEC("lsm/inode_symlink")
+int symlinked(unsigned long long *ctx)
+{
+	return traced() ? judge_symlink(changes_one(ctx, 1, ROLE_OTHER_FILE)) : 0;
+}
+
+SEC("lsm/inode_setxattr")
+int extended_set(unsigned long long *ctx)
+{
+	return traced() ? judge_extended(number(ctx, 1)) : 0;
+}
+
+SEC("lsm/inode_removexattr")
+int extended_removed(unsigned long long *ctx)
+{
+	return traced() ? judge_extended(number(ctx, 1)) : 0;
+}
 
 SEC("lsm/inode_setattr")
 int attributes_set(unsigned long long *ctx)

@@ -18,7 +18,9 @@
 #define PORT_RELAY 9040
 #define PORT_STUB 5353
 
-enum kind { KIND_CALL = 1, KIND_FORK = 2, KIND_EXIT = 3, KIND_TRANSFER = 4 };
+enum kind { KIND_CALL = 1, KIND_FORK = 2, KIND_EXIT = 3, KIND_TRANSFER = 4,
+	KIND_DENIAL = 5, /* by a line, of a call that is not observed */
+};
 
 #define X32_FIRST 0x40000000
 #define X32_CALL 511 /* no call of the table: stands for any x32 call */
@@ -84,7 +86,9 @@ struct record {
 	__u64 args[6];
 	__u32 flags, used, segments;
 	__u8 stdio[4];
-	__u32 denied; /* the policy line that refused it, its op << 16, what it says << 24 */
+	/* The policy line that refused it, its op << 16, what it says << 24, and
+	 * DENIED_OTHER if it is about the call's second object. */
+	__u32 denied;
 	struct segment segment[SEGMENTS];
 	__u8 data[DATA_MAX];
 };
@@ -99,6 +103,8 @@ struct record {
 
 enum op { OP_READ, OP_WRITE, OP_EXEC, OP_CONNECT, OP_UNLINK, OP_RENAME, OP_LINK, OP_CHMOD };
 enum says { SAYS_ALLOW, SAYS_DENY, SAYS_ASK };
+
+#define DENIED_OTHER (1u << 31)
 
 #define WATCH_SOME 1 /* single paths or names */
 #define WATCH_MANY 2 /* folders, or everything */

@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Fork,
     Exit,
     Transfer,
+    /// A line refused a call that is not observed.
+    Denial,
 }
 
 /// What a segment holds (`enum role`).
@@ -104,13 +106,16 @@ pub(crate) struct Refusal {
     pub(crate) line: u16,
     /// Index of the op.
     pub(crate) op: u8,
+    /// It is about the call's second object.
+    pub(crate) other: bool,
 }
 
 impl Refusal {
     fn of(word: u32) -> Option<Self> {
-        let [low, high, op, _] = word.to_le_bytes();
+        let [low, high, op, marks] = word.to_le_bytes();
         let line = u16::from_le_bytes([low, high]);
-        (line != 0).then_some(Self { line, op })
+        let other = marks & 0x80 != 0;
+        (line != 0).then_some(Self { line, op, other })
     }
 }
 
@@ -182,6 +187,7 @@ impl<'a> Record<'a> {
             2 => Kind::Fork,
             3 => Kind::Exit,
             4 => Kind::Transfer,
+            5 => Kind::Denial,
             _ => return Err(Malformed("unknown kind")),
         };
         let call = u16::try_from(c.u32()?).map_err(|_| Malformed("unknown call"))?;

@@ -2,7 +2,11 @@
 //!
 //! Owns: names, help texts, value parsers. Must not: decide anything.
 
+mod policy;
+
 use std::path::PathBuf;
+
+pub(crate) use policy::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -29,6 +33,7 @@ Examples:
   belljar redact t.bjt -o p.bjt --preset home   a copy without names
   belljar cut t.bjt --around 1 -o f.bjt   the part around a finding
   belljar demo                            look at a bundled recording
+  belljar policy explain exec /tmp/x      which line would decide, and why
   belljar rules check falco_rules.yaml    can these rules be evaluated?
 
 Exit codes:
@@ -40,6 +45,10 @@ pub(crate) struct Cli {
     /// Never use colour (NO_COLOR does the same).
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
+    /// How the screen looks: dark, light, high-contrast, colour-blind, mono, or a
+    /// file: a theme of belljar's, a base16 scheme, a Catppuccin palette (FILE#mocha).
+    #[arg(long, global = true, env = "BELLJAR_THEME", value_name = "NAME|FILE")]
+    pub(crate) theme: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,8 +71,12 @@ pub(crate) enum Command {
     Redact(Redact),
     /// Write the part of a trace around a finding as a trace of its own.
     Cut(Cut),
+    /// Make a picture, a film or a page of a trace, as the screen shows it.
+    Export(Export),
     /// Replay a bundled recording of a credential thief; needs no machine.
     Demo(Demo),
+    /// Show, check, explain, test and learn policies.
+    Policy(Policy),
     /// List, remove and tidy up the traces that runs have left.
     Traces(Traces),
     /// List, print and learn what runs ordinarily do.
@@ -297,6 +310,13 @@ pub(crate) struct Options {
     /// What may be done: default, observe, strict, or a policy file.
     #[arg(long, value_name = "NAME|FILE", default_value = "default")]
     pub(crate) policy: String,
+    /// A runtime's lines in front of it: node, python, none (repeatable). By
+    /// default a preset gets those of what the project is written for.
+    #[arg(long, value_name = "NAME|none")]
+    pub(crate) profile: Vec<String>,
+    /// Leave out your own lines (`belljar policy show user`).
+    #[arg(long)]
+    pub(crate) no_user_policy: bool,
     /// Let decoy credentials be read, to see what follows.
     #[arg(long)]
     pub(crate) lure: bool,
@@ -395,11 +415,22 @@ pub(crate) enum OnMalicious {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all."
+    after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n  belljar replay run.bjt --policy strict\n  belljar replay run.bjt --policy mine.toml --format json\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all.\n\nWith --policy nothing is shown on a screen: the differences are printed. The exit\ncode is 1 if that policy would have denied something that the run allowed."
 )]
 pub(crate) struct Replay {
     /// The trace.
     pub(crate) trace: PathBuf,
+    /// Say what this policy would have decided, and where that differs: default,
+    /// observe, strict, or a policy file. It stands behind the run's own --allow,
+    /// registries and profiles.
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "at")]
+    pub(crate) policy: Option<String>,
+    /// List what both policies agree on, too.
+    #[arg(long, requires = "policy")]
+    pub(crate) all: bool,
+    /// How to print what differs (table or json).
+    #[arg(long, value_enum, default_value = "table", requires = "policy")]
+    pub(crate) format: Format,
     /// Start at this second, paused.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) at: Option<f64>,
@@ -540,6 +571,48 @@ pub(crate) struct Cut {
     /// Where to write the new trace; it must not exist yet.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  belljar export run.bjt -o run.html                     a page that replays it
+  belljar export run.bjt -o run.cast --speed 4           for asciinema's players
+  belljar export run.bjt -o run.svg --keys 'End'         a picture of its end
+  belljar export run.bjt -o run.svg --animate --size 100x30
+  belljar export run.bjt -o run.html --keys '1s ] 2s Enter 3s Esc ] 2s'
+
+Keys are those of the screen, typed one after the other; 1.5s waits. Enter, Esc,
+Tab, Space, Up, Down, Left, Right, Home, End, PageUp, PageDown and Backspace are
+named, other words are typed letter by letter. The film ends when the keys are
+used up and the recording stands.")]
+pub(crate) struct Export {
+    /// The trace.
+    pub(crate) trace: PathBuf,
+    /// Where to write: the ending says what (.svg, .cast or .html). It must not exist yet.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Columns and rows.
+    #[arg(long, value_name = "COLSxROWS", default_value = "120x36")]
+    pub(crate) size: crate::export::Size,
+    /// Keys to press, with pauses.
+    #[arg(long, value_name = "KEYS", default_value = "")]
+    pub(crate) keys: crate::export::Script,
+    /// Play so many times faster: 1, 2, 4, 8, 16, 32 or 64.
+    #[arg(long, default_value = "1", value_parser = ["1", "2", "4", "8", "16", "32", "64"])]
+    pub(crate) speed: String,
+    /// Pictures a second.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=30))]
+    pub(crate) rate: u32,
+    /// Start at this second of the recording, paused.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) at: Option<f64>,
+    /// Of an .svg: the whole film, not its last picture.
+    #[arg(long)]
+    pub(crate) animate: bool,
+    /// What it is called.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
 }
 
 #[derive(Debug, Args)]

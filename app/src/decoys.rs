@@ -4,7 +4,9 @@
 //! Owns: which files, what they look like. Must not: lay them out (the agent
 //! does), or use a path that ordinary clients read on their own: npm reads
 //! `~/.npmrc`, pip `~/.netrc` and `~/.config/pip`, git `~/.gitconfig`, so no
-//! decoy stands there.
+//! decoy stands there. Libraries that look for a `.env` go up from the program
+//! through its parents, so none stands in the home itself: it stands in another
+//! project's folder, where only a search leads.
 
 use belljar_event::wire::DecoyFile;
 use belljar_event::{Decoy, Decoys, Text};
@@ -46,6 +48,24 @@ const KINDS: &[Kind] = &[
         template: "{\n  \"client_id\": \"{r}.apps.example\",\n  \"client_secret\": \"{r}\",\n  \"refresh_token\": \"1//{c}\",\n  \"type\": \"authorized_user\"\n}\n",
     },
     Kind {
+        path: ".gcp/service-account.json",
+        kind: "cloud credentials",
+        mode: 0o600,
+        template: "{\n  \"type\": \"service_account\",\n  \"project_id\": \"billing-prod\",\n  \"private_key_id\": \"{r}\",\n  \"private_key\": \"-----BEGIN PRIVATE KEY-----\\n{c}{r}\\n{r}{r}\\n-----END PRIVATE KEY-----\\n\",\n  \"client_email\": \"deploy@billing-prod.example\"\n}\n",
+    },
+    Kind {
+        path: ".azure/msal_token_cache.json",
+        kind: "cloud credentials",
+        mode: 0o600,
+        template: "{\"RefreshToken\": {\"{r}\": {\"credential_type\": \"RefreshToken\", \"secret\": \"0.A{c}{r}\", \"environment\": \"login.example\", \"client_id\": \"{r}\"}}}\n",
+    },
+    Kind {
+        path: "work/billing/.env",
+        kind: "environment file",
+        mode: 0o600,
+        template: "NODE_ENV=production\nDATABASE_URL=postgres://billing:{r}@db.billing.example:5432/billing\nSTRIPE_SECRET_KEY=sk_live_{c}\nSESSION_SECRET={r}\n",
+    },
+    Kind {
         path: ".docker/config.json",
         kind: "container registry login",
         mode: 0o600,
@@ -64,6 +84,12 @@ const KINDS: &[Kind] = &[
         template: "https://deploy:{c}@git.example\n",
     },
     Kind {
+        path: ".config/gh/hosts.yml",
+        kind: "forge token",
+        mode: 0o600,
+        template: "git.example:\n    user: deploy\n    oauth_token: gho_{c}\n    git_protocol: https\n",
+    },
+    Kind {
         path: ".pypirc",
         kind: "package index token",
         mode: 0o600,
@@ -76,10 +102,22 @@ const KINDS: &[Kind] = &[
         template: "[\"{c}\",\"{r}\"]\n",
     },
     Kind {
+        path: ".electrum/wallets/default_wallet",
+        kind: "wallet",
+        mode: 0o600,
+        template: "{\n    \"keystore\": {\n        \"type\": \"bip32\",\n        \"xprv\": \"xprv9s21ZrQH143K{c}{r}{r}\"\n    },\n    \"use_encryption\": false,\n    \"wallet_type\": \"standard\"\n}\n",
+    },
+    Kind {
         path: ".config/google-chrome/Default/Login Data",
         kind: "browser store",
         mode: 0o600,
         template: "SQLite format 3\0{r}{c}{r}\n",
+    },
+    Kind {
+        path: ".mozilla/firefox/k3x9w1ab.default-release/logins.json",
+        kind: "browser store",
+        mode: 0o600,
+        template: "{\"nextId\":2,\"logins\":[{\"id\":1,\"hostname\":\"https://bank.example\",\"encryptedUsername\":\"{r}\",\"encryptedPassword\":\"{c}\",\"encType\":1}],\"version\":3}\n",
     },
     Kind {
         path: ".local/share/keyrings/login.keyring",
@@ -88,6 +126,11 @@ const KINDS: &[Kind] = &[
         template: "GnomeKeyring\n\r\0\n{r}{c}{r}\n",
     },
 ];
+
+/// Where each stands in the home, and what it pretends to be.
+pub(crate) fn places() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KINDS.iter().map(|kind| (kind.path, kind.kind))
+}
 
 /// The decoys of one run.
 #[derive(Debug)]

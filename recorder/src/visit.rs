@@ -8,9 +8,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use belljar_event::{
-    Accept, Addr, Answer, Armed, Bind, Change, Check, Connect, Copied, Decision, Decoy, Decoys,
-    Denied, Dial, Dup, End, Ended, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened, Fork,
-    Freeze, Guard, Held, HttpRequest, Identity, InstallScript, Installed, Killed, LeftOut,
+    Accept, Addr, Answer, Armed, Bind, CanarySeen, Change, Check, Connect, Copied, Decision, Decoy,
+    Decoys, Denied, Dial, Dup, End, Ended, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened,
+    Fork, Freeze, Guard, Held, HttpRequest, Identity, InstallScript, Installed, Killed, LeftOut,
     LimitReached, Listen, Look, Lost, Machine, Name, NameAnswer, Open, Output, Phase, Policy,
     Question, Sample, Scope, Send, Signal, Socket, Step, Target, Text, TlsHello, Transfer,
 };
@@ -99,7 +99,8 @@ pub fn visit_fact(fact: &mut Fact, v: &mut dyn Visit) {
         | Fact::FlowOpened(_)
         | Fact::FlowClosed(_)
         | Fact::TlsHello(_)
-        | Fact::HttpRequest(_) => flows(fact, v),
+        | Fact::HttpRequest(_)
+        | Fact::CanarySeen(_) => flows(fact, v),
         Fact::Denied(_)
         | Fact::Held(_)
         | Fact::Question(_)
@@ -437,6 +438,17 @@ fn flows(fact: &mut Fact, v: &mut dyn Visit) {
                 v.text(Role::Name, name);
             }
             texts(alpn, v);
+        }
+        Fact::CanarySeen(CanarySeen {
+            flow: _,
+            decoy: _,
+            kind,
+            encoding,
+            at: _,
+            cut: _,
+        }) => {
+            v.string(Role::Words, kind);
+            v.string(Role::Words, encoding);
         }
         Fact::HttpRequest(HttpRequest {
             flow: _,

@@ -98,7 +98,8 @@ pub fn string(raw: &str) -> String {
 }
 
 /// A word as the condition language reads it back: bare where it can be, else in
-/// quotes. What is not UTF-8 cannot be said there and comes out as something else.
+/// quotes, with escapes for what nobody could see. What is not UTF-8 cannot be
+/// said there and comes out as something else.
 #[must_use]
 pub fn quoted(raw: &[u8]) -> String {
     let word = String::from_utf8_lossy(raw);
@@ -107,11 +108,16 @@ pub fn quoted(raw: &[u8]) -> String {
         return word.into_owned();
     }
     let mut out = String::from("\"");
+    let mut stack = 0;
     for c in word.chars() {
-        if matches!(c, '\\' | '"') {
-            out.push('\\');
+        stack = if within(STACKING, c) { stack + 1 } else { 0 };
+        match c {
+            '\\' | '"' => out.extend(['\\', c]),
+            // In a policy it would stand for the payload's home.
+            '~' => out.push_str("\\u{7e}"),
+            c if is_plain(c) && stack <= MAX_STACK && (stack == 0 || out.len() > 1) => out.push(c),
+            c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
         }
-        out.push(c);
     }
     out.push('"');
     out
@@ -255,7 +261,59 @@ mod tests {
         assert_eq!(clip("abcd", 4), "abcd");
     }
 
+    /// A file of this name, and nothing else.
+    struct Named<'a>(&'a str);
+
+    impl crate::cond::Subject for Named<'_> {
+        fn value(&self, field: crate::cond::Field) -> crate::cond::Value<'_> {
+            match field {
+                crate::cond::Field::FdName => crate::cond::Value::str(self.0),
+                _ => crate::cond::Value::Absent,
+            }
+        }
+    }
+
+    fn holds(condition: &str, name: &str) -> bool {
+        let condition = crate::cond::Condition::parse(condition, &crate::cond::Names::new());
+        condition.unwrap().matches(&Named(name)).is_yes()
+    }
+
+    #[test]
+    fn literals_have_escapes() {
+        for (literal, name) in [
+            (r#""a\x1bb""#, "a\u{1b}b"),
+            (r#""a\\x1bb""#, "a\\x1bb"),
+            (r"'\u{202e}\u{41}'", "\u{202e}A"),
+            // What is no escape stays as it is written.
+            (
+                r#""\u{110000}\u{}\x4\xff\u41\u{d800}""#,
+                r"\u{110000}\u{}\x4\xff\u41\u{d800}",
+            ),
+        ] {
+            assert!(holds(&format!("fd.name = {literal}"), name), "{literal}");
+        }
+        // Patterns keep theirs: this one is a dot, not any character.
+        assert!(holds(r#"fd.name regex "a\x2eb""#, "a.b"));
+        assert!(!holds(r#"fd.name regex "a\x2eb""#, "axb"));
+    }
+
     proptest! {
+        /// Whatever it is called, it comes back out of its literal and never gets out of it.
+        #[test]
+        fn a_quoted_word_is_read_back(
+            raw in proptest::prop_oneof![any::<String>(), "[\"'\\\\xu{}0-9a-f()=, ]{0,20}"],
+            other in "[\"'\\\\xu{}0-9a-f()=, ]{0,20}",
+        ) {
+            let word = quoted(raw.as_bytes());
+            let condition = format!("fd.name = {word}");
+            prop_assert!(holds(&condition, &raw), "{condition}");
+            prop_assert_eq!(holds(&condition, &other), other == raw);
+            let listed = format!("fd.name in (x-y, {word})");
+            prop_assert!(holds(&listed, &raw));
+            prop_assert!(word.chars().all(|c| c == '\\' || is_plain(c)), "{word}");
+            prop_assert!(!word.contains('~'));
+        }
+
         #[test]
         fn nothing_hidden_ever_comes_out(raw in proptest::collection::vec(any::<u8>(), 0..200)) {
             let shown = bytes(&raw);

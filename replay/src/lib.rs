@@ -9,6 +9,7 @@
 
 pub mod baseline;
 pub mod batch;
+pub mod canary;
 pub mod cond;
 pub mod escape;
 mod falco;
@@ -21,6 +22,7 @@ pub mod session;
 mod sigma;
 pub mod suppress;
 pub mod verdict;
+pub mod what_if;
 
 /// Lower-case hexadecimal.
 #[must_use]

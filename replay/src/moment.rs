@@ -4,6 +4,7 @@
 //! a finding about it is filed under. Must not: change anything, or look at
 //! entries after its own.
 
+mod canary;
 mod errno;
 mod fields;
 mod foreign;
@@ -15,6 +16,7 @@ mod value;
 
 pub(crate) use fields::{descriptor, open_flags};
 pub(crate) use summary::{action, command, end, object, scope, status, who};
+pub(crate) use value::is_hidden;
 
 use std::cell::OnceCell;
 
@@ -35,6 +37,8 @@ pub struct Moment<'a> {
     rows: OnceCell<[Option<&'a FileState>; 2]>,
     /// Its process, once somebody has asked.
     who: OnceCell<Option<&'a Process>>,
+    /// The canary in it, once somebody has asked.
+    canary: OnceCell<Option<canary::Sighting<'a>>>,
 }
 
 /// Something on the network that an event is about.
@@ -78,6 +82,7 @@ impl<'a> Moment<'a> {
             paths: Paths::of(event),
             rows: OnceCell::new(),
             who: OnceCell::new(),
+            canary: OnceCell::new(),
         }
     }
 
@@ -100,6 +105,7 @@ impl<'a> Moment<'a> {
             paths,
             rows,
             who: OnceCell::new(),
+            canary: OnceCell::new(),
         }
     }
 
@@ -167,6 +173,7 @@ impl<'a> Moment<'a> {
             Fact::FlowClosed(closed) => closed.flow,
             Fact::TlsHello(hello) => hello.flow,
             Fact::HttpRequest(request) => request.flow,
+            Fact::CanarySeen(seen) => seen.flow,
             _ => return None,
         };
         self.session.network.flow(number)

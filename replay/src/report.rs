@@ -9,13 +9,15 @@
 
 mod build;
 mod decided;
+mod decisions;
 pub mod jsonl;
-mod page;
+pub(crate) mod page;
 mod table;
 
 use std::collections::BTreeMap;
 
 use belljar_event::Action;
+pub use decisions::DecisionCounts;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::Severity;
@@ -61,6 +63,9 @@ pub struct Report {
     pub files: FileCounts,
     /// Bytes and flows.
     pub network: NetworkCounts,
+    /// What was held, asked and answered.
+    #[serde(default)]
+    pub decisions: DecisionCounts,
     /// Phases, in order.
     pub phases: Vec<PhaseReport>,
     /// What was copied in and what stayed out.

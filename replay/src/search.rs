@@ -163,6 +163,7 @@ mod tests {
             ("thread.tid > 0 and not evt.type = openat", 10),
             ("phase.name = install", 10),
             ("net.refused or dns.refused", 1),
+            ("canary.kind exists or evt.type = decoys", 1),
             ("evt.num < 3", 3),
         ] {
             let condition = Condition::parse(source, rules.names()).unwrap();

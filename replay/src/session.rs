@@ -43,6 +43,7 @@ pub use rows::{
 pub(crate) use run::{PhaseState, Run};
 
 use crate::baseline::{Drift, Seen as Kept};
+use crate::canary::Canaries;
 use crate::cond::{Field, Subject, Value};
 use crate::moment::Moment;
 use crate::rules::RuleSet;
@@ -72,6 +73,7 @@ pub struct Session {
     pub(crate) findings: Findings,
     pub(crate) windows: Windows,
     pub(crate) output: Output,
+    pub(crate) canaries: Canaries,
     pub(crate) drift: Drift,
 }
 
@@ -91,6 +93,7 @@ impl Session {
             findings,
             windows: Windows::default(),
             output: Output::default(),
+            canaries: Canaries::default(),
             drift: Drift::default(),
         }
     }
@@ -217,7 +220,12 @@ impl Session {
                 self.holds
                     .told(&event.fact, seq, event.at, (event.pid, process));
             }
-            Fact::Decoys(decoys) => self.files.laid(decoys),
+            Fact::Decoys(decoys) => {
+                self.files.laid(decoys);
+                if self.canaries.has_room() && !decoys.decoys.is_empty() {
+                    self.canaries = self.canaries.with(decoys);
+                }
+            }
             Fact::Output(output) => self.output.wrote(&output.bytes),
             Fact::Phase(phase) => {
                 let begun = match &phase.step {

@@ -3,6 +3,8 @@
 //!
 //! One guest makes all the flows; each test looks at one part of what came of it.
 
+mod negatives;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -14,7 +16,8 @@ use crate::support::*;
 
 pub fn tests() -> Vec<Trial> {
     const NEEDS: &[Need] = &[Need::Guest, Need::Namespaces, Need::OpenSsl];
-    vec![
+    let mut tests = negatives::tests(NEEDS);
+    tests.extend([
         test(
             "egress::allowed_flows_are_relayed_and_recorded",
             NEEDS,
@@ -61,7 +64,8 @@ pub fn tests() -> Vec<Trial> {
             NEEDS,
             denied,
         ),
-    ]
+    ]);
+    tests
 }
 
 /// Two namespaces with a link between them: the run in one, the servers in the
@@ -94,7 +98,8 @@ fn stage() -> Result<Evidence> {
     let dir = kept.path();
     let (trace, project) = (dir.join("t.bjt"), dir.join("project"));
     std::fs::create_dir(&project)?;
-    std::fs::write(project.join("payload.py"), PAYLOAD)?;
+    let payload = [PAYLOAD, negatives::PAYLOAD].concat();
+    std::fs::write(project.join("payload.py"), payload)?;
     std::fs::write(dir.join("server.py"), SERVER)?;
     certificate(dir)?;
     std::fs::copy(dir.join("cert.pem"), project.join("authority.txt"))?;
@@ -109,7 +114,10 @@ fn stage() -> Result<Evidence> {
         "upload.example:8443",
         "single.example:443",
         "[2001:db8::7]:444",
-    ] {
+    ]
+    .iter()
+    .chain(negatives::ALLOWED)
+    {
         options.extend(["--allow", allow]);
     }
     options.extend(["--", "python3", "payload.py"]);

@@ -10,12 +10,15 @@
     reason = "a test binary has no public items to reach, and indexing a JSON value never panics"
 )]
 
+mod adversary;
+mod canary;
 mod egress;
 mod fail;
 mod faults;
 mod git;
 mod hostile;
 mod image;
+mod policies;
 mod policy;
 #[expect(
     dead_code,
@@ -40,9 +43,12 @@ fn main() {
     tests.extend(faults::tests());
     tests.extend(hostile::tests());
     tests.extend(policy::tests());
+    tests.extend(policies::tests());
+    tests.extend(adversary::tests());
     tests.extend(image::tests());
     tests.extend(users::tests());
     tests.extend(egress::tests());
+    tests.extend(canary::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());

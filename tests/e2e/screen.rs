@@ -25,6 +25,11 @@ pub fn tests() -> Vec<Trial> {
         test("screen::live_run_shows_the_verdict", &[Need::Guest], live),
         test("screen::questions_are_answered", &[Need::Guest], questions),
         test(
+            "screen::a_saved_answer_holds_in_the_next_run",
+            &[Need::Guest],
+            saved,
+        ),
+        test(
             "screen::the_guest_is_frozen_and_a_process_ended",
             &[Need::Guest],
             watched,
@@ -37,7 +42,7 @@ fn size(cells: u16) -> NonZeroU16 {
 }
 
 /// A program on a terminal.
-struct Terminal {
+pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
@@ -48,7 +53,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(args: &[&str], path: &Path) -> Result<Self> {
+    pub fn start(args: &[&str], path: &Path) -> Result<Self> {
         let window = PtySize {
             rows: 40,
             cols: 120,
@@ -61,6 +66,9 @@ impl Terminal {
         command.arg(path);
         command.env("TERM", "xterm-256color");
         command.env("BELLJAR_ALLOW_DEGRADED", "1");
+        // Where answers are saved.
+        let config = path.parent().unwrap_or(path).join("config");
+        command.env("XDG_CONFIG_HOME", config);
         let child = pty.slave.spawn_command(command)?;
         drop(pty.slave);
         let parser = Arc::new(Mutex::new(vt100::Parser::new(size(40), size(120), 0)));
@@ -90,21 +98,21 @@ impl Terminal {
         })
     }
 
-    fn contents(&self) -> String {
+    pub fn contents(&self) -> String {
         self.parser
             .lock()
             .map(|parser| parser.screen().contents())
             .unwrap_or_default()
     }
 
-    fn shows(&self, text: &str, limit: Duration) -> Result {
+    pub fn shows(&self, text: &str, limit: Duration) -> Result {
         wait_until(&format!("{text:?} on the screen"), limit, || {
             self.contents().contains(text)
         })
         .map_err(|e| format!("{}\n{}", e.message().unwrap_or_default(), self.contents()).into())
     }
 
-    fn press(&mut self, keys: &str) -> Result {
+    pub fn press(&mut self, keys: &str) -> Result {
         self.keys.write_all(keys.as_bytes())?;
         self.keys.flush()?;
         Ok(())
@@ -135,7 +143,7 @@ impl Terminal {
     }
 
     /// Waits for the end; true if the terminal is as it was.
-    fn end(&mut self, limit: Duration) -> Result<(u32, bool)> {
+    pub fn end(&mut self, limit: Duration) -> Result<(u32, bool)> {
         let mut status = None;
         wait_until("the program's end", limit, || {
             status = self.child.try_wait().ok().flatten();
@@ -155,7 +163,7 @@ impl Terminal {
     }
 }
 
-const SOON: Duration = Duration::from_secs(90);
+pub const SOON: Duration = Duration::from_secs(90);
 
 fn replay() -> Result {
     let trace = repo("fixtures/traces/npm-credential-thief.bjt");
@@ -321,6 +329,60 @@ fn questions() -> Result {
         ],
         || format!("{said:?}"),
     )
+}
+
+/// Runs a copy of true out of a hidden folder, with a name that nobody can read.
+const SAVED: &str = r#"import os, shutil, subprocess
+path = "/tmp/.h/a\u202eb\x1bc"
+os.makedirs("/tmp/.h", exist_ok=True)
+shutil.copy("/usr/bin/true", path)
+os.chmod(path, 0o755)
+try:
+    how = "ran" if subprocess.run([path]).returncode == 0 else "failed"
+except OSError as e:
+    how = "errno" + str(e.errno)
+print("SAVED", how, flush=True)
+"#;
+
+fn saved() -> Result {
+    let dir = tempfile::tempdir()?;
+    let project = dir.path().join("p");
+    std::fs::create_dir(&project)?;
+    std::fs::write(project.join("asks.py"), SAVED)?;
+    let trace = dir.path().join("t.bjt");
+    let kept = trace.to_string_lossy().into_owned();
+    let words = ["run", "-o", &kept, "--phase", "run=python3 asks.py"];
+    let mut terminal = Terminal::start(&words, &project)?;
+    terminal.answer("/tmp/.h/a", "s")?;
+    terminal.shows("allow evt.op = exec and fd.name", SOON)?;
+    terminal.press("\r")?;
+    terminal.shows("saved as user:saved-1", SOON)?;
+    terminal.shows("finished", LONG)?;
+    std::thread::sleep(Duration::from_secs(5));
+    terminal.press("q")?;
+    terminal.end(SOON)?;
+    let file = dir.path().join("config/belljar/policy.toml");
+    let text = std::fs::read_to_string(&file)?;
+    check(
+        text.starts_with("# Your own lines") && text.contains("saved-1"),
+        || text.clone(),
+    )?;
+    // The next run has nobody there, and asks nobody.
+    let mut command = crate::support::run(&project, &trace, &["--", "python3", "asks.py"]);
+    command.env("XDG_CONFIG_HOME", dir.path().join("config"));
+    crate::support::json(&crate::support::output(&mut command)?)?;
+    let events = crate::support::events(&trace)?;
+    let printed = crate::support::terminal(&events);
+    check(printed.contains("SAVED ran"), || printed.clone())?;
+    let refused = events
+        .iter()
+        .any(|event| event["kind"] == "answer" && event["fact"]["who"] == "nobody there");
+    let line = events
+        .iter()
+        .any(|event| event["kind"] == "policy" && event.to_string().contains("user:saved-1"));
+    check(line && !refused, || {
+        "the saved line was not in force".into()
+    })
 }
 
 /// Ticks while it is let; a hidden program that nobody answers about; a child

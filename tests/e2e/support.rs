@@ -119,6 +119,8 @@ pub fn belljar<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Command {
         .args(args)
         .stdin(Stdio::null())
         .env("NO_COLOR", "1")
+        // Nobody's own policy lines.
+        .env("XDG_CONFIG_HOME", "/nonexistent")
         .env("BELLJAR_ALLOW_DEGRADED", "1");
     command
 }

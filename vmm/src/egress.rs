@@ -21,6 +21,7 @@
 //! | an allowed name in a refused range | `allow:1/loopback` | connected, then a reset |
 //! | a TLS name that differs, or is hidden | `allow:1/tls-name` | connected; end of file or a reset |
 //! | an HTTP host that differs, or is in doubt | `allow:1/http-host` | connected; end of file or a reset |
+//! | a decoy's canary | `allow:1/canary` | connected; end of file or a reset |
 //! | the flow's byte limit | no refusal: `limit`, and why in `flow_closed` | end of file or a reset |
 //! | nobody there | no refusal: `flow_opened` says why | connected, then a reset |
 //!
@@ -28,6 +29,7 @@
 //! comes from the agent's relay, which takes a connection before the host is asked.
 
 mod dial;
+mod lookout;
 pub mod refused;
 mod relay;
 mod sniff;
@@ -44,6 +46,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::link::{Stream, write_frame};
 use dial::Dialled;
+pub use lookout::{Eye, Lookout};
 use relay::{Flow, Notes, Relayed, Watch};
 use sniff::Sniffer;
 
@@ -123,6 +126,7 @@ pub struct Egress {
     last: AtomicU64,
     lookups: Arc<Semaphore>,
     limits: Limits,
+    lookout: Option<Arc<dyn Lookout>>,
 }
 
 /// One flow.
@@ -131,6 +135,7 @@ struct Served {
     ask: mpsc::Sender<Ask>,
     lookups: Arc<Semaphore>,
     limits: Limits,
+    lookout: Option<Arc<dyn Lookout>>,
 }
 
 /// What came of a flow before it could be relayed.
@@ -155,6 +160,16 @@ impl Egress {
             last: AtomicU64::new(0),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
             limits,
+            lookout: None,
+        }
+    }
+
+    /// With somebody who looks at every byte from the guest before it goes on.
+    #[must_use]
+    pub fn watched(self, lookout: Arc<dyn Lookout>) -> Self {
+        Self {
+            lookout: Some(lookout),
+            ..self
         }
     }
 
@@ -181,6 +196,7 @@ impl Egress {
             ask,
             lookups: Arc::clone(&self.lookups),
             limits: self.limits,
+            lookout: self.lookout.clone(),
         };
         async move {
             let relayed = served.run(stream, request).await;
@@ -199,10 +215,12 @@ impl Egress {
 impl Served {
     async fn run(&self, mut stream: impl Flow, request: FlowRequest) -> Relayed {
         let target = request.target.clone();
+        let mut eye = self.lookout.as_ref().map(|out| out.watch(self.flow));
         let mut ahead = Vec::new();
         let decided = tokio::select! {
             decided = self.ask(request) => decided,
             () = gave_up(&mut stream, &mut ahead) => {
+                self.seen(&mut eye, &ahead).await;
                 self.opened(Dial::Failed(GAVE_UP.into())).await;
                 return Relayed::default();
             }
@@ -211,6 +229,7 @@ impl Served {
             Some(answer) if answer.allow => answer,
             refusal => {
                 let by = refusal.map_or_else(|| "nobody answered".into(), |answer| answer.by);
+                self.seen(&mut eye, &ahead).await;
                 // The guest may be gone; then nobody needs the reply.
                 let _ = write_frame(&mut stream, &FlowReply::Refused { by }).await;
                 return Relayed::default();
@@ -244,11 +263,31 @@ impl Served {
                 let watch = Watch {
                     sniffer: Sniffer::new(self.flow, target.name()),
                     limits: self.limits,
+                    eye,
                     notes: &notes,
                 };
                 relay::both_ways(stream, socket, &ahead, watch).await
             }
-            _ => Relayed::default(),
+            _ => {
+                self.seen(&mut eye, &ahead).await;
+                Relayed::default()
+            }
+        }
+    }
+
+    /// Records what a flow brought that goes nowhere.
+    async fn seen(&self, eye: &mut Option<Box<dyn Eye>>, ahead: &[u8]) {
+        let Some(eye) = eye else { return };
+        for fact in eye.look(ahead) {
+            let (recorded, done) = oneshot::channel();
+            self.tell(Ask::Stated {
+                flow: self.flow,
+                fact: fact.into(),
+                recorded,
+            })
+            .await;
+            // Nothing waits for it: the flow ends anyway.
+            drop(done);
         }
     }
 

@@ -221,10 +221,16 @@ impl Shared {
         let (listener, id) = (&open.listener, open.notice.id);
         match verdict {
             Verdict::Allow => {
-                if self.grants.give(open.notice.tid, open.op, &open.wanted) {
-                    return self.go_on(listener, id);
+                let tid = open.notice.tid;
+                if !listener.waits(id) {
+                    return; // its number may be another thread's by now
                 }
-                let _ = listener.fail(id, libc::EACCES);
+                if !self.grants.give(tid, open.op, &open.wanted) {
+                    let _ = listener.fail(id, libc::EACCES);
+                } else if listener.go_on(id).is_err() {
+                    // It ended in between: nobody may inherit its yes.
+                    self.grants.revoke(tid);
+                }
             }
             Verdict::Deny => {
                 let _ = listener.fail(id, refusal(open.op));

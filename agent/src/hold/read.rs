@@ -22,6 +22,8 @@ use crate::net::Names;
 const WORDS: u64 = 64;
 const WORD: usize = 1024;
 const ADDRESS: usize = 28;
+const ACCESS: u32 = libc::O_ACCMODE as u32;
+const BOTH_WAYS: u32 = libc::O_RDWR as u32;
 const OPENAT2: u16 = 437;
 const EXECVEAT: u16 = 322;
 const EMPTY_PATH: u64 = libc::AT_EMPTY_PATH as u64;
@@ -153,7 +155,15 @@ impl Reading<'_> {
         let found = self
             .resolver()
             .find(self.dir(info.dir), &path, !no_follow)?;
-        self.of_paths(Op::of_open(flags), vec![found], Vec::new())
+        let asked = |op: &Op| asks(self.lines.first(*op, &found.path)).is_some();
+        // One that goes both ways is asked about as writing if a line asks about
+        // that, and as reading if only that is asked about.
+        let op = Op::of_open(flags);
+        let op = match flags & ACCESS {
+            BOTH_WAYS if !asked(&op) && asked(&Op::Read) => Op::Read,
+            _ => op,
+        };
+        self.of_paths(op, vec![found], Vec::new())
     }
 
     fn change(&self) -> Option<Deed> {

@@ -214,7 +214,10 @@ fn interpreter(fd: &OwnedFd) -> Option<Vec<u8>> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return None;
     }
-    let file = fs::File::open(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    // Never waits: who owns a file can hold up an open of it by a lease.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let named = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let file = fs::File::from(open(named, flags, Mode::empty()).ok()?);
     let mut head = [0; SHEBANG];
     let count = std::os::unix::fs::FileExt::read_at(&file, &mut head, 0).ok()?;
     let rest = head.get(..count)?.strip_prefix(b"#!")?;

@@ -46,13 +46,16 @@ pub(crate) fn event(record: &Record<'_>, mounts: &MountTable, names: &dyn Names)
         }
         .into(),
         Kind::Call => reader.call(names)?,
+        Kind::Denial => return None,
     };
+    let result = told(record.result);
     let outcome = match record.kind {
-        Kind::Fork | Kind::Exit | Kind::Transfer => Outcome::None,
+        Kind::Fork | Kind::Exit | Kind::Transfer | Kind::Denial => Outcome::None,
         Kind::Call if record.flags & UNTOLD != 0 => Outcome::None,
         Kind::Call if record.flags & DIED != 0 => Outcome::Died,
-        Kind::Call if record.flags & REFUSED != 0 => Outcome::Refused(record.result),
-        Kind::Call => Outcome::Returned(record.result),
+        Kind::Call if result != record.result => Outcome::Returned(result),
+        Kind::Call if record.flags & REFUSED != 0 => Outcome::Refused(result),
+        Kind::Call => Outcome::Returned(result),
     };
     Some(Event {
         at: record.at,
@@ -63,15 +66,30 @@ pub(crate) fn event(record: &Record<'_>, mounts: &MountTable, names: &dyn Names)
     })
 }
 
+/// A call that a signal broke off is begun anew or answers `EINTR`: which of
+/// them is decided when the signal is delivered, behind what is observed.
+fn told(result: i64) -> i64 {
+    const BROKEN_OFF: std::ops::RangeInclusive<i64> = -516..=-512;
+    if BROKEN_OFF.contains(&result) {
+        -i64::from(libc::EINTR)
+    } else {
+        result
+    }
+}
+
 /// What is told of a call that a policy line refused.
 pub(crate) fn denied(record: &Record<'_>, mounts: &MountTable, lines: &Lines) -> Option<Event> {
     let refusal = record.denied?;
     let reader = Reader { record, mounts };
     let said = lines.by(refusal.line);
     let op = Op::ALL.get(usize::from(refusal.op)).copied()?;
-    let object = reader
-        .path(Role::File)
-        .or_else(|| reader.path(Role::OtherFile));
+    let (first, second) = (Role::File, Role::OtherFile);
+    let (first, second) = if refusal.other {
+        (second, first)
+    } else {
+        (first, second)
+    };
+    let object = reader.path(first).or_else(|| reader.path(second));
     let denied = Denied {
         op,
         path: object,

@@ -570,11 +570,11 @@ impl Reader {
                             Some(inode) => Step::Executed(event, inode),
                             None => Step::Event(event),
                         });
-                        let denied = decode::denied(&record, &self.mounts, &self.lines);
-                        denied
-                            .into_iter()
-                            .for_each(|event| self.hand_on(Step::Event(event)));
                     }
+                    let denied = decode::denied(&record, &self.mounts, &self.lines);
+                    denied
+                        .into_iter()
+                        .for_each(|event| self.hand_on(Step::Event(event)));
                 }
                 Err(_) => malformed.set(malformed.get() + 1),
             }

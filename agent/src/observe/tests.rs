@@ -302,3 +302,53 @@ fn classes_have_the_kernel_programs_numbers() {
     }
     assert_eq!(number("CLASS_TRANSFER"), usize::from(super::CLASS_TRANSFER));
 }
+
+/// A record with the word of a refusal in it.
+fn refused(kind: u32, word: u32, segments: &[(u16, u16, u32, u32, &[u8])]) -> Vec<u8> {
+    let mut bytes = record(kind, 82, -13, [0; 6], segments);
+    let at = 8 + 8 + 16 + 8 + 48 + 12 + 4;
+    bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+    bytes
+}
+
+#[test]
+fn a_denial_names_its_line_and_its_object() {
+    use belljar_event::wire::{KernelLine, Place};
+    use belljar_event::{Action, Op};
+    let line = KernelLine {
+        by: "p:1".into(),
+        action: Action::Deny,
+        ops: Op::Write.bit(),
+        places: vec![Place::Path(b"/home/b".to_vec())],
+    };
+    let lines = crate::enforce::Lines::new(vec![line], 0, mounts(), 7).unwrap();
+    let both: &[(u16, u16, u32, u32, &[u8])] =
+        &[(6, 0, 21, 0, b"a\0home\0"), (10, 0, 21, 0, b"b\0home\0")];
+    let denied = |kind, word, segments| {
+        let bytes = refused(kind, word, segments);
+        let record = Record::parse(&bytes).unwrap();
+        let Fact::Denied(denied) = decode::denied(&record, &mounts(), &lines).unwrap().fact else {
+            panic!()
+        };
+        assert_eq!((denied.by.as_str(), denied.op), ("p:1", Op::Write));
+        denied.path
+    };
+    let word = 1 | (Op::Write.index() as u32) << 16 | 1 << 24;
+    assert_eq!(denied(1, word, both), Some(Text::from("/home/a")));
+    // The call's second object.
+    assert_eq!(denied(1, word | 1 << 31, both), Some(Text::from("/home/b")));
+    // In a call that is not observed: no event but the denial.
+    let alone = &both[..1];
+    assert_eq!(denied(5, word, alone), Some(Text::from("/home/a")));
+    assert_eq!(event(&refused(5, word, alone)), None);
+}
+
+#[test]
+fn a_call_that_a_signal_broke_off_was_not_refused() {
+    for (result, flags) in [(-512, 1_u32), (-516, 0)] {
+        let mut bytes = record(1, 257, result, [0; 6], &[(1, 0, 0, 0, b"/x")]);
+        let at = 8 + 8 + 16 + 8 + 48;
+        bytes[at..at + 4].copy_from_slice(&flags.to_ne_bytes());
+        assert_eq!(event(&bytes).unwrap().outcome, Outcome::Returned(-4));
+    }
+}

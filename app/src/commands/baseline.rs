@@ -15,7 +15,6 @@ use belljar_replay::rules::RuleSet;
 use belljar_replay::suppress::Suppressions;
 
 use super::open;
-use super::traces::utc;
 use crate::cli::{self, BaselineAction, RuleArgs};
 use crate::error::AppError;
 use crate::exit::Exit;
@@ -23,8 +22,6 @@ use crate::print;
 
 /// Longest file of baselines or suppressions.
 const MAX_FILE: u64 = 1 << 20;
-/// Letters of a date.
-const DATE: usize = 10;
 
 pub(crate) fn baseline(args: &cli::Baseline) -> Result<Exit, AppError> {
     match &args.action {
@@ -98,7 +95,7 @@ pub(super) fn settled(rules: Arc<RuleSet>, args: &RuleArgs) -> Result<Arc<RuleSe
         rules = rules.with_baselines(baselines(name)?);
     }
     if let Some(path) = &args.suppress {
-        let today: String = utc(SystemTime::now()).chars().take(DATE).collect();
+        let today = crate::date::day(SystemTime::now());
         let loaded = Suppressions::load(&path.display().to_string(), &text(path)?, &today, &rules);
         let loaded = loaded.map_err(|error| AppError::Rules(error.to_string()))?;
         rules = rules.with_suppressions(loaded);

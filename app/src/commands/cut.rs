@@ -152,6 +152,7 @@ fn flow(fact: &Fact) -> Option<u64> {
         Fact::FlowClosed(closed) => Some(closed.flow),
         Fact::TlsHello(hello) => Some(hello.flow),
         Fact::HttpRequest(request) => Some(request.flow),
+        Fact::CanarySeen(seen) => Some(seen.flow),
         _ => None,
     }
 }

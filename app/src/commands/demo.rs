@@ -9,6 +9,7 @@ use crate::cli;
 use crate::error::AppError;
 use crate::exit::Exit;
 use crate::print;
+use crate::screen::Theme;
 
 /// A recording that is part of the program.
 struct Recording {
@@ -31,7 +32,7 @@ const RECORDINGS: &[Recording] = &[
     },
 ];
 
-pub(crate) fn demo(args: &cli::Demo, plain: bool) -> Result<Exit, AppError> {
+pub(crate) fn demo(args: &cli::Demo, theme: Theme) -> Result<Exit, AppError> {
     if args.list {
         for one in RECORDINGS {
             print::out(&format!("{:<8} {}\n", one.name, one.what));
@@ -51,7 +52,7 @@ pub(crate) fn demo(args: &cli::Demo, plain: bool) -> Result<Exit, AppError> {
         source,
     })?;
     if print::interactive() {
-        return replay::show(reader, args.at, plain, RuleSet::builtin());
+        return replay::show(reader, args.at, theme, RuleSet::builtin());
     }
     let judged = batch::judge_reader(reader, &RuleSet::builtin())
         .map_err(|error| batch_error(name, error))?;

@@ -1,7 +1,7 @@
 //! `belljar image`: make, take in, list and remove guest images.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use belljar_replay::escape;
 use belljar_vmm::image::{
@@ -149,7 +149,7 @@ fn called(digest: &str, name: Option<&str>) -> String {
 fn line(one: &Listed) -> String {
     let short: String = one.digest.chars().take(12).collect();
     let mib = one.bytes >> 20;
-    let made = one.made.map_or_else(|| "?".to_owned(), day);
+    let made = one.made.map_or_else(|| "?".to_owned(), crate::date::day);
     match &one.image {
         Ok(image) => {
             let clients: Vec<_> = image
@@ -193,39 +193,4 @@ fn row(one: &Listed) -> serde_json::Value {
             .collect::<Vec<_>>()),
         "fault": one.image.as_ref().err(),
     })
-}
-
-/// `2031-05-09`, in UTC: days since 1970 to a date of the Gregorian calendar.
-fn day(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    // Counted from 1 March of year 0, so that the leap day comes last.
-    let days = seconds / 86_400 + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn days_of_the_calendar() {
-        let at = |seconds| day(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01");
-        assert_eq!(at(951_782_399), "2000-02-28");
-        assert_eq!(at(951_782_400), "2000-02-29");
-        assert_eq!(at(951_868_800), "2000-03-01");
-        assert_eq!(at(1_767_225_599), "2025-12-31");
-    }
 }

@@ -5,10 +5,12 @@ mod cut;
 mod demo;
 mod doctor;
 mod events;
+mod export;
 #[cfg(target_os = "linux")]
 mod image;
 #[cfg(target_os = "linux")]
 mod pack;
+mod policy;
 mod redact;
 mod replay;
 mod report;
@@ -23,8 +25,10 @@ pub(crate) use cut::cut;
 pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
 pub(crate) use events::events;
+pub(crate) use export::export;
 #[cfg(target_os = "linux")]
 pub(crate) use image::image;
+pub(crate) use policy::policy;
 pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
@@ -45,23 +49,24 @@ use belljar_replay::verdict::Verdict;
 use crate::cli::FailOn;
 use crate::error::AppError;
 use crate::exit::Exit;
+use crate::screen::{THEMES, Theme};
 use crate::ways::notes;
 
 /// Elsewhere there is nothing to boot.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn run(_: &crate::cli::Run, _: bool) -> Result<Exit, AppError> {
+pub(crate) fn run(_: &crate::cli::Run, _: Theme) -> Result<Exit, AppError> {
     Err(AppError::NoGuests)
 }
 
 /// See `run`.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn npm(_: &crate::cli::Npm, _: bool) -> Result<Exit, AppError> {
+pub(crate) fn npm(_: &crate::cli::Npm, _: Theme) -> Result<Exit, AppError> {
     Err(AppError::NoGuests)
 }
 
 /// See `run`.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn pip(_: &crate::cli::Pip, _: bool) -> Result<Exit, AppError> {
+pub(crate) fn pip(_: &crate::cli::Pip, _: Theme) -> Result<Exit, AppError> {
     Err(AppError::NoGuests)
 }
 
@@ -139,11 +144,43 @@ fn batch_error(path: &Path, error: belljar_replay::batch::BatchError) -> AppErro
     }
 }
 
-fn theme(plain: bool) -> crate::screen::Theme {
-    use crate::screen::Theme;
-    if plain {
-        Theme::mono()
-    } else {
-        Theme::named("dark").unwrap_or_else(Theme::mono)
+/// How long a terminal may take to say what its background is.
+const ANSWER: std::time::Duration = std::time::Duration::from_millis(150);
+
+/// Light where the terminal says that its background is.
+fn fitting() -> &'static str {
+    use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
+    let mut options = QueryOptions::default();
+    options.timeout = ANSWER;
+    match crate::print::interactive().then(|| theme_mode(options)) {
+        Some(Ok(ThemeMode::Light)) => "light",
+        _ => "dark",
     }
+}
+
+/// The theme that was asked for: by name, or a file. Whoever wants no colour gets none.
+pub(crate) fn theme(named: Option<&str>, plain: bool) -> Result<Theme, AppError> {
+    let Some(named) = named.filter(|_| !plain) else {
+        return Ok(match plain {
+            true => Theme::mono(),
+            false => Theme::named(fitting()).unwrap_or_else(Theme::mono),
+        });
+    };
+    if let Some(theme) = Theme::named(named) {
+        return Ok(theme);
+    }
+    let names: Vec<_> = THEMES.iter().map(|(name, _)| *name).collect();
+    let hint = format!("there are: {}; or name a file", names.join(", "));
+    // `palette.json#mocha`: one of several in a file.
+    let (path, part) = match named.rsplit_once('#') {
+        Some((path, part)) => (path, Some(part)),
+        None => (named, None),
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        AppError::usage(
+            format!("there is no theme {named:?}: {error}"),
+            hint.clone(),
+        )
+    })?;
+    Theme::parse_any(named, &text, part).map_err(|error| AppError::usage(error.to_string(), hint))
 }

@@ -1,4 +1,5 @@
-//! `belljar replay`: the screen, fed from a trace.
+//! `belljar replay`: the screen, fed from a trace; or what another policy would
+//! have decided about it.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -6,18 +7,23 @@ use std::sync::mpsc::sync_channel;
 
 use belljar_recorder::Reader;
 use belljar_replay::rules::RuleSet;
+use belljar_replay::what_if::{WhatIfError, what_if};
 
 use super::open;
-use crate::cli;
+use crate::cli::{self, Format};
 use crate::error::AppError;
 use crate::exit::Exit;
+use crate::policies::Chosen;
 use crate::print;
-use crate::screen::{self, Msg};
+use crate::screen::{self, Msg, Theme};
 
 /// Entries a message: small enough that keys are answered between two of them.
 const BATCH: usize = 2048;
 
-pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> {
+pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError> {
+    if let Some(policy) = &args.policy {
+        return under(args, policy);
+    }
     if !print::interactive() {
         return Err(AppError::usage(
             "replay needs a terminal",
@@ -25,21 +31,44 @@ pub(crate) fn replay(args: &cli::Replay, plain: bool) -> Result<Exit, AppError> 
         ));
     }
     let rules = super::rules::loaded(&args.rules)?;
-    show(open(&args.trace)?, args.at, plain, rules)
+    show(open(&args.trace)?, args.at, theme, rules)
+}
+
+/// What another policy would have decided.
+fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
+    // Who enforces its lines makes no difference here.
+    let policy = Chosen::read(policy)?.load();
+    let policy = policy.map_err(|error| AppError::Rules(error.to_string()))?;
+    let rules = super::rules::loaded(&args.rules)?;
+    let mut reader = open(&args.trace)?;
+    let told = what_if(&mut reader, &rules, &policy, args.all);
+    let told = told.map_err(|error| match error {
+        WhatIfError::Policy(error) => AppError::Rules(error.to_string()),
+        WhatIfError::Read(error) => super::batch_error(&args.trace, error.into()),
+    })?;
+    print::out(&match args.format {
+        Format::Table => told.to_table(print::width()),
+        Format::Json | Format::Jsonl => told.to_json(),
+    });
+    Ok(match (reader.integrity().is_complete(), told.denies()) {
+        (false, _) => Exit::Damaged,
+        (true, true) => Exit::Verdict,
+        (true, false) => Exit::Fine,
+    })
 }
 
 /// Shows a trace on the terminal until someone leaves.
 pub(super) fn show<R: Read + Send + 'static>(
     mut reader: Reader<R>,
     at: Option<f64>,
-    plain: bool,
+    theme: Theme,
     rules: Arc<RuleSet>,
 ) -> Result<Exit, AppError> {
     let setup = screen::Setup {
         mode: screen::Mode::Replay,
         start: reader.start().clone(),
         rules,
-        theme: super::theme(plain),
+        theme,
         patience: None,
         at: at.map(nanos).transpose()?,
     };
@@ -75,7 +104,7 @@ pub(super) fn show<R: Read + Send + 'static>(
     Ok(if whole { Exit::Fine } else { Exit::Damaged })
 }
 
-fn nanos(seconds: f64) -> Result<u64, AppError> {
+pub(super) fn nanos(seconds: f64) -> Result<u64, AppError> {
     std::time::Duration::try_from_secs_f64(seconds)
         .ok()
         .and_then(|time| u64::try_from(time.as_nanos()).ok())

@@ -21,7 +21,7 @@ use crate::error::AppError;
 use crate::exit::Exit;
 use crate::live::{self, Done, Guest, Plan, Watcher};
 use crate::print;
-use crate::screen::{self, Msg};
+use crate::screen::{self, Msg, Theme};
 
 /// How many batches may wait for the screen before recording waits for it too.
 const BATCHES: usize = 256;
@@ -35,34 +35,34 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
 }
 
 /// Runs a folder or a repository.
-pub(crate) fn run(args: &cli::Run, plain: bool) -> Result<Exit, AppError> {
+pub(crate) fn run(args: &cli::Run, theme: Theme) -> Result<Exit, AppError> {
     carry_out(
         Plan::of_run(args, super::rules::loaded(&args.options.rules)?)?,
         &args.options,
-        plain,
+        theme,
     )
 }
 
 /// Tries an npm package.
-pub(crate) fn npm(args: &cli::Npm, plain: bool) -> Result<Exit, AppError> {
+pub(crate) fn npm(args: &cli::Npm, theme: Theme) -> Result<Exit, AppError> {
     carry_out(
         Plan::of_npm(args, super::rules::loaded(&args.options.rules)?)?,
         &args.options,
-        plain,
+        theme,
     )
 }
 
 /// Tries a Python package.
-pub(crate) fn pip(args: &cli::Pip, plain: bool) -> Result<Exit, AppError> {
+pub(crate) fn pip(args: &cli::Pip, theme: Theme) -> Result<Exit, AppError> {
     carry_out(
         Plan::of_pip(args, super::rules::loaded(&args.options.rules)?)?,
         &args.options,
-        plain,
+        theme,
     )
 }
 
 /// Runs, shows, reports.
-fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> {
+fn carry_out(plan: Plan, args: &Options, theme: Theme) -> Result<Exit, AppError> {
     let plan = Arc::new(plan);
     let output = output_path(args, &plan)?;
     let files = super::image::kernel_files(args.kernel.as_deref(), args.modules.as_deref())?;
@@ -83,7 +83,7 @@ fn carry_out(plan: Plan, args: &Options, plain: bool) -> Result<Exit, AppError> 
             &guest,
             &output,
             Stopping { stop, stops },
-            plain,
+            theme,
         )
     } else {
         headless(&runtime, &plan, &guest, &output, stops, args.format)
@@ -273,7 +273,7 @@ fn with_screen(
     guest: &Arc<Guest>,
     output: &Path,
     stopping: Stopping,
-    plain: bool,
+    theme: Theme,
 ) -> Result<Done, AppError> {
     let (messages, source) = sync_channel(BATCHES);
     let (words, person) = mpsc::channel(WORDS);
@@ -285,13 +285,17 @@ fn with_screen(
         runtime.spawn(async move {
             let watcher = watcher(messages.clone());
             let stage = staged(messages.clone());
+            let notices = messages.clone();
             let done = live::drive(
                 &plan,
                 &guest,
                 || create(&output),
                 Some(watcher),
                 &mut stops,
-                Some(person),
+                Some(live::Person {
+                    words: person,
+                    tell: Box::new(move |text| drop(notices.send(Msg::Notice(text)))),
+                }),
                 &stage,
             )
             .await;
@@ -306,7 +310,7 @@ fn with_screen(
         mode: screen::Mode::Live,
         start: live::start(plan, guest),
         rules: Arc::clone(&plan.rules),
-        theme: super::theme(plain),
+        theme,
         patience: plan
             .patience
             .map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),

@@ -241,7 +241,7 @@ fn table(rows: &[(&Found, State)]) -> String {
         out.push_str(&format!(
             "{:<names$}  {:<16}  {verdict:<9}  {events:>9}  {:>9}  {label}\n",
             escape::string(&one.name),
-            utc(one.written),
+            crate::date::minute(one.written),
             size(one.bytes),
         ));
     }
@@ -372,30 +372,6 @@ fn seconds(time: SystemTime) -> u64 {
         .as_secs()
 }
 
-/// `2026-02-28 09:05`.
-pub(super) fn utc(time: SystemTime) -> String {
-    let seconds = seconds(time);
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Years of 365.2425 days that begin in March: the leap day is their last.
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}",
-        rest / 3600,
-        rest % 3600 / 60
-    )
-}
-
 /// `912 B`, `1.2 MB`.
 fn size(bytes: u64) -> String {
     let (mut whole, mut tenth, mut unit) = (bytes, 0, "B");
@@ -417,14 +393,6 @@ mod tests {
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn times_are_calendar_dates() {
-        assert_eq!(utc(at(0)), "1970-01-01 00:00");
-        assert_eq!(utc(at(951_827_696)), "2000-02-29 12:34");
-        assert_eq!(utc(at(1_772_323_199)), "2026-02-28 23:59");
-        assert_eq!(utc(at(1_772_323_200)), "2026-03-01 00:00");
     }
 
     #[test]

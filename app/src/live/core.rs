@@ -400,7 +400,11 @@ impl<W: Write> Core<W> {
         } else {
             NameAnswer::Refused
         };
-        let by = decided.by;
+        // A name that spells a decoy would be handed on by resolvers: nobody may allow that.
+        let spelt = self.session.canaries().find_in_name(asked.name.bytes());
+        let allowed = allowed && spelt.is_none();
+        let answer = if allowed { answer } else { NameAnswer::Refused };
+        let by = spelt.map_or(decided.by.clone(), |_| with_canary(&decided.by));
         let fact = Name {
             name: asked.name,
             kind: asked.kind,
@@ -423,6 +427,7 @@ impl<W: Write> Core<W> {
             } => {
                 self.flows.insert(flow, (request.pid, request.tid));
                 let passed = self.desk.passed(request.pid, &request.target);
+                let name = request.target.name().map(str::to_owned);
                 let fact = FlowAsked {
                     flow,
                     target: request.target,
@@ -437,10 +442,18 @@ impl<W: Write> Core<W> {
                 let allow =
                     passed.is_some() || decided.as_ref().is_some_and(|d| d.action == Action::Allow);
                 let literal = decided.as_ref().is_some_and(|d| d.literal);
+                let spelt = name.is_some_and(|name| {
+                    let found = self.session.canaries().find_in_name(name.as_bytes());
+                    found.is_some()
+                });
                 let by = match (passed, decided) {
                     (Some(hold), _) => format!("answer:{hold}"),
                     (None, Some(decided)) => decided.by,
                     (None, None) => "not recorded".into(),
+                };
+                let (allow, by) = match spelt {
+                    true => (false, with_canary(&by)),
+                    false => (allow, by),
                 };
                 let action = if allow { Action::Allow } else { Action::Deny };
                 self.state(Decision {
@@ -491,6 +504,11 @@ struct Asked {
     answer: NameAnswer,
 }
 
+/// Who refuses a name that spells a decoy's canary: the line, and what outranks it.
+fn with_canary(line: &str) -> String {
+    format!("{line}/canary")
+}
+
 /// Facts that a compromised guest must not be able to forge.
 fn host_only(fact: &Fact) -> bool {
     matches!(
@@ -507,6 +525,7 @@ fn host_only(fact: &Fact) -> bool {
             | Fact::FlowClosed(_)
             | Fact::TlsHello(_)
             | Fact::HttpRequest(_)
+            | Fact::CanarySeen(_)
             | Fact::Held(_)
             | Fact::Question(_)
             | Fact::Answer(_)

@@ -9,8 +9,10 @@ mod desk;
 mod disk;
 mod guest;
 mod identity;
+mod lookout;
 mod plan;
 mod prepare;
+mod saved;
 
 use std::fs::File;
 use std::io::Write;
@@ -22,10 +24,11 @@ use std::time::Duration;
 use belljar_event::wire::{FromAgent, Setup, StreamKind, ToAgent, Uploaded};
 use belljar_event::{Armed, Copied, End, LimitReached, Lost, Op};
 use belljar_recorder::{Start, Writer};
+use belljar_replay::canary::Canaries;
 use belljar_replay::hex;
 use belljar_replay::policy::{Enforced, Policy};
 use belljar_replay::session::Session;
-use belljar_vmm::egress::{Ask, Egress, Limits};
+use belljar_vmm::egress::{Ask, Egress};
 use belljar_vmm::link::{FrameReader, Link, read_frame};
 use belljar_vmm::{Spec, Vm};
 use tokio::sync::mpsc;
@@ -35,8 +38,10 @@ use self::core::{Asking, Core, Input};
 pub(crate) use self::core::{Done, Watcher, Word};
 pub(crate) use self::desk::Reply;
 use self::disk::Disk;
+use self::lookout::ForCanaries;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::prepare::{Guest, cache_dir, flavoured, prepare, recipe};
+use self::saved::{Saver, Tell};
 use crate::error::AppError;
 use crate::ways::script::Script;
 use crate::{decoys, random};
@@ -55,6 +60,14 @@ const INPUTS: usize = 64;
 /// The stage in which the payload runs.
 pub(crate) const RUNNING: &str = "running";
 
+/// Somebody at the terminal.
+pub(crate) struct Person {
+    /// What they say.
+    pub(crate) words: mpsc::Receiver<Word>,
+    /// Shows them something that is no event of the run.
+    pub(crate) tell: Tell,
+}
+
 /// What somebody who waits is told.
 pub(crate) type Stage<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
@@ -67,7 +80,7 @@ pub(crate) async fn drive(
     sink: impl FnOnce() -> Result<File, AppError>,
     watcher: Option<Watcher>,
     stops: &mut mpsc::Receiver<End>,
-    person: Option<mpsc::Receiver<Word>>,
+    person: Option<Person>,
     stage: Stage<'_>,
 ) -> Result<Done, AppError> {
     stage("booting the machine");
@@ -83,10 +96,13 @@ pub(crate) async fn drive(
     let home = format!("/home/{user}");
     let policy = prepare::policy(plan, guest, &home)?;
     let mut enforced = prepare::enforced(&policy, &laid.facts(&home))?;
-    if person.is_none() {
+    if person.is_none() && enforced.kills & Op::Connect.bit() == 0 {
         // Nobody is asked, so a connect that may be asked about is refused at once.
         enforced.held &= !Op::Connect.bit();
     }
+    let (person, tell) = person.map_or((None, None), |person| {
+        (Some(person.words), Some(person.tell))
+    });
     let file = sink()?;
     let kept = file
         .try_clone()
@@ -108,6 +124,7 @@ pub(crate) async fn drive(
             pause: plan.pause,
             patience: plan.patience,
             machine: still,
+            saver: Saver::new(&plan.policies, &home, tell),
         },
         plan.terminate.unwrap_or(person.is_none()),
     );
@@ -271,7 +288,12 @@ impl Run<'_> {
         core.state(ready.armed).map_err(record)?;
         core.state(prepare::policy_fact(self.policy))
             .map_err(record)?;
-        core.state(self.laid.facts(&ready.home)).map_err(record)?;
+        let decoys = self.laid.facts(&ready.home);
+        let lookout = ForCanaries {
+            canaries: Canaries::of(&decoys),
+            cut: !self.plan.lure,
+        };
+        core.state(decoys).map_err(record)?;
         if !self.plan.observe {
             let place = "every call: tracing was switched off".into();
             core.state(Lost { count: 1, place }).map_err(record)?;
@@ -296,7 +318,7 @@ impl Run<'_> {
             tokio::spawn(guest::listen(frames, inputs.clone())),
             tokio::spawn(serve_flows(
                 Arc::clone(&link),
-                self.plan.flow_limits,
+                Egress::new(self.plan.flow_limits).watched(Arc::new(lookout)),
                 inputs.clone(),
             )),
             tokio::spawn(listen_to(self.person.take(), inputs)),
@@ -438,7 +460,7 @@ async fn obey(
 }
 
 /// Judges and relays every flow that the guest opens.
-async fn serve_flows(link: Arc<Link>, limits: Limits, inputs: mpsc::Sender<Input>) {
+async fn serve_flows(link: Arc<Link>, egress: Egress, inputs: mpsc::Sender<Input>) {
     let (asks, mut asked) = mpsc::channel::<Ask>(INPUTS);
     let forward = tokio::spawn(async move {
         while let Some(ask) = asked.recv().await {
@@ -447,7 +469,6 @@ async fn serve_flows(link: Arc<Link>, limits: Limits, inputs: mpsc::Sender<Input
             }
         }
     });
-    let egress = Egress::new(limits);
     while let Some((kind, stream)) = link.accept().await {
         if let StreamKind::Flow(request) = kind {
             tokio::spawn(egress.serve(stream, request, asks.clone()));

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use belljar_event::Text;
-use belljar_replay::policy::{Allow, Policy};
+use belljar_replay::policy::Allow;
 use belljar_replay::rules::RuleSet;
 use belljar_vmm::MachineChoice;
 use belljar_vmm::egress::Limits;
 
 use crate::cli::{self, MachineArg, OnMalicious, Options, WhileAsking};
 use crate::error::AppError;
+use crate::policies::{self, Chosen, Policies};
 use crate::ways::ecosystem::{self, Ecosystem};
 use crate::ways::git::{self, Repository};
 use crate::ways::package;
@@ -34,7 +35,6 @@ pub(crate) struct Plan {
     pub(crate) keep_going: bool,
     /// Which clients' registries are allowed.
     pub(crate) ecosystems: Vec<Ecosystem>,
-    pub(crate) allows: Vec<Allow>,
     pub(crate) machine: MachineChoice,
     pub(crate) allow_degraded: bool,
     pub(crate) cpus: u32,
@@ -47,7 +47,7 @@ pub(crate) struct Plan {
     pub(crate) registries: bool,
     pub(crate) guest_cmdline: String,
     pub(crate) rules: Arc<RuleSet>,
-    pub(crate) policy: Chosen,
+    pub(crate) policies: Policies,
     /// Decoys may be read.
     pub(crate) lure: bool,
     /// Time stops in the guest while a question is open.
@@ -56,51 +56,6 @@ pub(crate) struct Plan {
     pub(crate) patience: Option<Duration>,
     /// Whether the run ends once its verdict is MALICIOUS; without a word: if nobody watches.
     pub(crate) terminate: Option<bool>,
-}
-
-/// Which policy.
-#[derive(Clone, Debug)]
-pub(crate) enum Chosen {
-    /// One of belljar's own.
-    Preset(String),
-    /// A file's.
-    File {
-        /// Its name without the ending.
-        name: String,
-        /// What is in it.
-        text: String,
-    },
-}
-
-impl Chosen {
-    /// A preset's name, or a file.
-    pub(crate) fn read(named: &str) -> Result<Self, AppError> {
-        if Policy::preset(named).is_ok() {
-            return Ok(Self::Preset(named.to_owned()));
-        }
-        let path = Path::new(named);
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| AppError::file("read policy", path, source))?;
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy());
-        let name: String = stem
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-            .take(40)
-            .collect();
-        let name = if name.is_empty() {
-            "policy".to_owned()
-        } else {
-            name
-        };
-        // What is wrong with it is said before anything starts.
-        Policy::parse(&name, &text)
-            .and_then(|policy| policy.at_home("/home/anybody"))
-            .and_then(|policy| policy.enforced(&[]))
-            .map_err(|e| AppError::Rules(e.to_string()))?;
-        Ok(Self::File { name, text })
-    }
 }
 
 /// Where a plan begins: everything that the way in decides.
@@ -168,15 +123,7 @@ impl Plan {
                 "ask for more memory or less disk",
             ));
         }
-        let allows = options
-            .allow
-            .iter()
-            .map(|text| {
-                Allow::parse(text).map_err(|e| {
-                    AppError::usage(e.to_string(), "write HOST, HOST:PORT, *.DOMAIN or IP:PORT")
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let policies = chosen_policies(&way, options)?;
         Ok(Self {
             project: way.project,
             repository: way.repository,
@@ -184,7 +131,6 @@ impl Plan {
             steps: way.steps,
             keep_going: options.keep_going,
             ecosystems: way.ecosystems,
-            allows,
             // Both names mean QEMU until there is a second hypervisor.
             machine: match options.machine {
                 MachineArg::Auto | MachineArg::Qemu => MachineChoice::Auto,
@@ -203,7 +149,7 @@ impl Plan {
             registries: !options.no_registries,
             guest_cmdline: options.guest_cmdline.clone(),
             rules,
-            policy: Chosen::read(&options.policy)?,
+            policies,
             lure: options.lure,
             pause: options.while_asking == WhileAsking::Pause,
             patience: options.ask_timeout,
@@ -225,6 +171,35 @@ impl Plan {
         }
         words
     }
+}
+
+/// Everything that the run's policy is made of. A repository that is cloned lies in
+/// the guest, so what it says of policies is not read.
+fn chosen_policies(way: &Way, options: &Options) -> Result<Policies, AppError> {
+    let allow = |text: &String| {
+        Allow::parse(text).map_err(|e| {
+            AppError::usage(e.to_string(), "write HOST, HOST:PORT, *.DOMAIN or IP:PORT")
+        })
+    };
+    let allows = options.allow.iter().map(allow).collect::<Result<_, _>>()?;
+    let chosen = Chosen::read(&options.policy)?;
+    let profiles = policies::profiles(&options.profile, &chosen, &way.ecosystems)?;
+    let own = match options.no_user_policy {
+        true => None,
+        false => policies::own()?,
+    };
+    let project = match &way.project {
+        Some(project) => policies::of_project(project)?,
+        None => None,
+    };
+    Policies {
+        chosen,
+        profiles,
+        own,
+        project,
+        allows,
+    }
+    .checked()
 }
 
 /// Bytes; nothing where there is no limit.

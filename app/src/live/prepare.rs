@@ -8,7 +8,6 @@ use belljar_vmm::image::{self, Flavour, Host, Image, KernelFiles, Progress, Reci
 use etcetera::BaseStrategy;
 
 use super::Plan;
-use super::plan::Chosen;
 use crate::error::AppError;
 use crate::guest::AGENT;
 use crate::ways::ecosystem::Ecosystem;
@@ -82,8 +81,8 @@ fn chosen(
     })
 }
 
-/// The policy of a run: the host of a clone, what the user allows, the clients'
-/// own registries, the preset.
+/// The policy of a run: the host of a clone, and what the plan's policies and the
+/// clients' own registries come to.
 pub(crate) fn policy(plan: &Plan, guest: &Guest, home: &str) -> Result<Policy, AppError> {
     let wanted = |client: &str| {
         plan.ecosystems.iter().any(|ecosystem| match ecosystem {
@@ -99,21 +98,7 @@ pub(crate) fn policy(plan: &Plan, guest: &Guest, home: &str) -> Result<Policy, A
         .filter(|endpoint| plan.registries && wanted(endpoint.client))
         .map(|endpoint| (endpoint.client.to_owned(), endpoint.host, endpoint.port))
         .collect();
-    let preset = match &plan.policy {
-        Chosen::Preset(name) => Policy::preset(name),
-        Chosen::File { name, text } => Policy::parse(name, text),
-    };
-    let policy = preset
-        .and_then(|preset| preset.at_home(home))
-        .and_then(|preset| {
-            if plan.lure {
-                // Reads of decoys succeed, so that what follows is seen.
-                preset.with_line("lure", "allow evt.op = read and path.decoy")
-            } else {
-                Ok(preset)
-            }
-        })
-        .and_then(|preset| Policy::compose(&preset, &registries, &plan.allows));
+    let policy = plan.policies.compose(&registries, home, plan.lure);
     let policy = match &plan.repository {
         // Behind the clone nothing of the run needs its host.
         Some(repository) => {

@@ -20,7 +20,6 @@ mod overlay;
 mod player;
 mod prompt;
 mod question;
-#[cfg(test)]
 mod render;
 mod rows;
 mod run;
@@ -32,8 +31,11 @@ mod verdict;
 mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use model::{Effect, Failure, Mode, Model, Msg, Setup};
+pub(crate) use render::{press, render};
 pub(crate) use run::{Options, run};
-pub(crate) use theme::Theme;
+pub(crate) use text::width;
+pub(crate) use theme::{THEMES, Theme};
+pub(crate) use update::update;

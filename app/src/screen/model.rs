@@ -65,6 +65,8 @@ pub(crate) enum Msg {
     Entries(Vec<Entry>),
     /// What is awaited, in words; shown with the time since.
     Stage(String),
+    /// Something to be told once, that is no event.
+    Notice(String),
     /// No more entries will come; whether the trace is whole.
     SourceEnded(Integrity),
     /// The run or the reading failed: shown as a pane, with what to do.
@@ -294,6 +296,33 @@ impl Model {
             0
         };
         self.player.now().saturating_add(quiet)
+    }
+
+    /// True when nothing moves by itself: a recording that was read and stands.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let stands = match self.player.motion() {
+            Motion::Playing => self.player.position() == self.player.len(),
+            Motion::Paused => true,
+            Motion::Following => !self.is_open(),
+        };
+        stands && self.toast.is_none()
+    }
+
+    /// The phase at the playhead, and the findings so far: number, and in words.
+    pub(crate) fn chapters(&self) -> (Option<String>, Vec<(u64, String)>) {
+        let session = self.player.session();
+        let findings = session.findings().iter().map(|finding| {
+            let text = format!("{} {}", finding.rule.id, finding.rule.title);
+            (finding.number, super::text::safe_str(&text))
+        });
+        let phase = session.phase().map(super::text::safe_str);
+        (phase, findings.collect())
+    }
+
+    /// True while the guest waits for the person.
+    pub(super) fn stands_still(&self) -> bool {
+        let session = self.player.tip();
+        session.is_frozen() || session.waiting().next().is_some()
     }
 
     /// The list of a pane that has rows to select.

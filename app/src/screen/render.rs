@@ -1,6 +1,6 @@
-//! The screen without a terminal: for tests, and for pictures in documents
-//! (the snapshots beside the tests are such pictures).
+//! The screen without a terminal: for tests, and for pictures and recordings.
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -9,10 +9,38 @@ use super::model::{Model, Msg};
 use super::update::update;
 use super::view::view;
 
-/// The screen as text, `columns` by `rows`, without spaces at line ends.
+/// The screen's cells, at the model's own size.
 #[must_use]
+pub(crate) fn render(model: &Model) -> Buffer {
+    let area = model.layout.area;
+    let mut cells = Buffer::default();
+    // The test backend cannot fail.
+    if let Ok(mut terminal) = Terminal::new(TestBackend::new(area.width, area.height))
+        && terminal.draw(|frame| view(model, frame)).is_ok()
+    {
+        cells = terminal.backend().buffer().clone();
+    }
+    cells
+}
+
+/// A key without anything held.
+pub(crate) fn press(model: &mut Model, c: char) {
+    let key = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+    update(model, Msg::Key(key));
+}
+
+/// The screen's cells at another size.
+#[cfg(test)]
+pub(super) fn render_at(model: &Model, columns: u16, rows: u16) -> Buffer {
+    let mut model = model.clone();
+    update(&mut model, Msg::Resize(columns, rows));
+    render(&model)
+}
+
+/// The screen as text, `columns` by `rows`, without spaces at line ends.
+#[cfg(test)]
 pub(crate) fn render_text(model: &Model, columns: u16, rows: u16) -> String {
-    let cells = render(model, columns, rows);
+    let cells = render_at(model, columns, rows);
     let mut out = String::new();
     for y in 0..cells.area.height {
         let mut line = String::new();
@@ -33,18 +61,4 @@ pub(crate) fn render_text(model: &Model, columns: u16, rows: u16) -> String {
         out.push('\n');
     }
     out
-}
-
-/// The screen's cells at a size.
-pub(super) fn render(model: &Model, columns: u16, rows: u16) -> Buffer {
-    let mut model = model.clone();
-    update(&mut model, Msg::Resize(columns, rows));
-    let mut cells = Buffer::default();
-    // The test backend cannot fail.
-    if let Ok(mut terminal) = Terminal::new(TestBackend::new(columns, rows))
-        && terminal.draw(|frame| view(&model, frame)).is_ok()
-    {
-        cells = terminal.backend().buffer().clone();
-    }
-    cells
 }

@@ -29,7 +29,7 @@ pub(super) fn safe_text(text: &Text) -> String {
 }
 
 /// Cells that a text takes.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 

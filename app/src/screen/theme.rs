@@ -3,6 +3,8 @@
 //! Owns: the semantic roles, the theme files and how they are read.
 //! Must not: know a pane. A view asks for a [`Role`] and gets a style.
 
+mod import;
+
 use std::collections::BTreeMap;
 
 use ratatui::style::{Color, Modifier, Style};
@@ -111,6 +113,14 @@ pub(crate) enum ThemeError {
 pub(crate) const THEMES: &[(&str, &str)] = &[
     ("dark", include_str!("../../../themes/dark.toml")),
     ("light", include_str!("../../../themes/light.toml")),
+    (
+        "high-contrast",
+        include_str!("../../../themes/high-contrast.toml"),
+    ),
+    (
+        "colour-blind",
+        include_str!("../../../themes/colour-blind.toml"),
+    ),
     ("mono", include_str!("../../../themes/mono.toml")),
 ];
 
@@ -184,6 +194,25 @@ impl Theme {
         Ok(theme)
     }
 
+    /// Reads a file of ours, a base16 scheme, or one palette of a Catppuccin file.
+    ///
+    /// # Errors
+    /// If it is none of these, or a colour is missing or wrong.
+    pub(crate) fn parse_any(
+        name: &str,
+        text: &str,
+        part: Option<&str>,
+    ) -> Result<Self, ThemeError> {
+        match import::import(text, part) {
+            Some(Ok(ours)) => Self::parse(name, &ours),
+            Some(Err(why)) => Err(ThemeError::Shape {
+                name: name.into(),
+                why,
+            }),
+            None => Self::parse(name, text),
+        }
+    }
+
     fn plain(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -227,6 +256,12 @@ impl Theme {
             }
         }
         self.style(Role::Text).patch(style)
+    }
+
+    /// The colours of ordinary text and of the page behind it, where it has them.
+    pub(crate) fn page(&self) -> (Option<Color>, Option<Color>) {
+        let text = self.style(Role::Text);
+        (text.fg, text.bg)
     }
 
     /// How a role looks.

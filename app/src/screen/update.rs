@@ -15,6 +15,7 @@ use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
 use super::question;
 use super::rows::{Facts, Moment, RowKey, Rows};
+use super::text::safe_str;
 
 /// With so many files more, the rows are computed one tick later.
 const FILES_PER_TICK: u64 = 20_000;
@@ -39,6 +40,7 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.stage = (!text.is_empty()).then_some((text, 0));
             model.revision += 1;
         }
+        Msg::Notice(text) => toast(model, safe_str(&text)),
         Msg::SourceEnded(end) => {
             ended(model, end);
             refresh(model);
@@ -121,7 +123,10 @@ fn tick(model: &mut Model, elapsed: u64) {
     }
     if model.is_live() && model.is_open() && model.player.len() > 0 {
         let before = model.quiet / SECOND;
-        model.quiet = model.quiet.saturating_add(elapsed);
+        // No time passes in a guest that stands still.
+        if !model.stands_still() {
+            model.quiet = model.quiet.saturating_add(elapsed);
+        }
         changed |= before != model.quiet / SECOND;
     }
     if let Some((_, waited)) = &mut model.stage {

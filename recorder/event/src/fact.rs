@@ -91,6 +91,7 @@ facts! {
     89 Killed "killed",
     90 Question "question",
     91 Freeze "freeze",
+    92 CanarySeen "canary",
     96 Output "output",
     97 Sample "sample",
     98 Installed "installed",
@@ -657,6 +658,23 @@ pub struct HttpRequest {
     pub target: Text,
     /// `Host` header.
     pub host: Option<Text>,
+}
+
+/// The host saw a decoy's canary in what a flow brings, before it went on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct CanarySeen {
+    /// Which flow.
+    pub flow: u64,
+    /// Which decoy: its place among those that were laid out, from 0.
+    pub decoy: u32,
+    /// What it pretends to be: `ssh key`, `wallet` …
+    pub kind: String,
+    /// How it was written: `plain`, `base64`, `hex` …
+    pub encoding: String,
+    /// Bytes of the flow from its beginning to the end of what was recognised.
+    pub at: u64,
+    /// The flow ends because of it; false where decoys are meant to be read.
+    pub cut: bool,
 }
 
 /// How much was moved through one open file, told when it is closed.

@@ -321,6 +321,15 @@ fn network() -> Vec<Fact> {
             },
         }
         .into(),
+        CanarySeen {
+            flow: 2,
+            decoy: 1,
+            kind: "ssh key".into(),
+            encoding: "base64".into(),
+            at: 99,
+            cut: true,
+        }
+        .into(),
         FlowClosed {
             flow: 2,
             sent: 10,

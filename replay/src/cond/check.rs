@@ -46,6 +46,8 @@ pub(super) enum Matcher {
     StartsWith(Box<[u8]>),
     EndsWith(Box<[u8]>),
     Pattern(Regex),
+    /// A glob, and the longest piece of it that is always there.
+    Glob(Regex, Box<[u8]>),
     Path(PathSet),
 }
 
@@ -85,6 +87,29 @@ impl Check {
             // A value of another type than the field's is as good as none.
             _ => Truth::No,
         }
+    }
+
+    /// Literals without any of which it cannot hold, in any case; `None`: there
+    /// are none.
+    pub(super) fn needles(&self) -> Option<Vec<Box<[u8]>>> {
+        let Self::Text {
+            matcher,
+            host: false,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        Some(match matcher {
+            Matcher::Equal(literal) | Matcher::StartsWith(literal) | Matcher::EndsWith(literal) => {
+                vec![literal.clone()]
+            }
+            Matcher::In(set) => set.words().map(Into::into).collect(),
+            Matcher::Contains(finder) => finder.literals(),
+            Matcher::Glob(_, literal) => vec![literal.clone()],
+            Matcher::Path(set) => set.needles()?,
+            Matcher::Pattern(_) | Matcher::Domain(_) => return None,
+        })
     }
 
     /// One of no values.
@@ -133,7 +158,7 @@ impl Check {
                 ..
             } => 2,
             Self::Text {
-                matcher: Matcher::Pattern(_),
+                matcher: Matcher::Pattern(_) | Matcher::Glob(..),
                 ..
             } => 40,
             Self::Text {
@@ -159,7 +184,7 @@ impl Matcher {
                         .get(is.len() - literal.len()..)
                         .is_some_and(|end| equal(end, literal, fold))
             }
-            Self::Pattern(regex) => regex.is_match(is),
+            Self::Pattern(regex) | Self::Glob(regex, _) => regex.is_match(is),
             Self::Path(set) => set.covers(is),
         }
     }
@@ -176,9 +201,11 @@ impl Matcher {
             Self::StartsWith(literal) => possible(may_grow(literal)),
             Self::Contains(finder) if finder.is_match(is) => Truth::Yes,
             Self::Path(set) => set.covers_cut(is),
-            Self::Contains(_) | Self::EndsWith(_) | Self::Pattern(_) | Self::Domain(_) => {
-                Truth::Maybe
-            }
+            Self::Contains(_)
+            | Self::EndsWith(_)
+            | Self::Pattern(_)
+            | Self::Glob(..)
+            | Self::Domain(_) => Truth::Maybe,
         }
     }
 }

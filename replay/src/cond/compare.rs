@@ -192,8 +192,14 @@ impl Compiler<'_> {
             Op::ContainsFold => finder(text, true).map(Matcher::Contains),
             Op::ContainsBytes => Ok(Matcher::Contains(bytes_finder(&self.hex(text, word.at)?))),
             Op::StartsWithBytes => Ok(Matcher::StartsWith(self.hex(text, word.at)?.into())),
-            Op::Glob => self.patterns.glob(text, fold).map(Matcher::Pattern),
-            Op::GlobFold => self.patterns.glob(text, true).map(Matcher::Pattern),
+            Op::Glob => self
+                .patterns
+                .glob(text, fold)
+                .map(|regex| globbed(regex, text)),
+            Op::GlobFold => self
+                .patterns
+                .glob(text, true)
+                .map(|regex| globbed(regex, text)),
             Op::Regex => self.patterns.whole(text, fold).map(Matcher::Pattern),
             _ => return Err(self.mismatch(place)),
         };
@@ -312,6 +318,19 @@ impl Compiler<'_> {
                 ),
             )
         })
+    }
+}
+
+/// The glob with its longest piece without signs, if it has one.
+fn globbed(regex: regex::bytes::Regex, glob: &str) -> Matcher {
+    // Alternatives and classes make nothing certain.
+    if glob.contains(['{', '[', '\\']) {
+        return Matcher::Pattern(regex);
+    }
+    let longest = glob.split(['*', '?']).max_by_key(|piece| piece.len());
+    match longest {
+        Some(piece) if !piece.is_empty() => Matcher::Glob(regex, piece.as_bytes().into()),
+        _ => Matcher::Pattern(regex),
     }
 }
 

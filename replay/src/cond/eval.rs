@@ -3,7 +3,6 @@
 //! Owns: three-valued evaluation. Must not: allocate, but for transformers.
 //! Recursion is bounded by the compiler's limit on levels.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
@@ -11,12 +10,13 @@ use super::change::Change;
 use super::check::Check;
 use super::compile::{Fields, Node};
 use super::fields::Field;
+use super::share::Memo;
 use super::syntax::Op;
 use super::value::{Subject, Truth, Value};
 
 /// Kleene's three-valued logic. `memo` has the answers of shared comparisons
-/// that were given for this event: 0 where there is none yet.
-pub(super) fn holds(node: &Node, subject: &dyn Subject, memo: &mut [u8]) -> Truth {
+/// that were given for this event.
+pub(super) fn holds(node: &Node, subject: &dyn Subject, memo: &mut Memo<'_>) -> Truth {
     match node {
         Node::All(nodes) => {
             let mut truth = Truth::Yes;
@@ -58,22 +58,12 @@ pub(super) fn holds(node: &Node, subject: &dyn Subject, memo: &mut [u8]) -> Trut
     }
 }
 
-fn kept(slot: u32, test: &Node, subject: &dyn Subject, memo: &mut [u8]) -> Truth {
-    let at = slot as usize;
-    match memo.get(at) {
-        Some(1) => return Truth::No,
-        Some(2) => return Truth::Maybe,
-        Some(3) => return Truth::Yes,
-        _ => {}
+fn kept(slot: u32, test: &Node, subject: &dyn Subject, memo: &mut Memo<'_>) -> Truth {
+    if let Some(truth) = memo.answer(slot, subject) {
+        return truth;
     }
     let truth = holds(test, subject, memo);
-    if let Some(place) = memo.get_mut(at) {
-        *place = match truth {
-            Truth::No => 1,
-            Truth::Maybe => 2,
-            Truth::Yes => 3,
-        };
-    }
+    memo.keep(slot, truth);
     truth
 }
 
@@ -145,7 +135,7 @@ fn pair(op: Op, left: &Value<'_>, right: &Value<'_>) -> Truth {
     }
 }
 
-fn texts(op: Op, a: &Cow<'_, [u8]>, b: &Cow<'_, [u8]>) -> bool {
+fn texts(op: Op, a: &[u8], b: &[u8]) -> bool {
     match op {
         Op::StartsWith => a.starts_with(b),
         Op::EndsWith => a.ends_with(b),

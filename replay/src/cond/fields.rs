@@ -222,6 +222,10 @@ fields! {
         DnsLabels "dns.labels" Int "How many labels the name asked for has.",
         DnsLongestLabel "dns.longest_label" Int "Bytes of its longest label.",
         DnsLabelEntropy "dns.label_entropy" Int "Shannon entropy of its longest label, in thousandths of a bit per byte.",
+        CanaryKind "canary.kind" Text "Of what decoy the event carries the canary: `ssh key`, `wallet`; absent where it carries none.",
+        CanaryWhere "canary.where" Text "Where it stands: `flow` (bytes on their way out), `name` (of a lookup or a flow), `argument` (of a program).",
+        CanaryEncoding "canary.encoding" Text "How it is written: `plain`, `reversed`, `percent`, `hex`, `base64`, `base32`.",
+        CanaryPath "canary.path" Text "The decoy's path.",
         ExecName "exec.name" Text "Base name of the program that an exec asks for, as written, whether or not it starts.",
         ExecCmdline "exec.cmdline" Text "That name and the arguments, joined by spaces; of an exec that failed, as much of them as was read.",
         ExitStatus "exit.status" Int "The status that a process or a phase ended with.",
@@ -371,6 +375,7 @@ impl Field {
             ("path.", 1),
             ("proc.tree.", 10),
             ("proc.a", 10),
+            ("canary.", 5),
             ("proc.detached", 10),
         ];
         let row = PRICES

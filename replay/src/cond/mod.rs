@@ -25,7 +25,10 @@ mod spell;
 mod syntax;
 mod types;
 mod value;
+mod words;
 
+#[cfg(test)]
+mod naive;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +40,7 @@ pub(crate) use error::{nearest, position, quoted, shown};
 pub use fields::{ALIASES, FIELDS, Field, FieldInfo, MAX_INDEX, Type};
 pub use names::Names;
 pub(crate) use shape::{Shape, shape};
-pub(crate) use share::{Kept, Memo};
+pub(crate) use share::{Kept, MAX_KEPT, Memo};
 pub(crate) use types::Types;
 pub use value::{Subject, Truth, Value};
 
@@ -76,7 +79,7 @@ impl Condition {
     /// Does it hold?
     #[must_use]
     pub fn matches(&self, subject: &dyn Subject) -> Truth {
-        holds(&self.compiled.node, subject, &mut [])
+        holds(&self.compiled.node, subject, &mut Memo::none())
     }
 
     /// What it asks for and belljar does not have, of a foreign condition: fields,
@@ -162,8 +165,8 @@ pub(crate) struct Special(Node);
 
 impl Special {
     /// Does it hold? The memo is that of the event.
-    pub(crate) fn matches(&self, subject: &dyn Subject, memo: &mut Memo) -> Truth {
-        holds(&self.0, subject, memo.slots())
+    pub(crate) fn matches(&self, subject: &dyn Subject, memo: &mut Memo<'_>) -> Truth {
+        holds(&self.0, subject, memo)
     }
 }
 

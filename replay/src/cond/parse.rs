@@ -10,6 +10,7 @@ use super::change::{CHANGES, Change, MAX_CHANGES};
 use super::error::{CondError, WORD, shown};
 use super::fields::{ALIASES, FIELDS, Field, MAX_INDEX};
 use super::syntax::{Expr, Left, OPS, Op, Operand, Word};
+use super::words::Escapes;
 
 /// The longest condition, in bytes.
 pub(super) const MAX_SOURCE: usize = 64 << 10;
@@ -46,36 +47,36 @@ pub(super) fn parse_as(source: &str, foreign: bool) -> Result<Expr<'_>> {
     Ok(expr)
 }
 
-struct Parser<'s> {
-    source: &'s str,
-    at: usize,
+pub(super) struct Parser<'s> {
+    pub(super) source: &'s str,
+    pub(super) at: usize,
     foreign: bool,
 }
 
 /// The left side of a comparison, or the name of a field that belljar has not.
-enum Side<'s> {
+pub(super) enum Side<'s> {
     Known(Left),
     Unknown(&'s str),
 }
 
-fn is_name(c: char) -> bool {
+pub(super) fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '.'
 }
 
-fn is_bare(c: char) -> bool {
+pub(super) fn is_bare(c: char) -> bool {
     !c.is_whitespace() && !matches!(c, '(' | ')' | ',' | '=' | '"' | '\'')
 }
 
 impl<'s> Parser<'s> {
-    fn rest(&self) -> &'s str {
+    pub(super) fn rest(&self) -> &'s str {
         self.source.get(self.at..).unwrap_or_default()
     }
 
-    fn error(&self, at: usize, message: impl Into<String>) -> CondError {
+    pub(super) fn error(&self, at: usize, message: impl Into<String>) -> CondError {
         CondError::new(self.source, at, message)
     }
 
-    fn unexpected(&self, wanted: &str) -> CondError {
+    pub(super) fn unexpected(&self, wanted: &str) -> CondError {
         let found = match self.rest().chars().next() {
             Some(c) => format!("`{}`", c.escape_debug()),
             None => "the end".into(),
@@ -83,13 +84,13 @@ impl<'s> Parser<'s> {
         self.error(self.at, format!("expected {wanted}, found {found}"))
     }
 
-    fn space(&mut self) {
+    pub(super) fn space(&mut self) {
         let rest = self.rest();
         self.at += rest.len() - rest.trim_start().len();
     }
 
     /// Takes as many characters as `wanted` accepts.
-    fn take(&mut self, wanted: fn(char) -> bool) -> &'s str {
+    pub(super) fn take(&mut self, wanted: fn(char) -> bool) -> &'s str {
         let rest = self.rest();
         let end = rest.find(|c| !wanted(c)).unwrap_or(rest.len());
         self.at += end;
@@ -97,7 +98,7 @@ impl<'s> Parser<'s> {
     }
 
     /// Takes this sign if it comes next.
-    fn sign(&mut self, sign: &str) -> bool {
+    pub(super) fn sign(&mut self, sign: &str) -> bool {
         self.space();
         let here = self.rest().starts_with(sign);
         if here {
@@ -187,7 +188,7 @@ impl<'s> Parser<'s> {
     }
 
     /// A field, with transformers around it: `tolower(proc.name)`.
-    fn side(&mut self, first: &'s str, at: usize) -> Result<Side<'s>> {
+    pub(super) fn side(&mut self, first: &'s str, at: usize) -> Result<Side<'s>> {
         let (mut name, mut changes) = (first, Vec::new());
         let mut stands = at;
         while let Some(change) = Change::named(name).filter(|_| self.sign("(")) {
@@ -290,6 +291,8 @@ impl<'s> Parser<'s> {
         let operand = match op {
             None | Some(Op::Exists) => Operand::None,
             Some(op) if op.takes_list() => self.list(op)?,
+            // Patterns have these escapes themselves, with the same letters.
+            Some(Op::Regex) => Operand::One(self.value(Escapes::Few)?),
             Some(_) => self.operand()?,
         };
         Ok(match (side, op) {
@@ -303,39 +306,6 @@ impl<'s> Parser<'s> {
             (Side::Known(_), None) => return Err(self.unexpected("an operator")),
             (Side::Known(left), Some(op)) => Expr::Test { left, op, operand },
         })
-    }
-
-    /// A value, or another field: `val(proc.pname)`, `tolower(proc.pname)`.
-    fn operand(&mut self) -> Result<Operand<'s>> {
-        self.space();
-        let begun = self.at;
-        let name = self.take(is_name);
-        let called =
-            self.rest().starts_with('(') && (name == "val" || Change::named(name).is_some());
-        if !called {
-            self.at = begun;
-            return Ok(Operand::One(self.word()?));
-        }
-        let side = if name == "val" {
-            self.sign("(");
-            self.space();
-            let at = self.at;
-            let name = self.take(is_name);
-            let side = self.side(name, at)?;
-            if !self.sign(")") {
-                return Err(self.unexpected("`)`"));
-            }
-            side
-        } else {
-            self.side(name, begun)?
-        };
-        match side {
-            Side::Known(left) => Ok(Operand::Other(left)),
-            Side::Unknown(name) => {
-                let message = format!("unknown field `{}`", shown(name, WORD));
-                Err(self.error(begun, message).near(name, field_names()))
-            }
-        }
     }
 
     /// The operator that comes next; `None` where the field stands alone.
@@ -364,81 +334,6 @@ impl<'s> Parser<'s> {
             Some(_) => Err(self.unexpected("an operator")),
         }
     }
-
-    fn list(&mut self, op: Op) -> Result<Operand<'s>> {
-        let at = {
-            self.space();
-            self.at
-        };
-        if !self.sign("(") {
-            return match self.word() {
-                Ok(word) => Ok(Operand::Many(vec![word])),
-                Err(_) => Err(self.error(at, format!("`{}` takes a list: `(a, b)`", op.name()))),
-            };
-        }
-        let mut items = Vec::new();
-        if self.sign(")") {
-            return Ok(Operand::Many(items));
-        }
-        loop {
-            items.push(self.word()?);
-            if self.sign(")") {
-                return Ok(Operand::Many(items));
-            }
-            if !self.sign(",") {
-                return Err(if self.rest().is_empty() {
-                    self.error(at, "this list is never closed")
-                } else {
-                    self.unexpected("`,` or `)`")
-                });
-            }
-        }
-    }
-
-    fn word(&mut self) -> Result<Word<'s>> {
-        self.space();
-        let at = self.at;
-        match self.rest().chars().next() {
-            Some(quote @ ('"' | '\'')) => self.quoted(quote),
-            Some(c) if is_bare(c) => Ok(Word {
-                text: self.take(is_bare).into(),
-                at,
-                quoted: false,
-            }),
-            _ => Err(self.unexpected("a value")),
-        }
-    }
-
-    /// `\\`, `\"`, `\'`, `\n`, `\r`, `\t` are escapes; before any other
-    /// character the backslash stays, so that patterns need no doubling.
-    fn quoted(&mut self, quote: char) -> Result<Word<'s>> {
-        let at = self.at;
-        let body = self.rest().get(1..).unwrap_or_default();
-        let mut text = String::new();
-        let mut chars = body.char_indices();
-        while let Some((end, c)) = chars.next() {
-            match c {
-                c if c == quote => {
-                    self.at = at + 1 + end + 1;
-                    return Ok(Word {
-                        text: text.into(),
-                        at,
-                        quoted: true,
-                    });
-                }
-                '\\' => match chars.next() {
-                    Some((_, c @ ('\\' | '"' | '\''))) => text.push(c),
-                    Some((_, 'n')) => text.push('\n'),
-                    Some((_, 'r')) => text.push('\r'),
-                    Some((_, 't')) => text.push('\t'),
-                    Some((_, c)) => text.extend(['\\', c]),
-                    None => break,
-                },
-                c => text.push(c),
-            }
-        }
-        Err(self.error(at, "this quote is never closed"))
-    }
 }
 
 fn single<'s>(mut all: Vec<Expr<'s>>, wrap: fn(Vec<Expr<'s>>) -> Expr<'s>) -> Expr<'s> {
@@ -452,7 +347,7 @@ fn single<'s>(mut all: Vec<Expr<'s>>, wrap: fn(Vec<Expr<'s>>) -> Expr<'s>) -> Ex
     }
 }
 
-fn field_names() -> impl Iterator<Item = &'static str> {
+pub(super) fn field_names() -> impl Iterator<Item = &'static str> {
     FIELDS
         .iter()
         .map(|row| row.name)

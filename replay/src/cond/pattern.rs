@@ -96,7 +96,7 @@ impl Patterns {
 /// A literal that is searched for.
 #[derive(Clone)]
 pub(super) enum Finder {
-    Exact(memmem::Finder<'static>),
+    Exact(Box<memmem::Finder<'static>>),
     /// Any of these literals, in any ASCII case; they are in lower case.
     Fold(AhoCorasick, Box<[Box<[u8]>]>),
 }
@@ -149,7 +149,7 @@ pub(super) fn any_finder(literals: &[Box<[u8]>]) -> Option<Finder> {
 
 /// Bytes that are searched for.
 pub(super) fn bytes_finder(literal: &[u8]) -> Finder {
-    Finder::Exact(memmem::Finder::new(literal).into_owned())
+    Finder::Exact(Box::new(memmem::Finder::new(literal).into_owned()))
 }
 
 fn glob_regex(glob: &str, literal_separator: bool) -> Result<String> {

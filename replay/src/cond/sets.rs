@@ -123,6 +123,12 @@ impl PathSet {
         }
     }
 
+    /// Paths without any of which nothing is covered; `None` if there are patterns.
+    pub(super) fn needles(&self) -> Option<Vec<Box<[u8]>>> {
+        let exact = || self.exact.words().map(Into::into).collect();
+        self.patterns.is_empty().then(exact)
+    }
+
     pub(super) fn covers(&self, path: &[u8]) -> bool {
         self.above(path) || self.patterns.iter().any(|pattern| pattern.is_match(path))
     }

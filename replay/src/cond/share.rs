@@ -1,52 +1,156 @@
 //! Comparisons that several conditions make, asked once an event.
 //!
-//! Owns: finding equal comparisons among conditions, and the memo that keeps
-//! their answers while one event is judged.
+//! Owns: finding equal comparisons among conditions, the memo that keeps their
+//! answers while one event is judged, and the search that settles most
+//! comparisons of a text field at once.
 //! Must not: change what a condition says.
+//!
+//! Most comparisons with literals fail because the literal is not there at all.
+//! So the literals of all conditions are searched for in a field's value in one
+//! go, and only comparisons one of whose literals was found are made.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
+
+use aho_corasick::AhoCorasick;
 
 use super::Special;
 use super::compile::Node;
+use super::fields::Field;
+use super::value::{Subject, Truth, Value};
 
-/// Most shared comparisons among the conditions for one event type.
-const MAX_KEPT: usize = 768;
+/// Most kept comparisons among the conditions for one event type.
+pub(crate) const MAX_KEPT: usize = 2048;
+/// Fewer comparisons of a field are not worth a search.
+const MIN_SEARCHED: usize = 4;
+
+/// What is known of a comparison, for the event that is judged.
+const OPEN: u8 = 0;
+const NO: u8 = 1;
+const MAYBE: u8 = 2;
+const YES: u8 = 3;
+/// Its field was not searched yet.
+const UNSEARCHED: u8 = 4;
 
 /// The answers given for one event.
-#[derive(Debug)]
-pub(crate) struct Memo {
-    slots: [u8; MAX_KEPT],
-    used: usize,
+pub(crate) struct Memo<'a> {
+    slots: &'a mut [u8],
+    kept: Option<&'a Kept>,
 }
 
-impl Memo {
-    /// For conditions that share so many comparisons.
-    pub(crate) fn new(used: usize) -> Self {
+impl<'a> Memo<'a> {
+    /// Keeps nothing.
+    pub(super) fn none() -> Self {
         Self {
-            slots: [0; MAX_KEPT],
-            used: used.min(MAX_KEPT),
+            slots: &mut [],
+            kept: None,
         }
     }
 
-    pub(super) fn slots(&mut self) -> &mut [u8] {
-        self.slots.get_mut(..self.used).unwrap_or_default()
+    /// For conditions that share these comparisons; there is room for them.
+    pub(crate) fn new(kept: &'a Kept, room: &'a mut [u8]) -> Self {
+        let slots = room.get_mut(..kept.template.len()).unwrap_or_default();
+        if slots.len() == kept.template.len() {
+            slots.copy_from_slice(&kept.template);
+        }
+        Self {
+            slots,
+            kept: Some(kept),
+        }
     }
+
+    /// The answer, if it was given already.
+    pub(super) fn answer(&mut self, slot: u32, subject: &dyn Subject) -> Option<Truth> {
+        let at = slot as usize;
+        let mut state = self.slots.get(at).copied().unwrap_or(OPEN);
+        if state == UNSEARCHED {
+            self.search(slot, subject);
+            state = self.slots.get(at).copied().unwrap_or(OPEN);
+        }
+        match state {
+            NO => Some(Truth::No),
+            MAYBE => Some(Truth::Maybe),
+            YES => Some(Truth::Yes),
+            _ => None,
+        }
+    }
+
+    pub(super) fn keep(&mut self, slot: u32, truth: Truth) {
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = match truth {
+                Truth::No => NO,
+                Truth::Maybe => MAYBE,
+                Truth::Yes => YES,
+            };
+        }
+    }
+
+    /// Searches the field of this slot: what has none of its literals is settled.
+    fn search(&mut self, slot: u32, subject: &dyn Subject) {
+        let groups = self.kept.map(|kept| kept.groups.as_slice());
+        let found = groups.and_then(|groups| {
+            groups
+                .iter()
+                .find(|group| group.slots.contains(&(slot as usize)))
+        });
+        let Some(group) = found else {
+            return;
+        };
+        let Some(slots) = self.slots.get_mut(group.slots.clone()) else {
+            return;
+        };
+        match subject.value(group.field) {
+            Value::Absent => slots.fill(NO),
+            Value::Bytes(bytes) => {
+                slots.fill(NO);
+                for hit in group.finder.find_overlapping_iter(bytes.as_ref()) {
+                    let of = group.of.get(hit.pattern().as_usize());
+                    for at in of.into_iter().flatten() {
+                        if let Some(place) = slots.get_mut(usize::from(*at)) {
+                            *place = OPEN;
+                        }
+                    }
+                }
+            }
+            // Unknown or cut: each comparison must see for itself.
+            _ => slots.fill(OPEN),
+        }
+    }
+}
+
+/// Comparisons of one field with literals.
+#[derive(Debug)]
+struct Group {
+    field: Field,
+    /// Where their answers stand.
+    slots: Range<usize>,
+    finder: AhoCorasick,
+    /// For each literal, the places (from the first of `slots`) that have it.
+    of: Vec<Vec<u16>>,
 }
 
 /// Equal comparisons by what they say.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    /// Number of uses, and the slot once there are two.
-    known: BTreeMap<String, (u32, Option<u32>, Arc<Node>)>,
-    slots: u32,
+    known: BTreeMap<String, Known>,
+    groups: Vec<Group>,
+    /// The answers as they are before anything is asked.
+    template: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Known {
+    uses: u32,
+    slot: Option<u32>,
+    test: Arc<Node>,
 }
 
 impl Kept {
     /// How many answers are kept.
     pub(crate) fn slots(&self) -> usize {
-        self.slots as usize
+        self.template.len()
     }
 
     /// Takes note of a condition's comparisons.
@@ -60,45 +164,123 @@ impl Kept {
             Node::Not(node) => self.walk(node),
             Node::Shared(shared) => self.walk(&shared.node),
             Node::Test { .. } | Node::Changed(_) | Node::Fields(_) => {
-                let fresh = || (0, None, Arc::new(node.clone()));
-                self.known.entry(key(node)).or_insert_with(fresh).0 += 1;
+                let known = self.known.entry(key(node)).or_insert_with(|| Known {
+                    uses: 0,
+                    slot: None,
+                    test: Arc::new(node.clone()),
+                });
+                known.uses = known.uses.saturating_add(1);
             }
             Node::Missing(_) | Node::Kept { .. } => {}
         }
     }
 
-    /// The same condition, with each comparison that others make too in its slot.
-    pub(crate) fn share(&mut self, special: &Special) -> Special {
+    /// Gives out the slots: first those of searched fields, side by side.
+    pub(crate) fn settle(&mut self) {
+        let mut fields: BTreeMap<Field, Vec<&mut Known>> = BTreeMap::new();
+        let mut others = Vec::new();
+        for known in self.known.values_mut() {
+            match literals(&known.test) {
+                Some((field, _)) => fields.entry(field).or_default().push(known),
+                None => others.push(known),
+            }
+        }
+        let mut used = 0usize;
+        for (field, tests) in fields {
+            let fits = used + tests.len() <= MAX_KEPT;
+            match fits.then(|| group(field, &tests, used)).flatten() {
+                Some(group) => {
+                    for (known, slot) in tests.into_iter().zip(group.slots.clone()) {
+                        known.slot = u32::try_from(slot).ok();
+                    }
+                    used = group.slots.end;
+                    self.groups.push(group);
+                }
+                None => others.extend(tests),
+            }
+        }
+        self.template = vec![UNSEARCHED; used];
+        for known in others {
+            if known.uses > 1 && self.template.len() < MAX_KEPT {
+                known.slot = u32::try_from(self.template.len()).ok();
+                self.template.push(OPEN);
+            }
+        }
+    }
+
+    /// The same condition, with each kept comparison in its slot.
+    pub(crate) fn share(&self, special: &Special) -> Special {
         Special(self.rebuilt(&special.0))
     }
 
-    fn rebuilt(&mut self, node: &Node) -> Node {
+    fn rebuilt(&self, node: &Node) -> Node {
         match node {
             Node::All(nodes) => Node::All(nodes.iter().map(|node| self.rebuilt(node)).collect()),
             Node::Any(nodes) => Node::Any(nodes.iter().map(|node| self.rebuilt(node)).collect()),
             Node::Not(node) => Node::Not(Box::new(self.rebuilt(node))),
             Node::Shared(shared) => self.rebuilt(&shared.node),
-            Node::Test { .. } | Node::Changed(_) | Node::Fields(_) => self.slot(node),
+            Node::Test { .. } | Node::Changed(_) | Node::Fields(_) => {
+                match self.known.get(&key(node)) {
+                    Some(Known {
+                        slot: Some(slot),
+                        test,
+                        ..
+                    }) => Node::Kept {
+                        slot: *slot,
+                        test: Arc::clone(test),
+                    },
+                    _ => node.clone(),
+                }
+            }
             Node::Missing(_) | Node::Kept { .. } => node.clone(),
         }
     }
 
-    fn slot(&mut self, node: &Node) -> Node {
-        let Some((uses, slot, test)) = self.known.get_mut(&key(node)) else {
-            return node.clone();
-        };
-        if *uses < 2 || (slot.is_none() && self.slots as usize >= MAX_KEPT) {
-            return node.clone();
-        }
-        let slot = *slot.get_or_insert_with(|| {
-            self.slots += 1;
-            self.slots - 1
-        });
-        Node::Kept {
-            slot,
-            test: Arc::clone(test),
+    /// Forgets what was only needed to find equal comparisons.
+    pub(crate) fn done(mut self) -> Self {
+        self.known = BTreeMap::new();
+        self
+    }
+}
+
+/// The literals of a comparison that cannot hold where none of them is.
+fn literals(node: &Node) -> Option<(Field, Vec<Box<[u8]>>)> {
+    let Node::Test {
+        field,
+        negated: false,
+        check,
+    } = node
+    else {
+        return None;
+    };
+    let literals = check.needles().filter(|_| !field.is_many())?;
+    let whole = literals.iter().all(|literal| !literal.is_empty());
+    (whole && !literals.is_empty()).then_some((*field, literals))
+}
+
+fn group(field: Field, tests: &[&mut Known], begins: usize) -> Option<Group> {
+    if tests.len() < MIN_SEARCHED {
+        return None;
+    }
+    let mut words: BTreeMap<Box<[u8]>, Vec<u16>> = BTreeMap::new();
+    for (at, known) in tests.iter().enumerate() {
+        let at = u16::try_from(at).ok()?;
+        for literal in literals(&known.test)?.1 {
+            let literal: Box<[u8]> = literal.to_ascii_lowercase().into();
+            words.entry(literal).or_default().push(at);
         }
     }
+    let (words, of): (Vec<_>, Vec<_>) = words.into_iter().unzip();
+    let finder = AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .build(&words)
+        .ok()?;
+    Some(Group {
+        field,
+        slots: begins..begins + tests.len(),
+        finder,
+        of,
+    })
 }
 
 /// What a comparison says, in full: two with the same words are the same.

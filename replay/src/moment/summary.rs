@@ -210,9 +210,11 @@ impl Moment<'_> {
                     name.kind
                 )
             }
-            Fact::FlowAsked(_) | Fact::Decision(_) | Fact::FlowOpened(_) | Fact::FlowClosed(_) => {
-                self.flow_deed()
-            }
+            Fact::FlowAsked(_)
+            | Fact::Decision(_)
+            | Fact::FlowOpened(_)
+            | Fact::FlowClosed(_)
+            | Fact::CanarySeen(_) => self.flow_deed(),
             Fact::Denied(_)
             | Fact::Held(_)
             | Fact::Question(_)
@@ -301,6 +303,13 @@ impl Moment<'_> {
                     closed.sent, closed.received
                 )
             }
+            Fact::CanarySeen(seen) => format!(
+                "{target}: canary of the {} decoy, {}, at byte {}{}",
+                short(seen.kind.as_bytes()),
+                short(seen.encoding.as_bytes()),
+                seen.at,
+                if seen.cut { ": cut" } else { "" }
+            ),
             _ => format!("{target}: flow asked for"),
         }
     }

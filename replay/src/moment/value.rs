@@ -94,6 +94,9 @@ impl Subject for Moment<'_> {
             | Field::DnsLongestLabel
             | Field::DnsLabelEntropy
             | Field::DnsRefused => self.network(field),
+            Field::CanaryKind | Field::CanaryWhere | Field::CanaryEncoding | Field::CanaryPath => {
+                self.canary_value(field)
+            }
             Field::PhaseName => self.phase(),
             Field::ExecName
             | Field::ExecCmdline
@@ -257,6 +260,9 @@ impl Moment<'_> {
             | Field::ProcAexePath
             | Field::ProcAexe
             | Field::ProcApid => self.all_above(field),
+            // Before its first exec the payload's first process is still the agent:
+            // nothing of what the rules call a program.
+            _ if process.payload && process.program.is_none() => Value::Absent,
             _ => self
                 .program()
                 .map_or(Value::Unknown, |program| of_program(program, field)),
@@ -560,7 +566,7 @@ pub(super) fn has_mode(call: Call) -> bool {
 }
 
 /// A component that begins with a dot, where people and tools do not put such.
-fn is_hidden(path: &[u8]) -> bool {
+pub(crate) fn is_hidden(path: &[u8]) -> bool {
     let mut above: &[u8] = b"";
     path.split(|byte| *byte == b'/').any(|name| {
         let usual = name == b".bin" && above == b"node_modules";

@@ -6,16 +6,23 @@
 //! The kernel can tell the operation and the object: a path, everything below a
 //! folder (`startswith /folder/`, the folder included), a file name, a decoy.
 //! A line that says more is decided by holding the call and asking the host;
-//! about reading, that would hold every open, so such a line is refused.
+//! about reading, that would hold every open, so such a line is refused. So is
+//! one that asks for what is not known before a call is made.
 
-use belljar_event::wire::{KernelLine, Place};
+mod clause;
+mod place;
+#[cfg(test)]
+mod tests;
+
+use belljar_event::wire::KernelLine;
 use belljar_event::{Action, Op};
 
-use super::{Policy, PolicyError};
-use crate::cond::{Field, Shape, shape};
+use super::{Line, Policy, PolicyError};
+use clause::Clause;
 
-/// Most alternatives that a condition is taken apart into.
-const MAX_CLAUSES: usize = 256;
+/// Most lines and most paths that the guest's agent takes.
+const MAX_LINES: usize = 1000;
+const MAX_PLACES: usize = 1024;
 
 /// Who enforces a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +35,18 @@ pub enum Enforcer {
     Host,
 }
 
+impl Enforcer {
+    /// Its word in listings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Hold => "hold",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// A policy, divided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Enforced {
@@ -35,321 +54,281 @@ pub struct Enforced {
     pub lines: Vec<KernelLine>,
     /// Bits of the ops that are held.
     pub held: u16,
+    /// Bits of the ops that some line kills for.
+    pub kills: u16,
     /// Who enforces each of the policy's lines.
     pub by: Vec<(String, Vec<Enforcer>)>,
 }
 
-/// One alternative of a condition.
-#[derive(Clone, Debug)]
-struct Clause {
-    ops: u16,
-    /// `None`: every object.
-    places: Option<Vec<Place>>,
-    /// Nothing was left out: the kernel's answer is the condition's.
-    exact: bool,
-    /// It speaks of the network.
-    net: bool,
+/// A line, taken apart.
+struct Part<'p> {
+    line: &'p Line,
+    clauses: Vec<Clause>,
+    /// It only restricts.
+    guard: bool,
 }
-
-const ALL_OPS: u16 = 0xff;
-const EVERYTHING: Clause = Clause {
-    ops: ALL_OPS,
-    places: None,
-    exact: true,
-    net: false,
-};
 
 impl Policy {
     /// Divides the policy. `decoys` are the paths that `path.decoy` stands for.
     ///
     /// # Errors
-    /// If a line cannot be enforced.
+    /// If a line cannot be enforced, with its place where that is known.
     pub fn enforced(&self, decoys: &[Vec<u8>]) -> Result<Enforced, PolicyError> {
-        let mut enforced = Enforced::default();
-        for line in self.lines() {
-            let failed = |message: String| PolicyError::Line {
-                id: line.id.clone(),
-                message,
-            };
-            let shape =
-                shape(line.condition.source()).map_err(|error| failed(error.to_string()))?;
-            let clauses = clauses(&shape, decoys)
-                .ok_or_else(|| failed(format!("more than {MAX_CLAUSES} alternatives")))?;
-            let mut by = Vec::new();
-            for clause in clauses {
-                by.push(
-                    enforced
-                        .take(&line.id, line.action, clause)
-                        .map_err(failed)?,
-                );
-            }
-            by.sort_unstable();
-            by.dedup();
-            enforced.by.push((line.id.clone(), by));
+        let mut parts = Vec::new();
+        for (guard, line) in self.in_order() {
+            parts.push(Part {
+                clauses: taken_apart(line, decoys)?,
+                line,
+                guard,
+            });
         }
-        Ok(enforced)
+        let mut enforced = Enforced::default();
+        for part in &parts {
+            enforced.hold(part);
+        }
+        let mut asking = Vec::new();
+        for part in &parts {
+            let by = enforced.take(part, &mut asking);
+            enforced.by.push((part.line.id.clone(), by));
+        }
+        enforced.ask_besides(asking);
+        enforced.drop_needless();
+        enforced.limited(self)
+    }
+
+    /// Whether this line could be enforced, whatever the others say.
+    pub(super) fn enforceable(line: &Line, decoys: &[Vec<u8>]) -> Result<(), PolicyError> {
+        taken_apart(line, decoys).map(drop)
+    }
+
+    /// Every line; first those that restrict, which nothing can hide.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (bool, &Line)> {
+        let guards = self.guards.iter().map(|line| (true, line));
+        guards.chain(self.lines.iter().map(|line| (false, line)))
     }
 }
 
-impl Enforced {
-    fn take(&mut self, by: &str, action: Action, clause: Clause) -> Result<Enforcer, String> {
-        let connect = clause.ops & Op::Connect.bit();
-        if clause.net || clause.ops == Op::Connect.bit() {
-            if matches!(action, Action::Ask | Action::Kill) {
-                self.held |= connect;
-            }
-            return Ok(if self.held & connect == 0 {
-                Enforcer::Host
-            } else {
-                Enforcer::Hold
-            });
+impl Line {
+    /// An error about this line, at its place if that is known.
+    pub(super) fn error(&self, message: String) -> PolicyError {
+        match &self.origin {
+            Some(origin) => PolicyError::Text {
+                name: origin.file.to_string(),
+                line: origin.line,
+                column: origin.column,
+                message: format!("line `{}`: {message}", self.id),
+            },
+            None => PolicyError::Line {
+                id: self.id.clone(),
+                message,
+            },
         }
-        let ops = clause.ops & !Op::Connect.bit();
-        let plain = clause.exact && matches!(action, Action::Allow | Action::Deny);
-        if !plain && !clause.exact && ops & Op::Read.bit() != 0 {
-            let what = if ops == Op::Read.bit() {
+    }
+}
+
+fn taken_apart(line: &Line, decoys: &[Vec<u8>]) -> Result<Vec<Clause>, PolicyError> {
+    let clauses = clause::of(&line.condition, decoys).map_err(|why| line.error(why))?;
+    for clause in &clauses {
+        let reads = clause.files() & Op::Read.bit() != 0;
+        if !clause.exact && !clause.net && reads {
+            let what = if clause.files() == Op::Read.bit() {
                 "reading"
             } else {
                 "reading among others"
             };
-            return Err(format!(
+            return Err(line.error(format!(
                 "about {what}, only paths, names and decoys can be enforced in the guest's \
                  kernel; say which operation is meant (evt.op = exec) or compare only fd.name, \
                  fd.filename and path.decoy"
-            ));
+            )));
         }
-        let action = if plain { action } else { Action::Ask };
-        if !plain {
-            self.held |= ops;
+    }
+    Ok(clauses)
+}
+
+impl Enforced {
+    /// What of it must be held.
+    fn hold(&mut self, part: &Part<'_>) {
+        let asks = matches!(part.line.action, Action::Ask | Action::Kill);
+        for clause in &part.clauses {
+            if part.line.action == Action::Kill {
+                self.kills |= clause.ops;
+            }
+            if asks {
+                self.held |= clause.ops & Op::Connect.bit();
+            }
+            if asks || !clause.exact {
+                self.held |= clause.files();
+            }
         }
-        if clause
-            .places
-            .as_ref()
-            .is_none_or(|places| !places.is_empty())
-        {
-            self.lines.push(KernelLine {
-                by: by.to_owned(),
-                action,
-                ops,
-                places: clause.places.unwrap_or_default(),
+    }
+
+    /// `asking`: restrictions about which the host has to be asked.
+    fn take(&mut self, part: &Part<'_>, asking: &mut Vec<KernelLine>) -> Vec<Enforcer> {
+        let mut by = Vec::new();
+        for clause in &part.clauses {
+            let connect = Op::Connect.bit();
+            if clause.ops & connect != 0 {
+                by.push(if self.held & connect == 0 {
+                    Enforcer::Host
+                } else {
+                    Enforcer::Hold
+                });
+            }
+            let ops = clause.files();
+            let settles = clause.exact && matches!(part.line.action, Action::Allow | Action::Deny);
+            // A restriction that denies must not hide a line that kills: where one
+            // may, the host says which is stricter.
+            let unsure = if part.guard { ops & self.kills } else { 0 };
+            let (sure, unsure) = if settles {
+                (ops & !unsure, unsure)
+            } else {
+                (0, ops)
+            };
+            for (ops, action, who) in [
+                (sure, part.line.action, Enforcer::Kernel),
+                (unsure, Action::Ask, Enforcer::Hold),
+            ] {
+                // Decoys of which there are none concern nothing.
+                let none = clause.places.as_ref().is_some_and(Vec::is_empty);
+                if ops == 0 {
+                    continue;
+                }
+                by.push(who);
+                let line = KernelLine {
+                    by: part.line.id.clone(),
+                    action,
+                    ops,
+                    places: clause.places.clone().unwrap_or_default(),
+                };
+                match (none, part.guard && action == Action::Ask) {
+                    (true, _) => {}
+                    (false, true) => asking.push(line),
+                    (false, false) => self.lines.push(line),
+                }
+            }
+        }
+        by.sort_unstable();
+        by.dedup();
+        by
+    }
+
+    /// Restrictions that ask stand behind everything, so that no denial is hidden: what
+    /// allows the same asks instead, and the host finds the strictest answer. What the
+    /// kernel denies by itself stays denied: no restriction kills for it.
+    fn ask_besides(&mut self, mut asking: Vec<KernelLine>) {
+        self.deny_what_leaks(&mut asking);
+        let mut lines = Vec::with_capacity(self.lines.len() + asking.len());
+        for mut line in std::mem::take(&mut self.lines) {
+            if line.action == Action::Allow {
+                let meeting = asking
+                    .iter()
+                    .filter(|ask| place::may_meet(&line.places, &ask.places));
+                let asked = meeting.fold(0, |ops, ask| ops | ask.ops) & line.ops;
+                if asked != 0 {
+                    lines.push(KernelLine {
+                        action: Action::Ask,
+                        ops: asked,
+                        ..line.clone()
+                    });
+                    line.ops &= !asked;
+                }
+            }
+            if line.ops != 0 {
+                lines.push(line);
+            }
+        }
+        lines.extend(asking.into_iter().filter(|line| line.ops != 0));
+        self.lines = lines;
+    }
+
+    /// A yes for renaming or linking something lifts questions about what else is done
+    /// with it. Without the restriction they would have refused: so it denies there.
+    fn deny_what_leaks(&mut self, asking: &mut [KernelLine]) {
+        const LEAKS: [(Op, u16); 2] = [(Op::Rename, 0b011), (Op::Link, 0b111)];
+        let questions: Vec<_> = self
+            .lines
+            .iter()
+            .chain(asking.iter())
+            .filter(|line| line.action == Action::Ask)
+            .cloned()
+            .collect();
+        let mut denials = Vec::new();
+        for ask in asking {
+            for (op, leaks) in LEAKS {
+                let leak = |line: &KernelLine| {
+                    line.ops & leaks != 0 && place::may_meet(&line.places, &ask.places)
+                };
+                if ask.ops & op.bit() != 0 && questions.iter().any(leak) {
+                    ask.ops &= !op.bit();
+                    denials.push(KernelLine {
+                        action: Action::Deny,
+                        ops: op.bit(),
+                        ..ask.clone()
+                    });
+                }
+            }
+        }
+        denials.append(&mut self.lines);
+        self.lines = denials;
+    }
+
+    /// What no line allows or denies goes on anyway: a line that allows is needed
+    /// only in front of one that says something else about the same.
+    fn drop_needless(&mut self) {
+        let mut kept: Vec<KernelLine> = Vec::with_capacity(self.lines.len());
+        for mut line in std::mem::take(&mut self.lines).into_iter().rev() {
+            if line.action == Action::Allow {
+                let others = kept.iter().filter(|other| {
+                    other.action != Action::Allow && place::may_meet(&line.places, &other.places)
+                });
+                line.ops &= others.fold(0, |ops, other| ops | other.ops);
+            }
+            if line.ops != 0 {
+                kept.push(line);
+            }
+        }
+        kept.reverse();
+        self.lines = kept;
+    }
+
+    fn limited(self, policy: &Policy) -> Result<Self, PolicyError> {
+        let mut places = 0;
+        for (number, line) in self.lines.iter().enumerate() {
+            places += line.places.len();
+            let what = match (number >= MAX_LINES, places > MAX_PLACES) {
+                (true, _) => format!("more than {MAX_LINES} lines about files"),
+                (_, true) => format!("more than {MAX_PLACES} paths and names in all lines"),
+                _ => continue,
+            };
+            let message = format!("{what}, which the guest's kernel cannot hold");
+            return Err(match policy.line(&line.by) {
+                Some(line) => line.error(message),
+                None => PolicyError::Line {
+                    id: line.by.clone(),
+                    message,
+                },
             });
         }
-        Ok(if plain {
-            Enforcer::Kernel
-        } else {
-            Enforcer::Hold
+        Ok(self)
+    }
+
+    /// The kernel's line about doing `op` with the object at this path: the first
+    /// that concerns it.
+    #[must_use]
+    pub fn about(&self, op: Op, path: &[u8]) -> Option<&KernelLine> {
+        self.lines.iter().find(|line| {
+            line.ops & op.bit() != 0
+                && (line.places.is_empty()
+                    || line.places.iter().any(|place| place::concerns(place, path)))
         })
     }
-}
 
-/// Its alternatives; `None` if there are too many.
-fn clauses(shape: &Shape, decoys: &[Vec<u8>]) -> Option<Vec<Clause>> {
-    let all = match shape {
-        Shape::Any(shapes) => {
-            let mut all = Vec::new();
-            for shape in shapes {
-                all.extend(clauses(shape, decoys)?);
-                if all.len() > MAX_CLAUSES {
-                    return None;
-                }
-            }
-            all
-        }
-        Shape::All(shapes) => {
-            let mut all = vec![EVERYTHING];
-            for shape in shapes {
-                let more = clauses(shape, decoys)?;
-                if all.len() * more.len() > MAX_CLAUSES {
-                    return None;
-                }
-                let pairs = all
-                    .iter()
-                    .flat_map(|one| more.iter().map(move |other| both(one, other)));
-                all = pairs.collect();
-            }
-            all
-        }
-        Shape::Not(inner) => vec![without(inner)],
-        Shape::Name => vec![unknown()],
-        Shape::Test {
-            field,
-            op,
-            operands,
-        } => vec![test(*field, op, operands, decoys)],
-    };
-    Some(all.into_iter().filter(|clause| clause.ops != 0).collect())
-}
-
-fn unknown() -> Clause {
-    Clause {
-        exact: false,
-        ..EVERYTHING
-    }
-}
-
-/// What `not` leaves: the kernel can tell operations apart, not the rest.
-fn without(inner: &Shape) -> Clause {
-    let Shape::Test {
-        field: Field::EvtOp,
-        op: "=" | "in",
-        operands,
-    } = inner
-    else {
-        return unknown();
-    };
-    Clause {
-        ops: ALL_OPS & !ops(operands),
-        ..EVERYTHING
-    }
-}
-
-fn ops(names: &[String]) -> u16 {
-    names
-        .iter()
-        .filter_map(|name| Op::named(name))
-        .fold(0, |bits, op| bits | op.bit())
-}
-
-fn both(one: &Clause, other: &Clause) -> Clause {
-    let (places, exact) = match (&one.places, &other.places) {
-        (places, None) | (None, places) => (places.clone(), true),
-        // An object in both: the narrower is not known, so the first and a look by the host.
-        (Some(places), Some(_)) => (Some(places.clone()), false),
-    };
-    Clause {
-        ops: one.ops & other.ops,
-        places,
-        exact: exact && one.exact && other.exact,
-        net: one.net || other.net,
-    }
-}
-
-fn test(field: Field, op: &str, operands: &[String], decoys: &[Vec<u8>]) -> Clause {
-    let placed = |places: Vec<Place>| Clause {
-        ops: ALL_OPS & !Op::Connect.bit(),
-        places: Some(places),
-        ..EVERYTHING
-    };
-    let bytes = |make: fn(Vec<u8>) -> Place| {
-        operands
-            .iter()
-            .map(move |text| make(text.clone().into_bytes()))
-    };
-    match (field, op) {
-        (Field::EvtOp, "=" | "in") => Clause {
-            ops: ops(operands),
-            ..EVERYTHING
-        },
-        (Field::FdName | Field::FsPathName, "=" | "in")
-            if operands.iter().all(|path| path.starts_with('/')) =>
-        {
-            placed(bytes(Place::Path).collect())
-        }
-        (Field::FdName | Field::FsPathName, "startswith")
-            if operands
-                .iter()
-                .all(|path| path.starts_with('/') && path.ends_with('/')) =>
-        {
-            let folder = |path: &String| {
-                let trimmed = path.trim_end_matches('/');
-                let folder = if trimmed.is_empty() { "/" } else { trimmed };
-                Place::Below(folder.as_bytes().to_vec())
-            };
-            placed(operands.iter().map(folder).collect())
-        }
-        (Field::FdFilename, "=" | "in") => placed(bytes(Place::Name).collect()),
-        (Field::PathDecoy, "=") if operands.iter().all(|value| value == "true") => {
-            placed(decoys.iter().cloned().map(Place::Path).collect())
-        }
-        (field, _) if is_net(field) => Clause {
-            ops: Op::Connect.bit(),
-            net: true,
-            ..EVERYTHING
-        },
-        _ => unknown(),
-    }
-}
-
-/// Fields that only flows, connects and lookups have.
-fn is_net(field: Field) -> bool {
-    matches!(
-        field,
-        Field::FdSport | Field::FdRip | Field::FdSip | Field::FdL4proto
-    ) || ["net.", "dns."]
-        .iter()
-        .any(|family| field.name().starts_with(family))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn policy(lines: &[(&str, &str)]) -> Policy {
-        let mut text = String::from("name = \"p\"\n");
-        for (action, condition) in lines {
-            text.push_str(&format!(
-                "[[rule]]\naction = \"{action}\"\ncondition = \"{condition}\"\n"
-            ));
-        }
-        Policy::parse("p", &text).unwrap()
-    }
-
-    fn divided(lines: &[(&str, &str)]) -> Enforced {
-        policy(lines)
-            .enforced(&[b"/home/u/.npmrc".to_vec()])
-            .unwrap()
-    }
-
-    #[test]
-    fn paths_names_and_decoys_go_to_the_kernel() {
-        let enforced = divided(&[
-            ("deny", "evt.op in (read, write) and path.decoy"),
-            ("deny", "evt.op = write and fd.name startswith /etc/"),
-            ("allow", "evt.op = exec and fd.name in (/bin/sh, /bin/ls)"),
-            ("deny", "fd.filename = id_rsa"),
-        ]);
-        assert_eq!(enforced.held, 0);
-        let by: Vec<_> = enforced.by.iter().map(|(_, by)| by.as_slice()).collect();
-        assert_eq!(by, vec![&[Enforcer::Kernel][..]; 4]);
-        let [decoys, etc, exec, name] = enforced.lines.as_slice() else {
-            panic!("{:?}", enforced.lines)
-        };
-        assert_eq!(decoys.places, [Place::Path(b"/home/u/.npmrc".to_vec())]);
-        assert_eq!(decoys.ops, Op::Read.bit() | Op::Write.bit());
-        assert_eq!(etc.places, [Place::Below(b"/etc".to_vec())]);
-        assert_eq!(exec.places.len(), 2);
-        assert_eq!(name.ops, ALL_OPS & !Op::Connect.bit());
-    }
-
-    #[test]
-    fn what_the_kernel_cannot_tell_is_held() {
-        let enforced = divided(&[
-            ("ask", "evt.op = exec and path.dropped"),
-            ("ask", "net.name exists"),
-            ("deny", "net.direct"),
-        ]);
-        assert_eq!(enforced.held, Op::Exec.bit() | Op::Connect.bit());
-        assert_eq!(enforced.lines.len(), 1);
-        assert_eq!(enforced.lines[0].action, Action::Ask);
-        assert!(enforced.lines[0].places.is_empty());
-    }
-
-    #[test]
-    fn what_cannot_be_enforced_is_refused() {
-        for condition in [
-            "proc.name = curl",
-            "evt.op = read and proc.name = curl",
-            "fd.name contains secret",
-        ] {
-            let error = policy(&[("deny", condition)]).enforced(&[]).unwrap_err();
-            assert!(error.to_string().contains("read"), "{error}");
-        }
-    }
-
-    #[test]
-    fn alternatives_are_bounded() {
-        let any = vec!["fd.name = /a"; 20].join(" or ");
-        let condition = format!("({any}) and ({any})");
-        assert!(policy(&[("deny", &condition)]).enforced(&[]).is_err());
+    /// True if a folder above something that a line names stands at this path: the
+    /// kernel does not let it be moved away.
+    #[must_use]
+    pub fn is_roof(&self, path: &[u8]) -> bool {
+        let mut places = self.lines.iter().flat_map(|line| &line.places);
+        places.any(|place| place::is_above(path, place))
     }
 }

@@ -1,15 +1,29 @@
 //! Policy: an ordered list of lines, the first that matches decides.
 //!
-//! Owns: [`Policy`], [`Line`], deciding, the presets, and the policy's text,
-//! which is recorded in the trace and loads back to the same policy.
-//! Must not: ask anybody, resolve names, or touch the network. What no policy
-//! can allow (refused address ranges) is the egress's business.
+//! Owns: [`Policy`], [`Line`], deciding, and what goes with it: the presets, the
+//! policy's text (recorded in the trace, it loads back to the same policy), who
+//! enforces each line, explaining, testing and learning.
+//! Must not: ask anybody, resolve names, or touch files or the network. What no
+//! policy can allow (refused address ranges) is the egress's business.
 //!
 //! A line whose condition is undecided, because a value is not known, counts
 //! against the guest: `deny`, `kill` and `ask` hold, `allow` does not.
+//!
+//! Besides its lines a policy may have some that restrict: each is asked, in any
+//! order, and of all answers the strictest counts. They can only tighten.
 
 mod allow;
+mod case;
+mod cases;
+mod check;
+mod compose;
+mod cover;
+mod edit;
+mod explain;
+mod file;
 mod kernel;
+mod learn;
+mod own;
 mod question;
 mod text;
 
@@ -17,29 +31,28 @@ mod text;
 mod tests;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub use belljar_event::Action;
 
 use crate::cond::{Condition, Field, Subject, Truth, Value};
 
 pub use allow::{Allow, AllowError};
+pub use case::{Case, CaseError, Deed};
+pub use cases::{CaseResult, Cases};
+pub use check::{Checked, Covered};
+pub use compose::REPOSITORY;
+pub use edit::{EditError, insert_line};
+pub use explain::{Explained, Settled, Weighed};
+pub use file::{Source, Syntax};
 pub use kernel::{Enforced, Enforcer};
+pub use learn::{Learned, Learner, NotLearned};
+pub use own::{PRESETS, PROFILES, preset_text, profile_text};
 pub use question::Question;
 pub use text::PolicyError;
 
 /// What decided where no line matched.
 pub const BUILT_IN: &str = "built-in";
-
-/// The preset for running untrusted code: nothing leaves but what is allowed.
-const DEFAULT: &str = include_str!("../../policies/default.toml");
-
-/// Files are only watched; what leaves is held to the same as in `default`.
-const OBSERVE: &str = include_str!("../../policies/observe.toml");
-/// Everything that was dropped is asked about before it runs.
-const STRICT: &str = include_str!("../../policies/strict.toml");
-
-/// The presets' names.
-pub const PRESETS: &[&str] = &["default", "observe", "strict"];
 
 /// One line.
 #[derive(Clone, Debug)]
@@ -55,6 +68,19 @@ pub struct Line {
     /// The literal address that an `--allow IP:PORT` line stands for: the only
     /// way to an address in a refused range.
     pub literal: Option<SocketAddr>,
+    /// Where it was written, if that was in a file.
+    pub origin: Option<Origin>,
+}
+
+/// Where a line's condition stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// As the caller named it.
+    pub file: Arc<str>,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
 }
 
 /// An ordered list of lines.
@@ -62,6 +88,8 @@ pub struct Line {
 pub struct Policy {
     name: String,
     lines: Vec<Line>,
+    /// Lines that only restrict.
+    guards: Vec<Line>,
     source: String,
 }
 
@@ -107,127 +135,64 @@ impl Decided {
     }
 }
 
+/// Of two answers the larger one is stricter.
+#[must_use]
+pub fn strictness(action: Action) -> u8 {
+    match action {
+        Action::Allow => 0,
+        Action::Ask => 1,
+        Action::Deny => 2,
+        Action::Kill => 3,
+    }
+}
+
+impl Line {
+    /// Undecided lines count against the guest.
+    fn decides(&self, subject: &dyn Subject) -> bool {
+        match self.condition.matches(subject) {
+            Truth::Yes => true,
+            Truth::Maybe => self.action != Action::Allow,
+            Truth::No => false,
+        }
+    }
+
+    /// Of a lookup port and address are not known: what may allow decides.
+    fn decides_lookup(&self, subject: &dyn Subject) -> bool {
+        match self.condition.matches(subject) {
+            Truth::Yes => true,
+            Truth::Maybe => matches!(self.action, Action::Allow | Action::Ask),
+            Truth::No => false,
+        }
+    }
+}
+
 impl Policy {
-    /// Loads a policy from its text. `name` stands in the ids of lines and in
-    /// errors, unless the text names itself.
+    /// Loads a policy from its text in TOML. `name` stands in the ids of lines and
+    /// in errors, unless the text names itself.
     ///
     /// # Errors
     /// With the line and column of what is wrong.
     pub fn parse(name: &str, text: &str) -> Result<Self, PolicyError> {
-        text::parse(name, text)
+        Self::parse_toml(name, text)
     }
 
-    /// The preset of this name.
+    /// Loads a policy from a file's text, TOML or YAML.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn preset(name: &str) -> Result<Self, PolicyError> {
-        match name {
-            "default" => Self::parse("default", DEFAULT),
-            "observe" => Self::parse("observe", OBSERVE),
-            "strict" => Self::parse("strict", STRICT),
-            _ => Err(PolicyError::NoPreset {
-                name: name.escape_debug().to_string(),
-            }),
-        }
+    /// With the file, line and column of what is wrong first.
+    pub fn read(source: &Source<'_>) -> Result<Self, PolicyError> {
+        text::read(source).map_err(|errors| {
+            let first = errors.into_iter().next();
+            first.unwrap_or_else(|| source.error_at(0, "cannot be read"))
+        })
     }
 
-    /// The same with `~/` as this folder.
+    /// As [`Policy::read`], with everything that is wrong.
     ///
     /// # Errors
-    /// If a condition cannot be read any more, which a plain path does not cause.
-    pub fn at_home(&self, home: &str) -> Result<Self, PolicyError> {
-        let mut lines = Vec::new();
-        for line in &self.lines {
-            let condition = line.condition.source();
-            let there = condition.replace("~/", &format!("{home}/"));
-            let reason = line.reason.clone();
-            lines.push(text::line(
-                line.id.clone(),
-                line.action,
-                &there,
-                reason,
-                line.literal,
-            )?);
-        }
-        Self::from_lines(self.name.clone(), lines)
-    }
-
-    /// The policy of a run: registries of the package managers (client, host,
-    /// port) and what the user allows, each as a line of its own before the preset's.
-    ///
-    /// # Errors
-    /// If a registry's host is no host name or the result exceeds a limit.
-    pub fn compose(
-        preset: &Self,
-        registries: &[(String, String, u16)],
-        allows: &[Allow],
-    ) -> Result<Self, PolicyError> {
-        let mut lines = Vec::new();
-        for (number, allow) in allows.iter().enumerate() {
-            let reason = format!("allowed by the user: {allow}");
-            lines.push(allow.line(format!("allow:{}", number + 1), reason)?);
-        }
-        for (number, (client, host, port)) in registries.iter().enumerate() {
-            let allow = Allow::registry(host, *port)?;
-            let client = text::id_part(client);
-            let mut id = format!("registry:{client}");
-            if lines.iter().any(|line: &Line| line.id == id) {
-                id = format!("{id}-{}", number + 1);
-            }
-            lines.push(allow.line(id, format!("registry of {client}, from its configuration"))?);
-        }
-        lines.extend(preset.lines.iter().cloned());
-        Self::from_lines(preset.name.clone(), lines)
-    }
-
-    /// This policy with a line in front that allows a destination while a
-    /// phase of this name runs.
-    ///
-    /// # Errors
-    /// If the phase's name is no plain word, or the id is taken.
-    pub fn allow_in_phase(
-        &self,
-        id: &str,
-        allow: &Allow,
-        phase: &str,
-    ) -> Result<Self, PolicyError> {
-        let reason = format!("{allow}, while the phase {phase} runs");
-        let mut lines = vec![allow.line_in_phase(id.to_owned(), reason, phase)?];
-        lines.extend(self.lines.iter().cloned());
-        Self::from_lines(self.name.clone(), lines)
-    }
-
-    /// This policy with one more line in front, written as `ACTION CONDITION`:
-    /// `allow evt.op = connect and net.name = files.example`.
-    ///
-    /// # Errors
-    /// If it is no such line, or the id is taken.
-    pub fn with_line(&self, id: &str, line: &str) -> Result<Self, PolicyError> {
-        let failed = |message: &str| PolicyError::Line {
-            id: id.to_owned(),
-            message: message.to_owned(),
-        };
-        let (action, condition) = line
-            .trim()
-            .split_once(' ')
-            .ok_or_else(|| failed("write an action and a condition: allow evt.op = exec and …"))?;
-        let action = match action {
-            "allow" => Action::Allow,
-            "deny" => Action::Deny,
-            "ask" => Action::Ask,
-            "kill" => Action::Kill,
-            _ => return Err(failed("a line begins with allow, deny, ask or kill")),
-        };
-        let mut lines = vec![text::line(
-            id.to_owned(),
-            action,
-            condition.trim(),
-            None,
-            None,
-        )?];
-        lines.extend(self.lines.iter().cloned());
-        Self::from_lines(self.name.clone(), lines)
+    /// One for each line that is wrong.
+    pub fn read_all(source: &Source<'_>) -> Result<Self, Vec<PolicyError>> {
+        text::read(source)
     }
 
     /// The name: `default`.
@@ -242,10 +207,17 @@ impl Policy {
         &self.lines
     }
 
+    /// The lines that only restrict, in no order.
+    #[must_use]
+    pub fn restrictions(&self) -> &[Line] {
+        &self.guards
+    }
+
     /// The line with this id.
     #[must_use]
     pub fn line(&self, id: &str) -> Option<&Line> {
-        self.lines.iter().find(|line| line.id == id)
+        let mut all = self.guards.iter().chain(&self.lines);
+        all.find(|line| line.id == id)
     }
 
     /// The text in its one canonical form: [`Policy::parse`] makes the same policy of it.
@@ -263,44 +235,34 @@ impl Policy {
     /// What may be done. Undecided lines count against the guest.
     #[must_use]
     pub fn decide(&self, subject: &dyn Subject) -> Decided {
-        let decides = |line: &&Line| match line.condition.matches(subject) {
-            Truth::Yes => true,
-            Truth::Maybe => line.action != Action::Allow,
-            Truth::No => false,
-        };
-        self.lines
-            .iter()
-            .find(decides)
-            .map_or_else(|| Decided::built_in(subject), Decided::by)
+        let mut lines = self.lines.iter();
+        let first = lines.find(|line| line.decides(subject));
+        let said = first.map_or_else(|| Decided::built_in(subject), Decided::by);
+        self.tightened(said, subject, Truth::Maybe)
     }
 
     /// Whether a name may be given an address, when it is not known yet where
     /// a connect would go: yes if some line may allow (or ask about) one.
     #[must_use]
     pub fn lookup(&self, subject: &dyn Subject) -> Decided {
-        let decides = |line: &&Line| match line.condition.matches(subject) {
-            Truth::Yes => true,
-            Truth::Maybe => matches!(line.action, Action::Allow | Action::Ask),
-            Truth::No => false,
-        };
-        self.lines
-            .iter()
-            .find(decides)
-            .map_or_else(|| Decided::built_in(subject), Decided::by)
+        let mut lines = self.lines.iter();
+        let first = lines.find(|line| line.decides_lookup(subject));
+        let said = first.map_or_else(|| Decided::built_in(subject), Decided::by);
+        // What only may restrict is asked again at the connect, which is certain.
+        self.tightened(said, subject, Truth::Yes)
     }
 
-    /// Each line up to the one that decides, with what its condition came to.
-    #[must_use]
-    pub fn explain(&self, subject: &dyn Subject) -> Vec<(&Line, Truth)> {
-        let decided = self.decide(subject);
-        let end = self.lines.iter().position(|line| line.id == decided.by);
-        let asked = self
-            .lines
-            .iter()
-            .take(end.map_or(self.lines.len(), |at| at + 1));
-        asked
-            .map(|line| (line, line.condition.matches(subject)))
-            .collect()
+    /// The strictest of what was said and all restrictions that hold at least so much.
+    fn tightened(&self, said: Decided, subject: &dyn Subject, least: Truth) -> Decided {
+        let mut strictest = None;
+        let mut most = strictness(said.action);
+        for guard in &self.guards {
+            if strictness(guard.action) > most && guard.condition.matches(subject) >= least {
+                most = strictness(guard.action);
+                strictest = Some(guard);
+            }
+        }
+        strictest.map_or(said, Decided::by)
     }
 
     /// The literal addresses that may be connected to without a name.

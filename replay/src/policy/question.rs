@@ -75,6 +75,8 @@ impl Subject for Question<'_> {
             // A line about lookups and one about flows both concern a name that is asked for.
             Field::EvtType if self.is_lookup() => Value::Unknown,
             Field::EvtType => Value::str("flow"),
+            // A lookup is only ever for a connect.
+            Field::EvtOp => Value::str("connect"),
             Field::NetName | Field::NetDomain => self.name.into(),
             Field::DnsName if self.is_lookup() => self.name.into(),
             Field::NetDirect => Value::Bool(self.name.is_none()),

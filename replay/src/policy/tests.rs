@@ -229,24 +229,22 @@ fn the_first_line_wins_and_is_explained() {
         lookup(&policy, "host.example"),
         (Action::Ask, "mine:2".into())
     );
-    let target = name("a.host.example", 443);
-    let question = Question::flow(&target);
-    let steps: Vec<_> = policy
-        .explain(&question)
-        .into_iter()
-        .map(|(line, truth)| (line.id.as_str(), truth))
+    let case = Case::parse("connect", "a.host.example:443", "/home/user").unwrap();
+    let explained = policy.explain(&case, &[]).unwrap();
+    let steps: Vec<_> = explained
+        .weighed
+        .iter()
+        .map(|weighed| (weighed.line.id.as_str(), weighed.truth))
         .collect();
     assert_eq!(steps, [("mine:odd", Truth::No), ("mine:2", Truth::Yes)]);
     assert_eq!(
         policy.line("mine:odd").unwrap().reason.as_deref(),
         Some("only https")
     );
-    assert_eq!(
-        policy
-            .explain(&Question::flow(&name("other.example", 443)))
-            .len(),
-        3
-    );
+    let other = Case::parse("connect", "other.example:443", "/home/user").unwrap();
+    let explained = policy.explain(&other, &[]).unwrap();
+    assert_eq!(explained.weighed.len(), 3);
+    assert_eq!(explained.settled, Settled::Hold);
 }
 
 #[test]
@@ -454,7 +452,7 @@ proptest! {
 
     #[test]
     fn damaged_policies_never_panic(at in 0usize..2_000, remove in 0usize..20, insert in "[\\PC]{0,4}|[\n\"'=#]{0,4}") {
-        let mut text: Vec<char> = DEFAULT.chars().collect();
+        let mut text: Vec<char> = preset_text("default").unwrap().chars().collect();
         let at = at.min(text.len());
         let end = (at + remove).min(text.len());
         text.splice(at..end, insert.chars());

@@ -1,29 +1,32 @@
-//! The text of a policy: TOML, with `[[rule]]` tables.
+//! A policy out of its text, and its text out of a policy.
 //!
-//! Owns: the shape, its limits, errors with their places, and the canonical form.
+//! Owns: limits, errors with their places, and the canonical form.
 //! Must not: decide.
 //!
 //! Conditions see no macros and no named lists: a recorded policy means the
 //! same in every version.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use belljar_event::Action;
-use serde::{Deserialize, Serialize};
-use toml::Spanned;
+use serde::Serialize;
 
-use super::{AllowError, Line, Policy};
+use super::file::{At, Source, Syntax, WrittenRule};
+use super::{AllowError, Line, Origin, Policy};
 use crate::cond::{CondError, Condition, Names};
 use crate::rules::Place;
 
 /// Longest text in bytes.
-const MAX_TEXT: usize = 128 << 10;
+pub(super) const MAX_TEXT: usize = 128 << 10;
 /// Most lines.
 const MAX_LINES: usize = 1024;
 /// Most patterns in all conditions together.
 const MAX_PATTERNS: usize = 128;
 /// Longest id.
 const MAX_ID: usize = 80;
+/// Errors beyond this many are not collected.
+const MAX_ERRORS: usize = 100;
 
 /// A policy that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +34,7 @@ pub enum PolicyError {
     /// Something in the text is wrong.
     #[error("{name}:{line}:{column}: {message}")]
     Text {
-        /// The policy, as the caller named it.
+        /// The file, as the caller named it.
         name: String,
         /// From 1.
         line: usize,
@@ -43,6 +46,12 @@ pub enum PolicyError {
     /// No such preset.
     #[error("there is no policy preset `{name}`; there are: default, observe, strict")]
     NoPreset {
+        /// What was asked for.
+        name: String,
+    },
+    /// No such profile.
+    #[error("there is no profile `{name}`; there are: {}", super::PROFILES.join(", "))]
+    NoProfile {
         /// What was asked for.
         name: String,
     },
@@ -59,33 +68,17 @@ pub enum PolicyError {
     Allow(#[from] AllowError),
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyFile {
-    name: Option<Spanned<String>>,
-    #[serde(default)]
-    rule: Vec<RuleTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleTable {
-    id: Option<Spanned<String>>,
-    action: Spanned<Action>,
-    condition: Spanned<String>,
-    reason: Option<String>,
-    literal: Option<SocketAddr>,
-}
-
 /// The canonical form, written.
 #[derive(Serialize)]
-struct Written<'a> {
+struct Canonical<'a> {
     name: &'a str,
-    rule: Vec<WrittenRule<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    restrict: Vec<CanonicalRule<'a>>,
+    rule: Vec<CanonicalRule<'a>>,
 }
 
 #[derive(Serialize)]
-struct WrittenRule<'a> {
+struct CanonicalRule<'a> {
     id: &'a str,
     action: Action,
     condition: &'a str,
@@ -95,87 +88,96 @@ struct WrittenRule<'a> {
     literal: Option<SocketAddr>,
 }
 
-struct Text<'a> {
-    name: &'a str,
-    text: &'a str,
-}
-
-impl Text<'_> {
-    fn error(&self, place: Place, message: impl Into<String>) -> PolicyError {
-        let Place { line, column } = place;
-        PolicyError::Text {
-            name: self.name.into(),
-            line,
-            column,
-            message: message.into(),
-        }
-    }
-
-    fn error_at(&self, offset: usize, message: impl Into<String>) -> PolicyError {
-        self.error(Place::at(self.text, offset), message)
-    }
-}
-
-pub(super) fn parse(name: &str, text: &str) -> Result<Policy, PolicyError> {
-    let source = Text { name, text };
-    if text.len() > MAX_TEXT {
-        return Err(source.error_at(0, format!("longer than {MAX_TEXT} bytes")));
-    }
-    let file: PolicyFile = toml::from_str(text).map_err(|error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        source.error_at(offset, error.message().trim())
-    })?;
-    let own = file
-        .name
-        .as_ref()
-        .map_or(name, |name| name.as_ref().as_str());
+/// Reads a policy, or says all that is wrong with it.
+pub(super) fn read(source: &Source<'_>) -> Result<Policy, Vec<PolicyError>> {
+    let file = source.written().map_err(|error| vec![error])?;
+    let own = file.name.as_ref().map_or(source.name, |name| &name.value);
     if own.is_empty() || id_part(own) != own {
-        let offset = file.name.as_ref().map_or(0, |name| name.span().start);
-        return Err(source.error_at(
-            offset,
-            "a policy's name has small letters, digits, `-` and `_`",
-        ));
+        let offset = file.name.as_ref().map_or(0, |name| name.offset);
+        let message = "a policy's name has small letters, digits, `-` and `_`";
+        return Err(vec![source.error_at(offset, message)]);
     }
-    let mut lines = Vec::new();
-    for (number, rule) in file.rule.into_iter().enumerate() {
-        lines.push(source.line(own, number + 1, rule)?);
+    let mut errors = Vec::new();
+    let mut all = |rules: &[WrittenRule], kind: Kind| {
+        let mut lines = Vec::new();
+        for (number, rule) in rules.iter().enumerate() {
+            match source.line(own, number + 1, rule, kind) {
+                Ok(line) => lines.push(line),
+                Err(error) if errors.len() < MAX_ERRORS => errors.push(error),
+                Err(_) => {}
+            }
+        }
+        lines
+    };
+    let lines = all(&file.rules, Kind::Rule);
+    let guards = all(&file.restrict, Kind::Restrict);
+    if !errors.is_empty() {
+        return Err(errors);
     }
-    Policy::from_lines(own.to_owned(), lines).map_err(|error| match error {
-        PolicyError::Line { id, message } => source.error_at(0, format!("line `{id}`: {message}")),
-        error => error,
+    Policy::build(own.to_owned(), lines, guards).map_err(|error| {
+        vec![match error {
+            PolicyError::Line { id, message } => {
+                source.error_at(0, format!("line `{id}`: {message}"))
+            }
+            error => error,
+        }]
     })
 }
 
-impl Text<'_> {
-    fn line(&self, policy: &str, number: usize, rule: RuleTable) -> Result<Line, PolicyError> {
+/// What a table of a file becomes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Rule,
+    /// Only ever narrows what the rules allow.
+    Restrict,
+}
+
+impl Source<'_> {
+    pub(super) fn line(
+        &self,
+        policy: &str,
+        number: usize,
+        rule: &WrittenRule,
+        kind: Kind,
+    ) -> Result<Line, PolicyError> {
         let id = match &rule.id {
             None => format!("{policy}:{number}"),
-            Some(id) => full_id(policy, id.as_ref()).ok_or_else(|| {
+            Some(id) => full_id(policy, &id.value).ok_or_else(|| {
                 self.error_at(
-                    id.span().start,
+                    id.offset,
                     "an id has small letters, digits, `-` and `_`, and one `:` at most",
                 )
             })?,
         };
-        let action = *rule.action.as_ref();
+        let action = rule.action.value;
+        if kind == Kind::Restrict && action == Action::Allow {
+            let message = "a line that restricts denies, asks or kills; it cannot allow";
+            return Err(self.error_at(rule.action.offset, message));
+        }
         if rule.literal.is_some() && action != Action::Allow {
             let message = "`literal` belongs to lines that allow";
-            return Err(self.error_at(rule.action.span().start, message));
+            return Err(self.error_at(rule.action.offset, message));
         }
-        let condition = Condition::parse(rule.condition.as_ref().trim(), &Names::new())
+        let condition = Condition::parse(rule.condition.value.trim(), &Names::new())
             .map_err(|error| self.inside(&rule.condition, &error))?;
+        let place = Place::within(self.text, rule.condition.offset, condition.source(), 0);
         Ok(Line {
             id,
             action,
             condition,
-            reason: rule.reason,
+            reason: rule.reason.clone(),
             literal: rule.literal,
+            origin: Some(Origin {
+                file: Arc::from(self.file),
+                line: place.line,
+                column: place.column,
+            }),
         })
     }
 
-    fn inside(&self, condition: &Spanned<String>, error: &CondError) -> PolicyError {
-        let trimmed = condition.as_ref().trim();
-        let place = Place::within(self.text, condition.span().start, trimmed, error.offset);
+    fn inside(&self, condition: &At<String>, error: &CondError) -> PolicyError {
+        let trimmed = condition.value.trim();
+        let place = Place::within(self.text, condition.offset, trimmed, error.offset);
         self.error(place, error.text())
     }
 }
@@ -195,6 +197,7 @@ pub(super) fn line(
             condition,
             reason,
             literal,
+            origin: None,
         }),
         Err(error) => Err(PolicyError::Line {
             id,
@@ -226,17 +229,22 @@ fn full_id(policy: &str, id: &str) -> Option<String> {
 
 impl Policy {
     /// Checks the limits and writes the canonical text.
-    pub(super) fn from_lines(name: String, lines: Vec<Line>) -> Result<Self, PolicyError> {
+    pub(super) fn build(
+        name: String,
+        lines: Vec<Line>,
+        guards: Vec<Line>,
+    ) -> Result<Self, PolicyError> {
         let fail = |id: &str, message: String| {
             Err(PolicyError::Line {
                 id: id.into(),
                 message,
             })
         };
-        if let Some(line) = lines.get(MAX_LINES) {
+        let all = || guards.iter().chain(&lines);
+        if let Some(line) = all().nth(MAX_LINES) {
             return fail(&line.id, format!("more than {MAX_LINES} lines"));
         }
-        let mut ids: Vec<&str> = lines.iter().map(|line| line.id.as_str()).collect();
+        let mut ids: Vec<&str> = all().map(|line| line.id.as_str()).collect();
         ids.sort_unstable();
         if let Some(twice) = ids.windows(2).find_map(|pair| match pair {
             [one, other] if one == other => Some(*one),
@@ -245,7 +253,7 @@ impl Policy {
             return fail(twice, "two lines have this id".into());
         }
         let mut patterns = 0;
-        for line in &lines {
+        for line in all() {
             patterns += line.condition.patterns();
             if patterns > MAX_PATTERNS {
                 return fail(
@@ -254,8 +262,9 @@ impl Policy {
                 );
             }
         }
-        let written = Written {
+        let written = Canonical {
             name: &name,
+            restrict: guards.iter().map(written).collect(),
             rule: lines.iter().map(written).collect(),
         };
         let source = match toml::to_string(&written) {
@@ -266,13 +275,24 @@ impl Policy {
         Ok(Self {
             name,
             lines,
+            guards,
             source,
         })
     }
+
+    pub(super) fn parse_toml(name: &str, text: &str) -> Result<Self, PolicyError> {
+        let source = Source {
+            name,
+            file: name,
+            text,
+            syntax: Syntax::Toml,
+        };
+        Self::read(&source)
+    }
 }
 
-fn written(line: &Line) -> WrittenRule<'_> {
-    WrittenRule {
+fn written(line: &Line) -> CanonicalRule<'_> {
+    CanonicalRule {
         id: &line.id,
         action: line.action,
         condition: line.condition.source(),

@@ -8,11 +8,11 @@ use belljar_event::{InstallScript, Text, refused_by};
 use belljar_recorder::Integrity;
 
 use super::{
-    AllowedDestination, BaselineReport, CheckReport, CopiedReport, DecidedBy, DimensionReport,
-    EnforcementReport, FORMAT, FileCounts, FindingReport, InstallScriptReport, InstalledReport,
-    IntegrityReport, LeftOutReport, LimitReport, LostReport, MachineReport, Names, NetworkCounts,
-    OpenRule, PhaseReport, ProcessCounts, Ran, ReasonReport, Receipt, RefusedDestination,
-    RefusedName, Report, SensitivePath, Toucher, Touches,
+    AllowedDestination, BaselineReport, CheckReport, CopiedReport, DecidedBy, DecisionCounts,
+    DimensionReport, EnforcementReport, FORMAT, FileCounts, FindingReport, InstallScriptReport,
+    InstalledReport, IntegrityReport, LeftOutReport, LimitReport, LostReport, MachineReport, Names,
+    NetworkCounts, OpenRule, PhaseReport, ProcessCounts, Ran, ReasonReport, Receipt,
+    RefusedDestination, RefusedName, Report, SensitivePath, Toucher, Touches,
 };
 use crate::baseline::{Dimension, Held};
 use crate::escape;
@@ -67,6 +67,7 @@ impl Report {
             processes: processes(session),
             files: files(session),
             network: network(session),
+            decisions: DecisionCounts::of(session),
             phases: run.phases.iter().map(phase).collect(),
             copied: copied(session),
             installed: installed(session),

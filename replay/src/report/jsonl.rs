@@ -252,6 +252,14 @@ fn of_network(fact: &Fact) -> Option<Value> {
             "alpn": texts(&hello.alpn),
             "encrypted": hello.encrypted,
         }),
+        Fact::CanarySeen(seen) => json!({
+            "flow": seen.flow,
+            "decoy": seen.decoy,
+            "kind": seen.kind,
+            "encoding": seen.encoding,
+            "at": seen.at,
+            "cut": seen.cut,
+        }),
         Fact::HttpRequest(request) => json!({
             "flow": request.flow,
             "method": text(&request.method),

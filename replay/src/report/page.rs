@@ -8,18 +8,18 @@ use unicode_width::UnicodeWidthStr;
 /// No page is narrower.
 const MIN_WIDTH: usize = 40;
 
-pub(super) fn times(n: u64) -> String {
+pub(crate) fn times(n: u64) -> String {
     format!("{}x", grouped(n))
 }
 
 /// `1,234 flows`, `1 flow`.
-pub(super) fn count(n: u64, what: &str) -> String {
+pub(crate) fn count(n: u64, what: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{} {what}{plural}", grouped(n))
 }
 
 /// `1,234,567`.
-pub(super) fn grouped(n: u64) -> String {
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -32,13 +32,13 @@ pub(super) fn grouped(n: u64) -> String {
 }
 
 /// `7.4 s`, without a float: cut, not rounded.
-pub(super) fn seconds(nanoseconds: u64) -> String {
+pub(crate) fn seconds(nanoseconds: u64) -> String {
     let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
     format!("{}.{:03} s", grouped(seconds), rest / 1_000_000)
 }
 
 /// `1.2 MB`, without a float: cut, not rounded.
-pub(super) fn bytes(n: u64) -> String {
+pub(crate) fn bytes(n: u64) -> String {
     const UNITS: [(u64, &str); 4] = [
         (1_000_000_000_000, "TB"),
         (1_000_000_000, "GB"),
@@ -52,36 +52,36 @@ pub(super) fn bytes(n: u64) -> String {
 }
 
 /// Lines in the making.
-pub(super) struct Page {
+pub(crate) struct Page {
     out: String,
     width: usize,
 }
 
 impl Page {
-    pub(super) fn new(width: usize) -> Self {
+    pub(crate) fn new(width: usize) -> Self {
         Self {
             out: String::new(),
             width: width.max(MIN_WIDTH),
         }
     }
 
-    pub(super) fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         self.out
     }
 
-    pub(super) fn title(&mut self, title: &str) {
+    pub(crate) fn title(&mut self, title: &str) {
         self.out.push('\n');
         self.out.push_str(title);
         self.out.push('\n');
     }
 
-    pub(super) fn field(&mut self, name: &str, value: &str) {
+    pub(crate) fn field(&mut self, name: &str, value: &str) {
         let name = format!("  {name:<14} ");
         self.wrap(&name, &" ".repeat(17), value);
     }
 
     /// Words in lines; the first line begins with `first`, the others with `rest`.
-    pub(super) fn wrap(&mut self, first: &str, rest: &str, text: &str) {
+    pub(crate) fn wrap(&mut self, first: &str, rest: &str, text: &str) {
         let mut line = first.to_owned();
         let mut empty = true;
         for word in text.split(' ') {
@@ -110,13 +110,13 @@ impl Page {
         self.line(&line);
     }
 
-    pub(super) fn line(&mut self, line: &str) {
+    pub(crate) fn line(&mut self, line: &str) {
         self.out.push_str(line.trim_end());
         self.out.push('\n');
     }
 
     /// Says how many rows were left out.
-    pub(super) fn rest(&mut self, all: usize, shown: usize, indent: &str) {
+    pub(crate) fn rest(&mut self, all: usize, shown: usize, indent: &str) {
         let more = all.saturating_sub(shown);
         if more > 0 {
             self.wrap(
@@ -129,7 +129,7 @@ impl Page {
 
     /// Rows of four: three columns as wide as they need to be (up to a third of
     /// the page), and the last wrapped behind them, or below where it does not fit.
-    pub(super) fn columns(&mut self, rows: &[[String; 4]]) {
+    pub(crate) fn columns(&mut self, rows: &[[String; 4]]) {
         let most = self.width / 3;
         let widest = |at: usize| {
             let cells = rows.iter().filter_map(|row| row.get(at));

@@ -252,6 +252,9 @@ impl Report {
                 count(self.names.asked, "name")
             ),
         );
+        if let Some(words) = self.decisions.words() {
+            page.field("decisions", &words);
+        }
         for phase in &self.phases {
             let took = phase
                 .nanoseconds

@@ -14,8 +14,8 @@ use crate::cond::{Kept, Special, Types};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rows {
     pub(super) rows: Box<[Row]>,
-    /// How many comparisons several of them share.
-    pub(super) kept: usize,
+    /// Comparisons that several of them share, or that are searched together.
+    pub(super) kept: Arc<Kept>,
 }
 
 /// A step of a rule (there is one, unless it looks beyond one event).
@@ -59,12 +59,13 @@ fn rows(at: usize, rules: &[Arc<Rule>]) -> Rows {
             }
         }
     }
+    shared.settle();
     for row in &mut rows {
         row.left = shared.share(&row.left);
     }
     Rows {
         rows: rows.into(),
-        kept: shared.slots(),
+        kept: Arc::new(shared.done()),
     }
 }
 

@@ -384,7 +384,7 @@ pub(crate) fn yaml_error(error: &serde_saphyr::Error) -> (Place, String) {
 }
 
 /// The message without the picture and the position, which are given apart.
-fn yaml_message(error: &serde_saphyr::Error) -> String {
+pub(crate) fn yaml_message(error: &serde_saphyr::Error) -> String {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let message = first

@@ -21,18 +21,18 @@ use belljar_event as event;
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::Baselines;
-use crate::cond::{Condition, Memo, Names, Subject, Truth, Types};
+use crate::cond::{Condition, MAX_KEPT, Memo, Names, Subject, Truth, Types};
 
 use crate::suppress::Suppressions;
 
-use asked::Asked;
 pub(crate) use asked::type_of;
+use asked::{Asked, Rows};
 pub use beyond::{Beyond, By, Form};
 pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
 use builtin::BUILTIN;
 pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
 pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
-pub(crate) use load::{is_technique, offset_of, yaml_error};
+pub(crate) use load::{is_technique, offset_of, yaml_error, yaml_message};
 pub(crate) use place::Place;
 pub use template::Template;
 
@@ -175,6 +175,9 @@ pub(crate) struct Said<'a> {
     pub(crate) step: usize,
     pub(crate) truth: Truth,
 }
+
+/// Room for the answers that a few rules share.
+const FEW_KEPT: usize = 128;
 
 impl RuleSet {
     /// Loads rule files: name and text of each. A file called `names.yaml`
@@ -371,7 +374,22 @@ impl RuleSet {
         let Some(asked) = self.asked.of(at, &self.rules) else {
             return;
         };
-        let mut memo = Memo::new(asked.kept);
+        // Most sets of rules need little room, and making it takes time.
+        if asked.kept.slots() <= FEW_KEPT {
+            self.weigh_rows(subject, asked, &mut [0; FEW_KEPT], found);
+        } else {
+            self.weigh_rows(subject, asked, &mut [0; MAX_KEPT], found);
+        }
+    }
+
+    fn weigh_rows(
+        &self,
+        subject: &dyn Subject,
+        asked: &Rows,
+        room: &mut [u8],
+        found: &mut dyn FnMut(Said<'_>),
+    ) {
+        let mut memo = Memo::new(&asked.kept, room);
         for row in &asked.rows {
             let truth = row.left.matches(subject, &mut memo);
             if truth != Truth::No

@@ -28,6 +28,7 @@ const PLACES: &[(Where, &str)] = &[
     (HomeIn(".ssh"), "ssh key"),
     (HomeIn(".aws"), "aws credentials"),
     (HomeIn(".azure"), "azure credentials"),
+    (HomeIn(".gcp"), "gcloud credentials"),
     (HomeIn(".config/gcloud"), "gcloud credentials"),
     (HomeIn(".oci"), "oracle cloud credentials"),
     (Home(".kube/config"), "kubernetes credentials"),

@@ -63,8 +63,11 @@ pub(crate) struct Holds {
     pub(crate) held: u64,
     /// Questions to a person.
     pub(crate) asked: u64,
-    /// Lines that said ask with nobody there.
-    pub(crate) nobody: u64,
+    /// Answers, by who gave them.
+    answered: [u64; 6],
+    /// Kept questions that were answered with yes, and with anything else.
+    pub(crate) allowed: u64,
+    pub(crate) refused: u64,
     /// Calls that the guest's kernel refused because of a line.
     pub(crate) denied: u64,
     /// Process trees that were ended.
@@ -124,14 +127,19 @@ impl Holds {
 
     fn answered(&mut self, answer: &Answer) {
         self.open.remove(&answer.hold);
-        if answer.who == Who::Nobody {
-            self.nobody += 1;
+        if let Some(count) = self.answered.get_mut(slot(answer.who)) {
+            *count = count.saturating_add(1);
         }
         let at = self
             .questions
             .iter()
             .rposition(|row| row.hold == answer.hold && row.answer.is_none());
         if let Some(row) = at.and_then(|at| self.questions.get_mut(at)) {
+            let count = match answer.action {
+                Action::Allow => &mut self.allowed,
+                Action::Deny | Action::Ask | Action::Kill => &mut self.refused,
+            };
+            *count = count.saturating_add(1);
             Arc::make_mut(row).answer = Some(AnswerRow {
                 action: answer.action,
                 who: answer.who,
@@ -141,8 +149,25 @@ impl Holds {
         }
     }
 
+    /// How many holds were answered so.
+    pub(crate) fn answered_by(&self, who: Who) -> u64 {
+        self.answered.get(slot(who)).copied().unwrap_or(0)
+    }
+
     pub(crate) fn questions(&self) -> impl DoubleEndedIterator<Item = &Arc<QuestionRow>> {
         self.questions.iter()
+    }
+}
+
+/// Where an answer is counted.
+fn slot(who: Who) -> usize {
+    match who {
+        Who::Policy => 0,
+        Who::Person => 1,
+        Who::Earlier => 2,
+        Who::Nobody => 3,
+        Who::Timer => 4,
+        Who::Gone => 5,
     }
 }
 
@@ -164,7 +189,8 @@ fn condition(held: &Held) -> String {
                 )
             }
         },
-        (None, Some(Text::Whole(path))) => {
+        // What is no text cannot be named either.
+        (None, Some(Text::Whole(path))) if std::str::from_utf8(path).is_ok() => {
             format!("evt.op = {op} and fd.name = {}", escape::quoted(path))
         }
         // What is not known whole cannot be named: nothing is offered to be saved.

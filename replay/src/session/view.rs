@@ -11,6 +11,7 @@ use super::rows::{
     Counts, DestinationRow, FileRow, Finding, NameRow, Overview, PhaseRow, ProcessRow,
 };
 use super::{FileState, Process, QuestionRow, Session};
+use crate::canary::Canaries;
 use crate::verdict::{self, Judgement};
 
 impl Session {
@@ -169,6 +170,12 @@ impl Session {
         let key = self.processes.key_of(pid);
         let parent = key.and_then(|key| self.processes.line(key).nth(1));
         parent.map_or(pid, |(_, process)| process.pid)
+    }
+
+    /// The canaries of the decoys that were laid out.
+    #[must_use]
+    pub fn canaries(&self) -> &Canaries {
+        &self.canaries
     }
 
     /// Every question so far, oldest first.

@@ -299,8 +299,11 @@ fn counted(
     at_least: u32,
     every: bool,
 ) -> (Option<Recent>, Led) {
-    recent.retain(|(at, _, value)| {
-        hit.at.saturating_sub(*at) <= beyond.within && (every || *value != hit.value)
+    // One event counts once, whatever it satisfies.
+    recent.retain(|(at, seq, value)| {
+        *seq != hit.seq
+            && hit.at.saturating_sub(*at) <= beyond.within
+            && (every || *value != hit.value)
     });
     recent.push_back((hit.at, hit.seq, hit.value));
     if recent.len() < at_least as usize {

@@ -162,7 +162,7 @@ pub(super) fn base64_of(bytes: &[u8], offset: bool) -> Vec<String> {
     const ENDS: [usize; 3] = [0, 3, 2];
     (0..3)
         .filter_map(|shift| {
-            let padded = [&b"   "[..shift.min(3)], bytes].concat();
+            let padded = [vec![b' '; shift], bytes.to_vec()].concat();
             let text = STANDARD.encode(&padded);
             let begin = *BEGINS.get(shift)?;
             let end = text.len() - ENDS.get(padded.len() % 3)?;

@@ -2,11 +2,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "test helpers, too"
 )]
 
 mod batch;
+mod decisions;
 mod hostile;
+mod patterns;
 mod report;
 mod speed;
 mod tables;

@@ -66,6 +66,13 @@ pub(crate) enum Step {
         sent: u64,
         received: u64,
     },
+    Canary {
+        pid: u32,
+        flow: u64,
+        decoy: u32,
+        kind: String,
+        encoding: String,
+    },
     Output(String),
     Phase(String),
     Guard {
@@ -87,6 +94,12 @@ pub(crate) enum Step {
 pub(crate) struct Decoy {
     path: String,
     kind: String,
+    #[serde(default = "canary")]
+    canary: String,
+}
+
+fn canary() -> String {
+    "canary".into()
 }
 
 #[derive(Debug, Deserialize)]
@@ -378,6 +391,23 @@ impl Step {
                 };
                 (0, Outcome::None, fact.into())
             }
+            Self::Canary {
+                pid,
+                flow,
+                decoy,
+                kind,
+                encoding,
+            } => {
+                let fact = event::CanarySeen {
+                    flow: *flow,
+                    decoy: *decoy,
+                    kind: kind.clone(),
+                    encoding: encoding.clone(),
+                    at: 10,
+                    cut: false,
+                };
+                (*pid, Outcome::None, fact.into())
+            }
             Self::Phase(name) => {
                 let step = event::Step::Begin {
                     argv: vec![text(name)],
@@ -424,7 +454,7 @@ fn decoys_laid(decoys: &[Decoy]) -> event::Decoys {
     let decoy = |decoy: &Decoy| event::Decoy {
         path: text(&decoy.path),
         kind: decoy.kind.clone(),
-        canary: "canary".into(),
+        canary: decoy.canary.clone(),
     };
     event::Decoys {
         decoys: decoys.iter().map(decoy).collect(),

@@ -1,5 +1,5 @@
 # Each step makes a flow and prints what came of it: STEP NAME RESULT.
-import socket, ssl
+import socket, ssl, time
 def step(name):
     def run(f):
         try: result = f()

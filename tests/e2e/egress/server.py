@@ -37,7 +37,7 @@ def listen(family, ip, port):
         if port == 25: conn.sendall(b"220 hello\r\n")
         talk = {8443: speak_tls, 9001: flood}.get(port, serve)
         threading.Thread(target=talk, args=(conn, f"{dir}/log/{port}-{number}"), daemon=True).start()
-for family, ip, port in [(socket.AF_INET, "198.51.100.7", p) for p in (25, 80, 443, 8080, 8443, 9000, 9001)] + [(socket.AF_INET6, "2001:db8::7", 444)]:
+for family, ip, port in [(socket.AF_INET, "198.51.100.7", p) for p in (25, 80, 81, 443, 4443, 8080, 8443, 9000, 9001)] + [(socket.AF_INET6, "2001:db8::7", 444)]:
     threading.Thread(target=listen, args=(family, ip, port), daemon=True).start()
 open(dir + "/ready", "w").close()
 threading.Event().wait()

@@ -3,7 +3,7 @@
 
 use belljar_event::Target;
 use belljar_fuzz::Everything;
-use belljar_replay::policy::{Policy, Question};
+use belljar_replay::policy::{Case, Policy, Question};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,7 +15,9 @@ fuzz_target!(|bytes: &[u8]| {
             let target = Target::Direct("198.51.100.7:443".parse().expect("an address"));
             let _ = policy.decide(&Question::flow(&target).by(&Everything));
             let _ = policy.lookup(&Question::lookup("a.example"));
-            let _ = policy.explain(&Everything);
+            let case = Case::parse("exec", "/tmp/x", "/home/u").expect("a case");
+            let _ = policy.explain(&case, &[]);
+            let _ = policy.checked(&[]);
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }

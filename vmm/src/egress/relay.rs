@@ -18,13 +18,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::sniff::{Next, Sniffer};
-use super::{Ask, Limits, by};
+use super::{Ask, Eye, Limits, by};
 use crate::link::Stream;
 
 /// Bytes read at once.
 const PIECE: usize = 32 << 10;
 /// How long a first line may have no end before its sender is taken to wait for an answer.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// The check that refuses what stands in a decoy.
+const CANARY: &str = "canary";
 
 /// The guest's end of a flow.
 pub(super) trait Flow: AsyncRead + AsyncWrite + Send + Unpin {
@@ -121,6 +124,7 @@ pub(super) async fn both_ways<F: Flow>(
 pub(super) struct Watch<'a> {
     pub(super) sniffer: Sniffer,
     pub(super) limits: Limits,
+    pub(super) eye: Option<Box<dyn Eye>>,
     pub(super) notes: &'a Notes<'a>,
 }
 
@@ -132,6 +136,7 @@ impl Watch<'_> {
         out: &mut Counted<'_, impl AsyncWrite + Unpin>,
         ahead: &[u8],
     ) -> Result<(), Broken> {
+        self.look(ahead).await?;
         self.sniffer.push(ahead);
         let mut piece = vec![0; PIECE];
         let mut waits = self.forward(out).await?;
@@ -156,8 +161,34 @@ impl Watch<'_> {
                 self.act(end, out).await?;
                 return Ok(out.to.shutdown().await?);
             };
+            self.look(bytes).await?;
             self.sniffer.push(bytes);
             waits = self.forward(out).await?;
+        }
+    }
+
+    /// Records what must not leave, and ends the flow if it does not go on
+    /// with it. Bytes are looked at as they come in: none of these goes on.
+    async fn look(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        let Some(eye) = &mut self.eye else {
+            return Ok(());
+        };
+        let mut why = None;
+        for fact in eye.look(bytes) {
+            if fact.cut && why.is_none() {
+                why = Some(format!(
+                    "the canary of a decoy was leaving ({}, {})",
+                    fact.kind, fact.encoding
+                ));
+            }
+            self.notes.record(fact).await?;
+        }
+        match why {
+            Some(why) => {
+                self.notes.refuse(CANARY).await?;
+                Err(Broken::Stopped(why))
+            }
+            None => Ok(()),
         }
     }
 

@@ -28,6 +28,10 @@ fn start(target: Target) -> Under {
 }
 
 fn start_with(target: Target, limits: Limits) -> Under {
+    serve(target, Egress::new(limits))
+}
+
+fn serve(target: Target, egress: Egress) -> Under {
     let (guest, host) = duplex(4096);
     let (ask, asks) = mpsc::channel(8);
     let request = FlowRequest {
@@ -36,7 +40,7 @@ fn start_with(target: Target, limits: Limits) -> Under {
         tid: 3,
         target,
     };
-    let done = tokio::spawn(Egress::new(limits).run(host, request, ask));
+    let done = tokio::spawn(egress.run(host, request, ask));
     Under { guest, asks, done }
 }
 
@@ -230,6 +234,7 @@ async fn a_reset_by_the_guest_resets_the_server() {
     let watch = Watch {
         sniffer: Sniffer::new(1, None),
         limits: Limits::default(),
+        eye: None,
         notes: &notes,
     };
     let relayed = relay::both_ways(Reset, socket, b"\0cut", watch).await;
@@ -466,4 +471,153 @@ fn one_refused_address_refuses_the_name() {
     assert_eq!(dial::sift(&public, &[]).unwrap(), public);
     let mixed = sockets(&["198.51.100.1", "10.0.0.1"]);
     assert_eq!(dial::sift(&mixed, &[]).unwrap_err(), (mixed[1], "private"));
+}
+
+/// Takes three equal letters in a row for a canary, over any number of pieces.
+#[derive(Debug)]
+struct Thrice {
+    cut: bool,
+}
+
+struct Row {
+    flow: u64,
+    cut: bool,
+    last: u8,
+    row: u8,
+    at: u64,
+}
+
+impl Lookout for Thrice {
+    fn watch(&self, flow: u64) -> Box<dyn Eye> {
+        Box::new(Row {
+            flow,
+            cut: self.cut,
+            last: 0,
+            row: 0,
+            at: 0,
+        })
+    }
+}
+
+impl Eye for Row {
+    fn look(&mut self, bytes: &[u8]) -> Vec<belljar_event::CanarySeen> {
+        let mut all = Vec::new();
+        for byte in bytes {
+            self.at += 1;
+            self.row = if *byte == self.last { self.row + 1 } else { 1 };
+            self.last = *byte;
+            if self.row == 3 {
+                all.push(belljar_event::CanarySeen {
+                    flow: self.flow,
+                    decoy: 0,
+                    kind: "ssh key".into(),
+                    encoding: "plain".into(),
+                    at: self.at,
+                    cut: self.cut,
+                });
+            }
+        }
+        all
+    }
+}
+
+fn watched(target: Target, cut: bool) -> Under {
+    let egress = Egress::default().watched(Arc::new(Thrice { cut }));
+    serve(target, egress)
+}
+
+impl Under {
+    /// The next thing stated, recorded.
+    async fn stated(&mut self) -> Fact {
+        match self.next().await {
+            Some(Ask::Stated { fact, recorded, .. }) => {
+                recorded.send(()).ok();
+                fact
+            }
+            other => panic!("nothing stated: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_canary_cuts_the_flow_before_it_leaves() {
+    let (listener, target) = listener().await;
+    let mut flow = watched(target, true);
+    flow.answer(true, true).await;
+    let (mut server, _) = listener.accept().await.unwrap();
+    flow.opened().await;
+    flow.reply().await;
+    flow.guest.write_all(b"\0ab").await.unwrap();
+    let mut got = [0; 3];
+    server.read_exact(&mut got).await.unwrap();
+    // Split over two writes; what stands before it in the same write stays too.
+    flow.guest.write_all(b"xyzz").await.unwrap();
+    server.read_exact(&mut [0; 4]).await.unwrap();
+    flow.guest.write_all(b"zq").await.unwrap();
+    let Fact::CanarySeen(seen) = flow.stated().await else {
+        panic!("no canary")
+    };
+    assert_eq!((seen.flow, seen.at, seen.cut), (1, 8, true));
+    let Fact::Decision(decision) = flow.stated().await else {
+        panic!("no decision")
+    };
+    assert_eq!(decision.action, belljar_event::Action::Deny);
+    assert_eq!(decision.by, "test:1/canary");
+    let error = server.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    let Some(Ask::Closed { sent: 7, why, .. }) = flow.next().await else {
+        panic!("not closed")
+    };
+    assert_eq!(
+        why.as_deref(),
+        Some("the canary of a decoy was leaving (ssh key, plain)")
+    );
+}
+
+#[tokio::test]
+async fn a_lured_canary_is_recorded_and_goes_on() {
+    let (listener, target) = listener().await;
+    let mut flow = watched(target, false);
+    flow.guest.write_all(b"\0zzz").await.unwrap();
+    tokio::task::yield_now().await;
+    flow.answer(true, true).await;
+    let (mut server, _) = listener.accept().await.unwrap();
+    flow.opened().await;
+    // It is recorded before anything of it goes on.
+    let Some(Ask::Stated { fact, recorded, .. }) = flow.next().await else {
+        panic!("nothing stated")
+    };
+    assert!(matches!(fact, Fact::CanarySeen(_)));
+    assert_eq!(
+        server.try_read(&mut [0; 9]).unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock
+    );
+    recorded.send(()).unwrap();
+    flow.reply().await;
+    flow.guest.shutdown().await.unwrap();
+    let mut all = Vec::new();
+    server.read_to_end(&mut all).await.unwrap();
+    assert_eq!(all, b"\0zzz");
+    drop(server);
+    assert_eq!(flow.closed().await, (4, 0));
+}
+
+#[tokio::test]
+async fn what_a_refused_flow_brought_is_looked_at_too() {
+    let mut flow = watched(named("denied.example"), true);
+    flow.guest.write_all(b"zzz").await.unwrap();
+    let Some(Ask::Flow { reply, .. }) = flow.next().await else {
+        panic!("no question")
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    reply
+        .send(Answer {
+            allow: false,
+            by: "test:1".into(),
+            literal: false,
+        })
+        .unwrap();
+    assert!(matches!(flow.stated().await, Fact::CanarySeen(_)));
+    flow.reply().await;
+    assert_eq!(flow.closed().await, (0, 0));
 }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::{Core, CoreError};
 use crate::live::desk::{Asked, Open, Reply};
+use crate::live::saved::Saver;
 use crate::live::{clock, prepare};
 
 /// What the person says.
@@ -43,6 +44,8 @@ pub(crate) struct Asking {
     pub(crate) patience: Option<Duration>,
     /// Stops (true) and starts the machine.
     pub(crate) machine: mpsc::UnboundedSender<bool>,
+    /// Where lines go that are saved.
+    pub(crate) saver: Saver,
 }
 
 /// Why the machine stands still, if it does.
@@ -197,7 +200,7 @@ impl<W: Write> Core<W> {
             return Ok(());
         };
         if let Scope::Saved(line) = &reply.scope {
-            self.adopt(line, reply.hold)?;
+            self.adopt(line, &open.by)?;
         }
         let session = &self.session;
         let below = |hold: &Hold, root: u32| session.is_from(hold.pid, root);
@@ -293,10 +296,10 @@ impl<W: Write> Core<W> {
         }
     }
 
-    /// A saved line is in force from here on.
-    fn adopt(&mut self, line: &str, hold: u64) -> Result<(), CoreError> {
+    /// A saved line is in force from here on, and written down.
+    fn adopt(&mut self, line: &str, asked_by: &str) -> Result<(), CoreError> {
         // The screen has checked it; one that is none changes nothing.
-        if let Ok(policy) = self.policy.with_line(&format!("saved:{hold}"), line) {
+        if let Some(policy) = self.asking.saver.save(&self.policy, line, asked_by) {
             self.policy = policy;
             let fact = prepare::policy_fact(&self.policy);
             self.state(fact)?;

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 
 use super::{feed, live, model, press, replay, story, typed};
 use crate::screen::model::{Failure, Mode, Model, Msg};
-use crate::screen::render::{render, render_text};
+use crate::screen::render::{render_at as render, render_text};
 use crate::screen::theme::THEMES;
 use crate::screen::update::update;
 

@@ -22,7 +22,7 @@ use super::model::{Effect, Mode, Model, Msg, Setup};
 use super::theme::Theme;
 use super::update::update;
 
-pub(super) fn model(mode: Mode, theme: &str) -> Model {
+pub(crate) fn model(mode: Mode, theme: &str) -> Model {
     Model::new(Setup {
         mode,
         start: story::start(),

@@ -11,7 +11,7 @@ use super::{ctrl, feed, live, model, press, story, typed};
 use crate::screen::model::{Effect, Mode, Model, Msg};
 use crate::screen::player::SECOND;
 use crate::screen::question::{GUARD, Step};
-use crate::screen::render::{render, render_text};
+use crate::screen::render::{render_at as render, render_text};
 use crate::screen::update::update;
 
 const SOURCE: &str = r#"
@@ -298,17 +298,35 @@ fn what_is_typed_into_a_line_reaches_no_other_question() {
 
 #[test]
 fn names_that_no_line_can_say_are_not_saved() {
-    for path in [
-        b"/tmp/a\x1bb".as_slice(),
-        b"/tmp/a\xff",
-        "/tmp/\u{202e}a".as_bytes(),
+    let mut story = begun();
+    ask(&mut story, 7, 311, b"/tmp/a\xff", &[]);
+    let mut model = asked(story);
+    typed(&mut model, "s");
+    assert!(matches!(model.asking.step, Step::Choose));
+    assert!(render_text(&model, 80, 24).contains("no line says exactly this"));
+}
+
+#[test]
+fn names_that_nobody_can_read_are_saved_with_escapes() {
+    for (path, literal) in [
+        ("/tmp/a\u{1b}[2Jb", r#""/tmp/a\u{1b}[2Jb""#),
+        (
+            "/tmp/\u{202e}a\" or net.direct",
+            r#""/tmp/\u{202e}a\" or net.direct""#,
+        ),
     ] {
         let mut story = begun();
-        ask(&mut story, 7, 311, path, &[]);
+        ask(&mut story, 7, 311, path.as_bytes(), &[]);
         let mut model = asked(story);
-        typed(&mut model, "s");
-        assert!(matches!(model.asking.step, Step::Choose), "{path:?}");
-        assert!(render_text(&model, 80, 24).contains("no line says exactly this"));
+        typed(&mut model, "S");
+        settle(&mut model);
+        let line = format!("deny evt.op = exec and fd.name = {literal}");
+        let scope = Scope::Saved(line);
+        let effects = press(&mut model, &[KeyCode::Enter]);
+        assert!(
+            matches!(&effects[..], [Effect::Answer { scope: said, .. }] if *said == scope),
+            "{effects:?}"
+        );
     }
 }
 

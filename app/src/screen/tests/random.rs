@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{model, story};
 use crate::screen::model::{Effect, Mode, Model, Msg};
-use crate::screen::render::render;
+use crate::screen::render::render_at as render;
 use crate::screen::update::update;
 use crate::screen::view::view;
 

@@ -16,7 +16,7 @@ fn built_in_themes_load() {
 
 #[test]
 fn coloured_themes_speak_of_every_role() {
-    for name in ["dark", "light"] {
+    for name in ["dark", "light", "high-contrast", "colour-blind"] {
         let theme = Theme::named(name).unwrap();
         for (role, role_name) in Role::ALL {
             let style = theme.style(*role);
@@ -65,6 +65,141 @@ fn what_does_not_exist_is_said() {
         ThemeError::Shape { .. }
     ));
     assert!(matches!(parse("nonsense"), ThemeError::Shape { .. }));
+}
+
+/// Red, green and blue between 0 and 1, in linear light.
+fn light(colour: Color) -> [f64; 3] {
+    let (red, green, blue) = crate::export::rgb(colour);
+    [red, green, blue].map(|part| {
+        let part = f64::from(part) / 255.0;
+        if part <= 0.04045 {
+            part / 12.92
+        } else {
+            ((part + 0.055) / 1.055).powf(2.4)
+        }
+    })
+}
+
+/// The contrast of WCAG 2.
+fn contrast(one: Color, other: Color) -> f64 {
+    let luminance = |colour| {
+        let [red, green, blue] = light(colour);
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    };
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+#[test]
+fn what_is_written_can_be_read() {
+    let dark = Color::Rgb(0x14, 0x16, 0x1b);
+    let pages = [
+        ("dark", dark, 3.0),
+        ("light", Color::Rgb(0xfb, 0xfb, 0xf8), 3.0),
+        ("colour-blind", dark, 3.0),
+        ("high-contrast", Color::Rgb(0, 0, 0), 7.0),
+    ];
+    for (name, page, least) in pages {
+        let theme = Theme::named(name).unwrap();
+        for (role, role_name) in Role::ALL {
+            let style = theme.style(*role);
+            let quiet = matches!(role, Role::Faint | Role::Border) && name != "high-contrast";
+            let (Some(fg), false) = (style.fg, quiet) else {
+                continue;
+            };
+            let bg = style.bg.unwrap_or(page);
+            let has = contrast(fg, bg);
+            assert!(has >= least, "{name}: {role_name} has {has:.1}");
+        }
+    }
+}
+
+/// As somebody without red or green cones sees it (Viénot, Brettel and Mollon 1999).
+fn without(cone: &str, colour: Color) -> [f64; 3] {
+    let [red, green, blue] = light(colour);
+    match cone {
+        "red" => {
+            let both = 0.11238 * red + 0.88762 * green;
+            [both, both, 0.00401 * red - 0.00401 * green + blue]
+        }
+        _ => {
+            let both = 0.29275 * red + 0.70725 * green;
+            [both, both, -0.02234 * red + 0.02234 * green + blue]
+        }
+    }
+}
+
+#[test]
+fn states_differ_without_red_or_green() {
+    let theme = Theme::named("colour-blind").unwrap();
+    let roles = [Role::Danger, Role::Warning, Role::Good, Role::Decoy];
+    for cone in ["red", "green"] {
+        for (at, one) in roles.iter().enumerate() {
+            for other in &roles[at + 1..] {
+                let see = |role: &Role| without(cone, theme.style(*role).fg.unwrap());
+                let (one_seen, other_seen) = (see(one), see(other));
+                let apart: f64 = one_seen
+                    .iter()
+                    .zip(other_seen)
+                    .map(|(one, other)| (one - other).powi(2))
+                    .sum::<f64>()
+                    .sqrt();
+                assert!(
+                    apart > 0.12,
+                    "{one:?} and {other:?} without {cone}: {apart:.2}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn themes_of_other_programs_are_taken_in() {
+    let names = [
+        "00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "0A", "0B", "0C", "0D", "0E",
+        "0F",
+    ];
+    let colours = |indent: &str| -> String {
+        let line = |(at, name): (usize, &&str)| {
+            let name = name.trim_start_matches('0');
+            let name = if name.is_empty() { "0" } else { name };
+            format!("{indent}base0{name}: \"{:02x}2233\"\n", at * 16)
+        };
+        names.iter().enumerate().map(line).collect()
+    };
+    for text in [
+        format!("scheme: mine\nauthor: me\n{}", colours("")),
+        format!("system: base16\nname: mine\npalette:\n{}", colours("  ")),
+    ] {
+        let theme = Theme::parse_any("mine", &text, None).unwrap();
+        assert_eq!(
+            theme.style(Role::Danger).fg,
+            Some(Color::Rgb(0x80, 0x22, 0x33))
+        );
+        assert_eq!(theme.style(Role::Text).bg, Some(Color::Rgb(0, 0x22, 0x33)));
+    }
+    let palette = |blue: &str| {
+        let names = [
+            "text", "subtext0", "subtext1", "overlay0", "surface1", "surface2", "base", "red",
+            "peach", "yellow", "green", "teal", "mauve",
+        ];
+        let mut all: Vec<String> = names
+            .iter()
+            .map(|name| format!("\"{name}\": {{\"hex\": \"#102030\"}}"))
+            .collect();
+        all.push(format!("\"blue\": {{\"hex\": \"{blue}\"}}"));
+        format!(
+            "{{\"version\": \"1\", \"mocha\": {{\"colors\": {{{}}}}}}}",
+            all.join(",")
+        )
+    };
+    let mocha = Theme::parse_any("c#mocha", &palette("#0000ff"), Some("mocha")).unwrap();
+    assert_eq!(mocha.style(Role::Key).fg, Some(Color::Rgb(0, 0, 255)));
+    let missing = Theme::parse_any("c", &palette("#0000ff"), None).unwrap_err();
+    assert!(missing.to_string().contains("mocha"), "{missing}");
+    // A colour is a colour and cannot write anything else into the theme.
+    let forged = palette("#0000ff\\\" }");
+    assert!(Theme::parse_any("c#mocha", &forged, Some("mocha")).is_err());
 }
 
 #[test]

@@ -422,6 +422,14 @@ fn rows_of_network() -> Vec<BoxedStrategy<Fact>> {
             alpn: vec(text(), 0..16),
             encrypted: any::<bool>(),
         }),
+        row!(CanarySeen {
+            flow: any::<u64>(),
+            decoy: any::<u32>(),
+            kind: string(),
+            encoding: string(),
+            at: any::<u64>(),
+            cut: any::<bool>(),
+        }),
         row!(HttpRequest {
             flow: any::<u64>(),
             method: text(),
