@@ -1,7 +1,7 @@
 //! The key table: the one place that knows a key.
 //!
 //! Owns: which key does what where, and how the footer and the help call it.
-//! Must not: do anything. [`super::update`] acts; a key that is not in this
+//! Must not: do anything. [`update`](mod@super::update) acts; a key that is not in this
 //! table does not exist.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

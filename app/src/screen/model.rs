@@ -1,4 +1,4 @@
-//! Everything the screen knows: one value, changed only by [`super::update`].
+//! Everything the screen knows: one value, changed only by [`update`](mod@super::update).
 //!
 //! Owns: the state of the screen and the messages that change it.
 //! Must not: draw, read a clock, or touch a terminal.
