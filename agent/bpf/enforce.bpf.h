@@ -93,30 +93,49 @@ __noinline int hash_name(struct walk *w, __u64 dentry)
 	return 0;
 }
 
+/* The loops that go up a path are calls of a function: the verifier looks at it
+ * once, and not at each of DEEP rounds in every program that needs it. */
+struct climb {
+	struct walk *w;
+	__u64 dentry;
+	__u32 over;
+};
+
+static long climb_one(__u32 i, struct climb *c)
+{
+	struct walk *w = c->w;
+	struct dentry *d = (struct dentry *)c->dentry;
+	struct dentry *up = BPF_CORE_READ(d, d_parent);
+	c->over = 1;
+	if (!w || i >= DEEP || !up || (up == d && i > 0))
+		return 1;
+	if (up == d) {
+		char first = 0;
+		bpf_probe_read_kernel(&first, 1, BPF_CORE_READ(d, d_name.name));
+		if (first == '/')
+			return 1;
+	}
+	hash_name(w, (__u64)d);
+	w->hash[i] = w->last;
+	w->depth = i + 1;
+	if (up == d)
+		return 1;
+	c->dentry = (__u64)up;
+	c->over = 0;
+	return 0;
+}
+
 __noinline int walk_up(struct walk *w, __u64 dentry)
 {
-	struct dentry *d = (struct dentry *)dentry;
+	struct climb c = { .w = w, .dentry = dentry };
 	if (!w)
 		return 0;
 	w->depth = w->deep = 0;
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < DEEP; i++) {
-		struct dentry *up = BPF_CORE_READ(d, d_parent);
-		if (!up || (up == d && i > 0))
-			return 0;
-		if (up == d) {
-			char first = 0;
-			bpf_probe_read_kernel(&first, 1, BPF_CORE_READ(d, d_name.name));
-			if (first == '/')
-				return 0;
-		}
-		hash_name(w, (__u64)d);
-		w->hash[i] = w->last;
-		w->depth = i + 1;
-		if (up == d)
-			return 0;
-		d = up;
-	}
+	if (bpf_loop(DEEP, climb_one, &c, 0) < 0)
+		w->deep = 1;
+	if (c.over)
+		return 0;
+	struct dentry *d = (struct dentry *)c.dentry;
 	if (BPF_CORE_READ(d, d_parent) != d)
 		w->deep = 1;
 	return 0;
@@ -130,6 +149,28 @@ static __always_inline void first_of(struct walk *w, struct ruled *r)
 	for (int i = 0; i < OPS; i++)
 		if (r->line[i] && (!w->line[i] || r->line[i] < w->line[i]))
 			w->line[i] = r->line[i];
+}
+
+struct descent {
+	struct walk *w;
+	__u64 path;
+};
+
+static long descend_one(__u32 i, struct descent *down)
+{
+	struct walk *w = down->w;
+	if (!w)
+		return 1;
+	__u32 at = w->depth - 1 - i;
+	if (at >= DEEP)
+		return 1;
+	__u64 path = mix(down->path, w->hash[at]);
+	down->path = path;
+	first_of(w, bpf_map_lookup_elem(&ruled_folders, &path));
+	if (at)
+		return 0;
+	first_of(w, bpf_map_lookup_elem(&ruled_paths, &path));
+	return 1;
 }
 
 /* The first line about the object, for each op. */
@@ -148,17 +189,9 @@ __noinline int find_lines(struct walk *w)
 		first_of(w, bpf_map_lookup_elem(&ruled_names, &leaf));
 	else
 		first_of(w, bpf_map_lookup_elem(&ruled_paths, &path));
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < DEEP; i++) {
-		__u32 at = w->depth - 1 - i;
-		if (at >= DEEP)
-			break;
-		path = mix(path, w->hash[at]);
-		first_of(w, bpf_map_lookup_elem(&ruled_folders, &path));
-		if (!at)
-			first_of(w, bpf_map_lookup_elem(&ruled_paths, &path));
-	}
-	w->path = path;
+	struct descent down = { .w = w, .path = path };
+	bpf_loop(DEEP, descend_one, &down, 0);
+	w->path = down.path;
 	return 0;
 }
 

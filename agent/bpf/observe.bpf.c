@@ -131,6 +131,47 @@ __noinline int put_addr(struct record *r, __u64 from, __u64 len)
 	return 0;
 }
 
+struct spell {
+	struct record *r;
+	__u64 dentry;
+	__u32 at, full;
+	__u32 done, cut;
+};
+
+/* One component of a path. Called for each, so that the verifier looks at it once. */
+static long spell_one(__u32 i, struct spell *p)
+{
+	struct record *r = p->r;
+	struct dentry *d = (struct dentry *)p->dentry;
+	struct dentry *up = BPF_CORE_READ(d, d_parent);
+	/* A pseudo file (memfd, pipe) is its own parent and has a name; the
+	 * root of a real file system is called "/". */
+	p->done = 1;
+	if (!r || !up || (up == d && i > 0))
+		return 1;
+	const unsigned char *name = BPF_CORE_READ(d, d_name.name);
+	if (up == d) {
+		char first = 0;
+		bpf_probe_read_kernel(&first, 1, name);
+		if (first == '/')
+			return 1;
+	}
+	p->full += BPF_CORE_READ(d, d_name.len) + 1;
+	__u32 at = p->at;
+	if (at <= DATA_MAX - NAME_MAX_) {
+		long n = bpf_probe_read_kernel_str(r->data + at, NAME_MAX_, name);
+		if (n > 0)
+			p->at = at + n;
+	} else {
+		p->cut = 1;
+	}
+	if (up == d)
+		return 1;
+	p->dentry = (__u64)up;
+	p->done = 0;
+	return 0;
+}
+
 /* Components of a dentry's path inside its superblock, leaf first: immune to the
  * caller's mounts, chroot and namespaces. The agent knows where each superblock
  * is mounted and puts them in order. */
@@ -148,45 +189,14 @@ __noinline int put_dentry(struct record *r, __u32 role, __u64 dentry)
 	}
 	struct super_block *sb = BPF_CORE_READ(d, d_sb);
 	s->dev = BPF_CORE_READ(sb, s_dev);
-	__u32 at = r->used, start = at, full = 0;
-	int done = 0;
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < DEPTH; i++) {
-		struct dentry *up = BPF_CORE_READ(d, d_parent);
-		/* A pseudo file (memfd, pipe) is its own parent and has a name; the
-		 * root of a real file system is called "/". */
-		if (!up || (up == d && i > 0)) {
-			done = 1;
-			break;
-		}
-		const unsigned char *name = BPF_CORE_READ(d, d_name.name);
-		if (up == d) {
-			char first = 0;
-			bpf_probe_read_kernel(&first, 1, name);
-			if (first == '/') {
-				done = 1;
-				break;
-			}
-		}
-		full += BPF_CORE_READ(d, d_name.len) + 1;
-		if (at <= DATA_MAX - NAME_MAX_) {
-			long n = bpf_probe_read_kernel_str(r->data + at, NAME_MAX_, name);
-			if (n > 0)
-				at += n;
-		} else {
-			s->flags = SEG_CUT;
-		}
-		if (up == d) {
-			done = 1;
-			break;
-		}
-		d = up;
-	}
-	if (!done)
+	struct spell p = { .r = r, .dentry = dentry, .at = r->used };
+	__u32 start = p.at;
+	bpf_loop(DEPTH, spell_one, &p, 0);
+	if (!p.done || p.cut)
 		s->flags = SEG_CUT;
-	s->len = at - start;
-	s->full = full;
-	r->used = at;
+	s->len = p.at - start;
+	s->full = p.full;
+	r->used = p.at;
 	return 0;
 }
 
