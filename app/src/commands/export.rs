@@ -1,7 +1,8 @@
 //! `belljar export`: the screen as a picture, a film or a page.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 
+use belljar_recorder::Reader;
 use belljar_replay::escape;
 use belljar_replay::rules::RuleSet;
 
@@ -18,31 +19,13 @@ const BATCH: usize = 4096;
 
 pub(crate) fn export(args: &cli::Export, theme: Theme) -> Result<Exit, AppError> {
     let kind = kind(args)?;
-    let mut reader = open(&args.trace)?;
-    let start = reader.start().clone();
-    let title = args.title.clone().unwrap_or_else(|| {
-        let words: Vec<_> = start.command.iter().map(escape::text).collect();
-        format!("{}: {}", escape::string(&start.label), words.join(" "))
-    });
-    let mut model = Model::new(screen::Setup {
-        mode: screen::Mode::Replay,
-        start,
-        rules: RuleSet::builtin(),
-        theme: theme.clone(),
-        patience: None,
-        at: args.at.map(replay::nanos).transpose()?,
-    });
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(Ok(entry)) = reader.next() {
-        batch.push(entry);
-        if batch.len() == BATCH {
-            update(&mut model, Msg::Entries(std::mem::take(&mut batch)));
-        }
-    }
-    update(&mut model, Msg::Entries(batch));
-    let integrity = reader.integrity();
-    let whole = integrity.is_complete();
-    update(&mut model, Msg::SourceEnded(integrity));
+    let at = args.at.map(replay::nanos).transpose()?;
+    let Shown {
+        model,
+        title,
+        whole,
+    } = shown(open(&args.trace)?, theme.clone(), at);
+    let title = args.title.clone().unwrap_or(title);
     let film = Film {
         size: args.size,
         script: args.keys.clone(),
@@ -63,6 +46,45 @@ pub(crate) fn export(args: &cli::Export, theme: Theme) -> Result<Exit, AppError>
     })?;
     print::out(&format!("{}\n", args.output.display()));
     Ok(if whole { Exit::Fine } else { Exit::Damaged })
+}
+
+/// A trace on the screen.
+pub(crate) struct Shown {
+    pub(crate) model: Model,
+    /// What it is called where nobody says otherwise.
+    pub(crate) title: String,
+    pub(crate) whole: bool,
+}
+
+/// Reads a trace to its end, onto a screen that stands at its beginning.
+pub(crate) fn shown<R: Read>(mut reader: Reader<R>, theme: Theme, at: Option<u64>) -> Shown {
+    let start = reader.start().clone();
+    let words: Vec<_> = start.command.iter().map(escape::text).collect();
+    let title = format!("{}: {}", escape::string(&start.label), words.join(" "));
+    let mut model = Model::new(screen::Setup {
+        mode: screen::Mode::Replay,
+        start,
+        rules: RuleSet::builtin(),
+        theme,
+        patience: None,
+        at,
+    });
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(Ok(entry)) = reader.next() {
+        batch.push(entry);
+        if batch.len() == BATCH {
+            update(&mut model, Msg::Entries(std::mem::take(&mut batch)));
+        }
+    }
+    update(&mut model, Msg::Entries(batch));
+    let integrity = reader.integrity();
+    let whole = integrity.is_complete();
+    update(&mut model, Msg::SourceEnded(integrity));
+    Shown {
+        model,
+        title,
+        whole,
+    }
 }
 
 enum Kind {

@@ -26,6 +26,8 @@ pub(crate) use demo::demo;
 pub(crate) use doctor::doctor;
 pub(crate) use events::events;
 pub(crate) use export::export;
+#[cfg(test)]
+pub(crate) use export::shown;
 #[cfg(target_os = "linux")]
 pub(crate) use image::image;
 pub(crate) use policy::policy;

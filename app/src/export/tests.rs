@@ -178,3 +178,19 @@ fn a_light_theme_has_a_light_page() {
     let picture = still(&film("End"), model(), &light, "x");
     assert!(picture.contains("fill=\"#fbfbf8\""), "{}", &picture[..600]);
 }
+
+/// `./dev pictures` makes it again.
+#[test]
+fn the_picture_in_the_readme_is_what_the_tool_makes() {
+    let trace = &include_bytes!("../../../fixtures/traces/npm-credential-thief.bjt")[..];
+    let reader = belljar_recorder::Reader::open(trace).unwrap();
+    let shown = crate::commands::shown(reader, dark(), None);
+    let film = Film {
+        size: "120x36".parse().unwrap(),
+        rate: 10,
+        ..film("End")
+    };
+    let made = still(&film, shown.model, &dark(), &shown.title);
+    let kept = include_str!("../../../fixtures/pictures/screen.svg");
+    assert!(made == kept, "it is stale: run ./dev pictures");
+}
