@@ -16,7 +16,7 @@ pub fn tests() -> Vec<Trial> {
 
 const SOURCE: &str = include_str!("races.c");
 /// Tries of a held call; calls that the kernel judges by itself are tried ten times as often.
-const TRIES: u32 = 120;
+const TRIES: u32 = 80;
 /// Races, on both file systems together.
 const RACES: usize = 31;
 
