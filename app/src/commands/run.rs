@@ -307,14 +307,15 @@ fn with_screen(
     };
     drop(messages);
     let setup = screen::Setup {
-        mode: screen::Mode::Live,
-        start: live::start(plan, guest),
-        rules: Arc::clone(&plan.rules),
-        theme,
         patience: plan
             .patience
             .map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
-        at: None,
+        ..screen::Setup::new(
+            screen::Mode::Live,
+            live::start(plan, guest),
+            Arc::clone(&plan.rules),
+            theme,
+        )
     };
     let stop = stopping.stop.clone();
     let obey = |effect: &screen::Effect| match effect {

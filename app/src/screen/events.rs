@@ -46,6 +46,11 @@ impl Filter {
         self.condition.source()
     }
 
+    /// The condition, to be asked from the start.
+    pub(super) fn into_condition(self) -> Condition {
+        self.condition
+    }
+
     pub(super) fn searched(&self) -> usize {
         self.searched
     }

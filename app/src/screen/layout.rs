@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! header    verdict, what runs, recording, enforcement            2 rows
+//! rules     while their files are watched                         1 row
 //! tabs      narrow only: the pane's name among the others         1 row
 //! panes     wide: processes | files | network above findings,
 //!           events or output; narrow: the one that has the keys
@@ -21,11 +22,37 @@ const WIDE: (u16, u16) = (100, 24);
 /// From here on detail opens at the right, not above the panes.
 const SIDE: u16 = 180;
 
+/// What there must be room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    /// The pane that must be visible.
+    pub(super) shown: Pane,
+    /// An overlay is open that may stand beside the panes.
+    pub(super) side: bool,
+    /// The rows that a question would like to have, 0 without one.
+    pub(super) asked: u16,
+    /// A line about the rules.
+    pub(super) rules: bool,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            shown: Pane::Processes,
+            side: false,
+            asked: 0,
+            rules: false,
+        }
+    }
+}
+
 /// Rectangles of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) area: Rect,
     pub(super) header: Rect,
+    /// What is said of the rules, where that is wanted.
+    pub(super) rules: Option<Rect>,
     /// `None`: all panes are visible.
     pub(super) tabs: Option<Rect>,
     /// The visible panes with their frames.
@@ -41,17 +68,22 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `shown`: the pane that must be visible. `side`: an overlay is open that
-    /// may stand beside the panes.
-    /// `asked`: the rows that a question would like to have, 0 without one.
-    pub(super) fn new(columns: u16, rows: u16, shown: Pane, side: bool, asked: u16) -> Self {
+    pub(super) fn new(columns: u16, rows: u16, wish: Wish) -> Self {
+        let Wish {
+            shown,
+            side,
+            asked,
+            rules,
+        } = wish;
+        // Not at the cost of what is below it.
+        let said = u16::from(rules && rows >= 12);
         let area = Rect::new(0, 0, columns, rows);
         let tiny = columns < MIN.0 || rows < MIN.1;
-        let taken = question_rows(rows.saturating_sub(5), asked);
+        let taken = question_rows(rows.saturating_sub(5 + said), asked);
         let wide = columns >= WIDE.0 && rows.saturating_sub(taken) >= WIDE.1;
         let row = |y: u16, height: u16| Rect::new(0, y, columns, height).intersection(area);
-        let tabs = (!wide).then(|| row(2, 1));
-        let top = if wide { 2 } else { 3 };
+        let tabs = (!wide).then(|| row(2 + said, 1));
+        let top = if wide { 2 } else { 3 } + said;
         let body = row(top, rows.saturating_sub(top + 2 + taken));
         let question = (taken > 0 && !tiny).then(|| row(body.bottom(), taken));
         let (body, beside) = match side && columns >= SIDE {
@@ -66,6 +98,7 @@ impl Layout {
         Self {
             area,
             header: row(0, 2),
+            rules: (said > 0).then(|| row(2, 1)),
             tabs,
             panes,
             timeline: row(rows.saturating_sub(2), 1),

@@ -22,6 +22,7 @@ mod prompt;
 mod question;
 mod render;
 mod rows;
+mod rules;
 mod run;
 mod terminal;
 mod text;
@@ -35,6 +36,7 @@ pub(crate) mod tests;
 
 pub(crate) use model::{Effect, Failure, Mode, Model, Msg, Setup};
 pub(crate) use render::{press, render};
+pub(crate) use rules::Reload;
 pub(crate) use run::{Options, run};
 pub(crate) use text::width;
 pub(crate) use theme::{THEMES, Theme};

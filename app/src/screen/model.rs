@@ -14,12 +14,13 @@ use crossterm::event::KeyEvent;
 use super::density::Density;
 use super::events::Filter;
 use super::guest::Doomed;
-use super::layout::Layout;
+use super::layout::{Layout, Wish};
 use super::overlay::Overlay;
 use super::player::{Motion, Player, SECOND};
 use super::prompt::Prompt;
 use super::question::Asking;
 use super::rows::{Facts, RowKey, Rows};
+use super::rules::{Reload, Watched};
 use super::terminal::Terminal;
 use super::theme::Theme;
 
@@ -47,6 +48,30 @@ pub(crate) struct Setup {
     pub(crate) patience: Option<u64>,
     /// Stand here, paused, as soon as the recording reaches it: nanoseconds from its start.
     pub(crate) at: Option<u64>,
+    /// Longest pause while a recording plays: nanoseconds.
+    pub(crate) idle: Option<u64>,
+    /// The trace is still being written.
+    pub(crate) follow: bool,
+    /// The files of the rules are watched.
+    pub(crate) watched: bool,
+}
+
+impl Setup {
+    /// Without anything that is not asked for.
+    #[must_use]
+    pub(crate) fn new(mode: Mode, start: Start, rules: Arc<RuleSet>, theme: Theme) -> Self {
+        Self {
+            mode,
+            start,
+            rules,
+            theme,
+            patience: None,
+            at: None,
+            idle: None,
+            follow: false,
+            watched: false,
+        }
+    }
 }
 
 /// What happens to the screen.
@@ -65,6 +90,8 @@ pub(crate) enum Msg {
     Entries(Vec<Entry>),
     /// What is awaited, in words; shown with the time since.
     Stage(String),
+    /// The files of the rules were changed.
+    Rules(Reload),
     /// Something to be told once, that is no event.
     Notice(String),
     /// No more entries will come; whether the trace is whole.
@@ -201,6 +228,8 @@ pub(crate) struct Model {
     pub(super) filter: Option<Filter>,
     /// The filter that is being typed.
     pub(super) prompt: Option<Prompt>,
+    /// The rules, where their files are watched.
+    pub(super) watched: Option<Watched>,
     /// The question that is shown, and what is being answered.
     pub(super) asking: Asking,
     /// The selected event; `None`: the newest before the playhead, whichever that is.
@@ -235,17 +264,20 @@ impl Model {
     pub(crate) fn new(setup: Setup) -> Self {
         let motion = match setup.mode {
             Mode::Live => Motion::Following,
+            Mode::Replay if setup.follow => Motion::Following,
             Mode::Replay => Motion::Playing,
         };
+        let watched = setup.watched.then(Watched::default);
         Self {
             player: Player::new(
                 Session::new(Arc::clone(&setup.rules)).with_start(&setup.start),
                 motion,
+                setup.idle,
             ),
             setup,
             density: Density::default(),
             home: None,
-            layout: Layout::new(80, 24, Pane::Processes, false, 0),
+            layout: Layout::new(80, 24, Wish::default()),
             focus: Pane::Processes,
             back: Pane::Processes,
             lists: Default::default(),
@@ -253,6 +285,7 @@ impl Model {
             terminal: Terminal::default(),
             filter: None,
             prompt: None,
+            watched,
             asking: Asking::default(),
             event: None,
             folds: BTreeMap::new(),
@@ -282,6 +315,11 @@ impl Model {
     /// True while entries may still come.
     pub(super) fn is_open(&self) -> bool {
         self.ended.is_none() && self.failure.is_none()
+    }
+
+    /// True while more is written.
+    pub(super) fn is_growing(&self) -> bool {
+        self.is_live() || self.setup.follow
     }
 
     pub(super) fn is_live(&self) -> bool {

@@ -7,6 +7,7 @@ mod keys;
 mod player;
 mod question;
 mod random;
+mod rules;
 mod speed;
 pub(crate) mod story;
 mod terminal;
@@ -23,14 +24,8 @@ use super::theme::Theme;
 use super::update::update;
 
 pub(crate) fn model(mode: Mode, theme: &str) -> Model {
-    Model::new(Setup {
-        mode,
-        start: story::start(),
-        rules: RuleSet::builtin(),
-        theme: Theme::named(theme).unwrap(),
-        patience: None,
-        at: None,
-    })
+    let theme = Theme::named(theme).unwrap();
+    Model::new(Setup::new(mode, story::start(), RuleSet::builtin(), theme))
 }
 
 /// A live run up to here, with a tick so that the panes know.

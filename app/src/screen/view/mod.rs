@@ -26,6 +26,7 @@ mod paint;
 mod processes;
 mod prompt;
 mod question;
+mod rules;
 mod timeline;
 
 use ratatui::Frame;
@@ -48,6 +49,9 @@ pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
         return;
     }
     header::draw(model, &mut paint);
+    if let Some(row) = model.layout.rules {
+        rules::draw(model, row, &mut paint);
+    }
     if let Some(row) = model.layout.tabs {
         tabs(model, row, &mut paint);
     }
