@@ -8,6 +8,7 @@ mod events;
 mod export;
 #[cfg(target_os = "linux")]
 mod image;
+mod kept;
 #[cfg(target_os = "linux")]
 mod pack;
 mod policy;

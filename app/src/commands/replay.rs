@@ -2,6 +2,7 @@
 //! have decided about it.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -9,6 +10,7 @@ use belljar_recorder::Reader;
 use belljar_replay::rules::RuleSet;
 use belljar_replay::what_if::{WhatIfError, what_if};
 
+use super::kept::Kept;
 use super::tail::{Pump, Tail};
 use super::watch::{Look, watch};
 use super::{open, opened};
@@ -44,6 +46,7 @@ pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError>
         idle: Some(nanos(args.idle)?),
         follow: args.follow,
         watched,
+        trace: Some(&args.trace),
     };
     let pump = Arc::new(Pump::new(messages.clone()));
     if args.follow {
@@ -81,7 +84,9 @@ fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
 
 /// How a trace is shown.
 #[derive(Clone, Copy, Debug, Default)]
-struct How {
+struct How<'a> {
+    /// What is kept of it stands beside it.
+    trace: Option<&'a Path>,
     /// Start there: nanoseconds from its beginning.
     at: Option<u64>,
     /// Longest pause while it plays.
@@ -113,19 +118,25 @@ type Way = (Arc<Pump>, SyncSender<Msg>, Receiver<Msg>);
 
 fn on_screen<R: Read + Send + 'static>(
     mut reader: Reader<R>,
-    how: How,
+    how: How<'_>,
     theme: Theme,
     rules: Arc<RuleSet>,
     (pump, messages, source): Way,
 ) -> Result<Exit, AppError> {
     let start = reader.start().clone();
-    let setup = screen::Setup {
+    let mut setup = screen::Setup {
         at: how.at,
         idle: how.idle,
         follow: how.follow,
         watched: how.watched,
         ..screen::Setup::new(screen::Mode::Replay, start, rules, theme)
     };
+    let kept = how.trace.map(|trace| Kept::load(trace, &mut setup));
+    let (kept, complaints) = kept.unwrap_or_default();
+    for complaint in complaints {
+        drop(messages.try_send(Msg::Notice(complaint)));
+    }
+    let notices = messages.clone();
     let filling = Arc::clone(&pump);
     let reading = std::thread::spawn(move || {
         while let Some(Ok(entry)) = reader.next() {
@@ -142,7 +153,11 @@ fn on_screen<R: Read + Send + 'static>(
     screen::run(
         screen::Model::new(setup),
         &source,
-        |_| {},
+        |effect| {
+            if let Some(wrong) = kept.obey(effect) {
+                drop(notices.try_send(Msg::Notice(wrong)));
+            }
+        },
         screen::Options::default(),
     )
     .map_err(|source| AppError::io("draw on the terminal", source))?;

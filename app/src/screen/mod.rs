@@ -10,13 +10,18 @@
 //! Only `run` has a terminal and a clock.
 
 mod act;
+mod complete;
 mod density;
 mod events;
 mod guest;
 mod keys;
 mod layout;
+mod marks;
 mod model;
+mod mouse;
+mod only;
 mod overlay;
+mod palette;
 mod player;
 mod prompt;
 mod question;
@@ -34,6 +39,7 @@ mod view;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use marks::{MAX_MARKS, MAX_NOTE, Mark};
 pub(crate) use model::{Effect, Failure, Mode, Model, Msg, Setup};
 pub(crate) use render::{press, render};
 pub(crate) use rules::Reload;

@@ -9,13 +9,17 @@ use std::sync::Arc;
 use belljar_recorder::{Entry, Integrity, Start};
 use belljar_replay::rules::RuleSet;
 use belljar_replay::session::Session;
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::density::Density;
 use super::events::Filter;
 use super::guest::Doomed;
-use super::layout::{Layout, Wish};
+use super::layout::{Dividers, Layout, Wish};
+use super::marks::Mark;
+use super::mouse::Grip;
+use super::only::Only;
 use super::overlay::Overlay;
+use super::palette::Palette;
 use super::player::{Motion, Player, SECOND};
 use super::prompt::Prompt;
 use super::question::Asking;
@@ -54,6 +58,10 @@ pub(crate) struct Setup {
     pub(crate) follow: bool,
     /// The files of the rules are watched.
     pub(crate) watched: bool,
+    /// Filters that were saved.
+    pub(crate) filters: Vec<String>,
+    /// Bookmarks that were set before.
+    pub(crate) marks: Vec<Mark>,
 }
 
 impl Setup {
@@ -70,6 +78,8 @@ impl Setup {
             idle: None,
             follow: false,
             watched: false,
+            filters: Vec::new(),
+            marks: Vec::new(),
         }
     }
 }
@@ -79,6 +89,8 @@ impl Setup {
 pub(crate) enum Msg {
     /// A key.
     Key(KeyEvent),
+    /// The mouse.
+    Mouse(MouseEvent),
     /// The terminal's size: columns, rows.
     Resize(u16, u16),
     /// Time went by.
@@ -115,6 +127,10 @@ pub(crate) enum Effect {
     Here,
     /// Put this text into the clipboard.
     Copy(String),
+    /// Keep these filters for other traces.
+    Filters(Vec<String>),
+    /// Keep these bookmarks beside the trace.
+    Marks(Vec<Mark>),
     /// Answer a question.
     Answer {
         /// The hold's number.
@@ -230,6 +246,19 @@ pub(crate) struct Model {
     pub(super) prompt: Option<Prompt>,
     /// The rules, where their files are watched.
     pub(super) watched: Option<Watched>,
+    /// The command palette.
+    pub(super) palette: Option<Palette>,
+    /// Filters to choose from, the newest last.
+    pub(super) filters: Vec<String>,
+    /// Bookmarks, by their events.
+    pub(super) marks: Vec<Mark>,
+    /// The one process whose files and network are shown.
+    pub(super) only: Option<Only>,
+    /// The pane that has the keys stands alone.
+    pub(super) zoomed: bool,
+    pub(super) dividers: Dividers,
+    /// What the mouse holds.
+    pub(super) grip: Option<Grip>,
     /// The question that is shown, and what is being answered.
     pub(super) asking: Asking,
     /// The selected event; `None`: the newest before the playhead, whichever that is.
@@ -268,6 +297,7 @@ impl Model {
             Mode::Replay => Motion::Playing,
         };
         let watched = setup.watched.then(Watched::default);
+        let (filters, marks) = (setup.filters.clone(), setup.marks.clone());
         Self {
             player: Player::new(
                 Session::new(Arc::clone(&setup.rules)).with_start(&setup.start),
@@ -286,6 +316,13 @@ impl Model {
             filter: None,
             prompt: None,
             watched,
+            palette: None,
+            filters,
+            marks,
+            only: None,
+            zoomed: false,
+            dividers: Dividers::default(),
+            grip: None,
             asking: Asking::default(),
             event: None,
             folds: BTreeMap::new(),

@@ -11,6 +11,8 @@ use super::act;
 use super::events;
 use super::layout::{Layout, Wish, inner};
 use super::model::{Effect, List, Model, Msg, Pane, Toast};
+use super::mouse;
+use super::only;
 use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
 use super::question;
@@ -30,6 +32,10 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             question::hold_back(model);
             refresh(model);
             return effects;
+        }
+        Msg::Mouse(event) => {
+            mouse::mouse(model, event);
+            refresh(model);
         }
         Msg::Resize(columns, rows) => {
             relayout(model, columns, rows);
@@ -192,6 +198,8 @@ pub(super) fn relayout(model: &mut Model, columns: u16, rows: u16) {
         side: model.overlay.is_some(),
         asked: question::height(model, columns),
         rules: model.watched.is_some(),
+        zoomed: model.zoomed,
+        dividers: model.dividers,
     };
     model.layout = Layout::new(columns, rows, wish);
 }
@@ -207,8 +215,10 @@ pub(super) fn refresh(model: &mut Model) {
         over: model.facts.over,
         keep: selected_process(model),
     };
+    let followed = only::keep_up(model);
     model.rows = Rows::of(
         model.player.session(),
+        model.only.as_ref().map(only::Only::session),
         moment,
         model.home.as_deref(),
         &model.folds,
@@ -228,7 +238,7 @@ pub(super) fn refresh(model: &mut Model) {
         open.offset = open.offset.min(open.lines.len().saturating_sub(rows));
         model.overlay = Some(open);
     }
-    model.stale = !caught_up;
+    model.stale = !caught_up || !followed;
     model.skipped = 0;
     model.revision += 1;
 }

@@ -1,5 +1,6 @@
 //! The screen's tests: a made-up run through the real writer, session and rules.
 
+mod depth;
 mod events;
 mod golden;
 mod guest;

@@ -85,11 +85,12 @@ fn complain(paint: &mut Paint<'_>, row: Rect, at: u16, role: Role, error: &CondE
     paint.spans(place, &[(role, text)]);
 }
 
-/// The fields that the word at the cursor may become, or the keys.
+/// What the word at the cursor may become, or the keys.
 fn hint(model: &Model, prompt: &Prompt, row: Rect, paint: &mut Paint<'_>) {
-    let fields = prompt.fields();
-    if fields.len() > 1 {
-        let text = format!(" {}", fields.join("  "));
+    let choices = prompt.choices();
+    if choices.len() > 1 {
+        // Values are the guest's: they are written in quotes, with escapes.
+        let text = format!(" {}", choices.join("  "));
         paint.spans(row, &[(Role::Muted, text)]);
         return;
     }
