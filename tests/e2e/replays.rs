@@ -14,6 +14,7 @@ pub fn tests() -> Vec<Trial> {
     vec![
         test("replays::rules_are_judged_by_as_they_change", &[], rules),
         test("replays::a_trace_that_grows_is_followed", &[], follow),
+        test("replays::mouse_palette_and_bookmarks", &[], depth),
     ]
 }
 
@@ -61,7 +62,7 @@ fn rules() -> Result {
     // Broken: the verdict stays, and the place is named.
     renamed(&mine, &rule("low", "evt.tpye"))?;
     terminal.shows("mine.yaml:7:12", SOON)?;
-    terminal.shows("1 rules", SOON)?;
+    terminal.shows("1 in force", SOON)?;
     terminal.shows("✗ MALICIOUS", SOON)?;
     // Renamed over it.
     renamed(&mine, &rule("low", "evt.type"))?;
@@ -90,5 +91,52 @@ fn follow() -> Result {
     file.write_all(rest)?;
     terminal.shows("verified", SOON)?;
     terminal.shows("✗ MALICIOUS", SOON)?;
+    leave(&mut terminal)
+}
+
+/// A press and a release of the left button, at a cell from 1.
+fn click(terminal: &mut Terminal, column: u16, row: u16) -> Result {
+    terminal.press(&format!("\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m"))
+}
+
+fn depth() -> Result {
+    let dir = tempfile::tempdir()?;
+    let trace = dir.path().join("t.bjt");
+    let source = repo("fixtures/traces/npm-credential-thief.bjt");
+    std::fs::copy(source, &trace)?;
+    let mut terminal = Terminal::start(&["replay"], &trace)?;
+    terminal.shows("verified", SOON)?;
+    terminal.press("\x1b[F")?; // End
+    terminal.shows("MALICIOUS", SOON)?;
+    // The first row of the files, twice: chosen, then opened.
+    click(&mut terminal, 50, 4)?;
+    click(&mut terminal, 50, 4)?;
+    terminal.shows("Esc close", SOON)?;
+    terminal.shows(".aws/credentials", SOON)?;
+    click(&mut terminal, 1, 1)?;
+    wait_until("the detail's end", SOON, || {
+        !terminal.contents().contains("Esc close")
+    })?;
+    // The wheel, over the processes: the keys stay with the files.
+    terminal.press("\x1b[<65;5;6M")?;
+    // By a few letters to a command.
+    terminal.press(":prevfind")?;
+    terminal.shows("Previous finding", SOON)?;
+    terminal.press("\r")?;
+    terminal.shows("finding ", SOON)?;
+    terminal.press("Bhere it reads\r")?;
+    terminal.shows("bookmark at #", SOON)?;
+    let beside = dir.path().join("t.bjt.marks.json");
+    wait_until("the bookmarks' file", SOON, || beside.exists())?;
+    leave(&mut terminal)?;
+    // Nothing of the trace is changed, and the note is there the next time.
+    let same =
+        std::fs::read(&trace)? == std::fs::read(repo("fixtures/traces/npm-credential-thief.bjt"))?;
+    check(same, || "the trace was changed".into())?;
+    let mut terminal = Terminal::start(&["replay"], &trace)?;
+    terminal.shows("verified", SOON)?;
+    terminal.press(" ")?;
+    terminal.press("0}")?;
+    terminal.shows("here it reads", SOON)?;
     leave(&mut terminal)
 }

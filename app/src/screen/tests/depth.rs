@@ -301,7 +301,9 @@ fn fields_and_values_are_completed() {
     assert!(choices(&mut model, "fd.name contains /").len() > 3);
     assert!(choices(&mut model, "fd.name startswith zzzz").is_empty());
     assert!(choices(&mut model, "evt.time < 1").is_empty());
-    typed(&mut model, "/proc.name = np");
+    typed(&mut model, "/proc.name = n");
+    golden!("completion", all(&model));
+    typed(&mut model, "p");
     press(&mut model, &[KeyCode::Tab]);
     assert_eq!(model.prompt.as_ref().unwrap().text(), "proc.name = npm");
 }

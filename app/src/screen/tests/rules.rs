@@ -113,13 +113,15 @@ fn a_broken_file_is_told_and_the_last_good_rules_stay() {
     let (entries, end) = theft();
     let mut model = watched(entries, end);
     press(&mut model, &[KeyCode::End]);
-    let mut out = render_text(&model, 120, 12);
+    let mut out = render_text(&model, 80, 24) + &render_text(&model, 120, 12);
     let before = model.facts.verdict;
     let why = "mine.yaml:3:14: there is no field fd.nmae; did you mean fd.name?\x1b[2J".to_owned();
     update(&mut model, Msg::Rules(Reload::Bad(why)));
     settle(&mut model);
     assert_eq!(model.facts.verdict, before);
-    out.push_str(&render_text(&model, 120, 12));
+    for (columns, rows) in [(80, 24), (120, 40), (200, 60)] {
+        out.push_str(&render_text(&model, columns, rows));
+    }
     update(&mut model, Msg::Rules(Reload::Good(rules("critical"))));
     settle(&mut model);
     update(

@@ -37,7 +37,8 @@ pub(super) fn draw(model: &Model, (head, prompt): (&str, &Prompt), paint: &mut P
     let below = model.layout.footer;
     paint.blank(below);
     match prompt.error() {
-        Some(error) => {
+        // What is only begun is no mistake while there is something that it may become.
+        Some(error) if prompt.tried() || prompt.choices().len() < 2 => {
             let role = if prompt.tried() {
                 Role::Danger
             } else {
@@ -47,7 +48,7 @@ pub(super) fn draw(model: &Model, (head, prompt): (&str, &Prompt), paint: &mut P
             paint.touch(line.x + at, line.y, Role::Danger);
             complain(paint, below, at, role, error);
         }
-        None => hint(model, prompt, below, paint),
+        _ => hint(model, prompt, below, paint),
     }
 }
 

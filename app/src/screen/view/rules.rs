@@ -27,22 +27,19 @@ pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
         None => (Role::Muted, watched.age()),
     };
     let gap = || (Role::Text, "  ".to_owned());
-    let mut left = vec![(Role::Muted, " rules ".to_owned())];
-    match &watched.error {
-        Some(error) => {
-            left = vec![(Role::Danger, format!(" ✗ {error}"))];
-            let kept = format!(" {count} rules {digest} stay in force, ");
-            paint.both_ends(row, &left, &[(Role::Notice, kept), age, gap()]);
+    let in_force = (Role::Text, format!("{count} in force"));
+    let digest = (Role::Muted, digest);
+    let Some(error) = &watched.error else {
+        let head = (Role::Muted, " rules ".to_owned());
+        paint.spans(row, &[head, in_force, gap(), digest, gap(), age]);
+        return;
+    };
+    let error = [(Role::Danger, format!(" ✗ {error}"))];
+    match row.width {
+        // What is wrong comes before what is still right.
+        ..100 => {
+            paint.spans(row, &error);
         }
-        None => {
-            left.extend([
-                (Role::Text, format!("{count} in force")),
-                gap(),
-                (Role::Muted, digest),
-                gap(),
-                age,
-            ]);
-            paint.spans(row, &left);
-        }
+        _ => paint.both_ends(row, &error, &[in_force, gap(), digest, gap()]),
     }
 }
