@@ -16,8 +16,11 @@ const ROWS: usize = 20_000;
 
 type Values = BTreeSet<Vec<u8>>;
 
+/// Takes the values of one kind out of a session.
+type Fill = fn(&Session, &mut Values);
+
 /// The fields that have values of a kind, by the head of their names, and the values.
-const SOURCES: &[(&[&str], fn(&Session, &mut Values))] = &[
+const SOURCES: &[(&[&str], Fill)] = &[
     (&["evt.type"], calls),
     (&["evt.op"], ops),
     (
