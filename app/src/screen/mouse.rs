@@ -12,6 +12,7 @@ use super::events;
 use super::keys::Action;
 use super::layout::{Divider, inner};
 use super::model::{Model, Pane};
+use super::question;
 use super::view;
 
 /// Rows that a notch of the wheel moves.
@@ -30,7 +31,8 @@ pub(super) enum Grip {
 pub(super) fn mouse(model: &mut Model, event: MouseEvent) {
     let at = Position::new(event.column, event.row);
     let typed = model.prompt.is_some() || model.palette.is_some();
-    if model.leaving || model.doomed.is_some() || typed || model.layout.tiny {
+    let asked = model.leaving || model.doomed.is_some() || question::scopes(model).is_some();
+    if asked || typed || model.layout.tiny {
         return;
     }
     match event.kind {

@@ -159,7 +159,8 @@ pub(super) fn scopes(model: &Model) -> Option<&'static [keys::Scope]> {
 
 /// Nothing else has the keys. While something has, the question waits.
 fn is_free(model: &Model) -> bool {
-    model.overlay.is_none() && model.prompt.is_none() && model.doomed.is_none() && !model.leaving
+    let typed = model.prompt.is_some() || model.palette.is_some();
+    model.overlay.is_none() && !typed && model.doomed.is_none() && !model.leaving
 }
 
 fn waiting(model: &Model) -> Option<&Shown> {

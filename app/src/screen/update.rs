@@ -35,7 +35,10 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Mouse(event) => {
             mouse::mouse(model, event);
+            let effects = question::heard(model);
+            question::hold_back(model);
             refresh(model);
+            return effects.into_iter().collect();
         }
         Msg::Resize(columns, rows) => {
             relayout(model, columns, rows);
