@@ -29,6 +29,7 @@ mod render;
 mod rows;
 mod rules;
 mod run;
+mod setup;
 mod terminal;
 mod text;
 mod theme;

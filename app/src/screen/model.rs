@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use belljar_recorder::{Entry, Integrity, Start};
-use belljar_replay::rules::RuleSet;
+use belljar_recorder::{Entry, Integrity};
 use belljar_replay::session::Session;
 use crossterm::event::{KeyEvent, MouseEvent};
 
@@ -25,64 +24,8 @@ use super::prompt::Prompt;
 use super::question::Asking;
 use super::rows::{Facts, RowKey, Rows};
 use super::rules::{Reload, Watched};
+pub(crate) use super::setup::{Mode, Setup};
 use super::terminal::Terminal;
-use super::theme::Theme;
-
-/// Whether the entries come from a run that goes on or from a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// A run that is being recorded.
-    Live,
-    /// A trace.
-    Replay,
-}
-
-/// What the screen is made for.
-#[derive(Clone, Debug)]
-pub(crate) struct Setup {
-    /// Live or replay.
-    pub(crate) mode: Mode,
-    /// The trace's start record: what runs. Shown escaped.
-    pub(crate) start: Start,
-    /// The rules that judge.
-    pub(crate) rules: Arc<RuleSet>,
-    /// Colours.
-    pub(crate) theme: Theme,
-    /// Without a key for so long what is asked is denied: nanoseconds.
-    pub(crate) patience: Option<u64>,
-    /// Stand here, paused, as soon as the recording reaches it: nanoseconds from its start.
-    pub(crate) at: Option<u64>,
-    /// Longest pause while a recording plays: nanoseconds.
-    pub(crate) idle: Option<u64>,
-    /// The trace is still being written.
-    pub(crate) follow: bool,
-    /// The files of the rules are watched.
-    pub(crate) watched: bool,
-    /// Filters that were saved.
-    pub(crate) filters: Vec<String>,
-    /// Bookmarks that were set before.
-    pub(crate) marks: Vec<Mark>,
-}
-
-impl Setup {
-    /// Without anything that is not asked for.
-    #[must_use]
-    pub(crate) fn new(mode: Mode, start: Start, rules: Arc<RuleSet>, theme: Theme) -> Self {
-        Self {
-            mode,
-            start,
-            rules,
-            theme,
-            patience: None,
-            at: None,
-            idle: None,
-            follow: false,
-            watched: false,
-            filters: Vec::new(),
-            marks: Vec::new(),
-        }
-    }
-}
 
 /// What happens to the screen.
 #[derive(Clone, Debug)]
