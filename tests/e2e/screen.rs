@@ -153,7 +153,9 @@ impl Terminal {
         // Its last words are still on their way through the terminal.
         let restored = wait_until("the terminal as it was", Duration::from_secs(10), || {
             self.parser.lock().is_ok_and(|parser| {
-                !parser.screen().alternate_screen() && !parser.screen().hide_cursor()
+                let screen = parser.screen();
+                let mouse = screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None;
+                !screen.alternate_screen() && !screen.hide_cursor() && !mouse
             })
         });
         Ok((

@@ -27,7 +27,7 @@ pub(crate) fn export(args: &cli::Export, theme: Theme) -> Result<Exit, AppError>
     } = shown(
         open(&args.trace)?,
         theme.clone(),
-        (at, Some(replay::nanos(args.idle)?)),
+        (at, Some(replay::pause(args.idle)?)),
     );
     let title = args.title.clone().unwrap_or(title);
     let film = Film {

@@ -43,7 +43,7 @@ pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError>
     }
     let how = How {
         at: args.at.map(nanos).transpose()?,
-        idle: Some(nanos(args.idle)?),
+        idle: Some(pause(args.idle)?),
         follow: args.follow,
         watched,
         trace: Some(&args.trace),
@@ -166,6 +166,20 @@ fn on_screen<R: Read + Send + 'static>(
     drop(source);
     let whole = reading.join().unwrap_or(false);
     Ok(if whole { Exit::Fine } else { Exit::Damaged })
+}
+
+/// The longest pause while a recording plays. Without any everything would be played
+/// at once.
+pub(super) fn pause(seconds: f64) -> Result<u64, AppError> {
+    /// A twentieth of a second.
+    const LEAST: u64 = 50_000_000;
+    match nanos(seconds) {
+        Ok(pause @ LEAST..) => Ok(pause),
+        _ => Err(AppError::usage(
+            format!("{seconds} s is no pause"),
+            "write --idle with 0.05 or more",
+        )),
+    }
 }
 
 pub(super) fn nanos(seconds: f64) -> Result<u64, AppError> {

@@ -79,10 +79,10 @@ fn all(model: &Model) -> Vec<Line> {
 
 /// Sorts by how well each fits what is typed; what does not is left out.
 pub(super) fn find(model: &mut Model) {
-    let lines = all(model);
-    let Some(palette) = &mut model.palette else {
+    let Some(mut palette) = model.palette.take() else {
         return;
     };
+    let lines = all(model);
     let pattern = Pattern::parse(
         palette.typed.text(),
         CaseMatching::Ignore,
@@ -102,6 +102,7 @@ pub(super) fn find(model: &mut Model) {
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     palette.lines = scored.into_iter().map(|(_, line)| line).collect();
     palette.at = palette.at.min(palette.lines.len().saturating_sub(1));
+    model.palette = Some(palette);
 }
 
 /// Moves the choice.

@@ -35,10 +35,14 @@ fn player(motion: Motion) -> Player {
 
 /// Many events, more than lie between two checkpoints.
 fn long() -> Vec<Entry> {
+    long_of(9000)
+}
+
+fn long_of(opens: usize) -> Vec<Entry> {
     let mut story = story::Story::new();
     story::boot(&mut story);
     story::install(&mut story, 20);
-    for at in 0..9000 {
+    for at in 0..opens {
         story.open(300, &format!("/tmp/f{}", at % 700), 0, 3);
     }
     story::steal(&mut story);
@@ -180,4 +184,57 @@ fn sequence_numbers_find_their_entry() {
     player.append(entries.clone());
     assert_eq!(player.index_of(7), Some(7));
     assert_eq!(player.index_of(u64::MAX), None);
+}
+
+/// More than one piece is folded at a time, and the playhead stands in the middle.
+#[test]
+fn other_rules_come_in_force_all_at_once() {
+    let entries = long_of(23_000);
+    let mut player = player(Motion::Paused);
+    player.append(entries.clone());
+    player.seek(12_345);
+    let before = shown(player.session());
+    player.rejudge(player.empty().clone());
+    assert!(!player.rejudge_on(), "it takes more than one piece");
+    assert_eq!(shown(player.session()), before);
+    assert_eq!(player.rejudged().map(|(_, all)| all), Some(entries.len()));
+    while !player.rejudge_on() {}
+    assert!(player.rejudged().is_none());
+    // The rules are the same, so nothing differs: not here, and not where it is sought.
+    assert_eq!(
+        (player.position(), shown(player.session())),
+        (12_345, before)
+    );
+    for target in [0, 9000, entries.len(), 20_001] {
+        player.seek(target);
+        let mut fresh = Session::new(RuleSet::builtin());
+        entries
+            .iter()
+            .take(target)
+            .for_each(|entry| fresh.push(entry));
+        assert_eq!(shown(player.session()), shown(&fresh), "at {target}");
+    }
+}
+
+#[test]
+fn a_pause_is_as_long_as_it_is_said() {
+    let mut story = story::Story::new();
+    story::boot(&mut story);
+    story.wait(60_000);
+    story.say("later");
+    let entries = story.record(None).0;
+    for (idle, ticks) in [(None, 2), (Some(10 * SECOND), 10), (Some(SECOND / 10), 0)] {
+        let mut player = Player::new(Session::new(RuleSet::builtin()), Motion::Playing, idle);
+        player.append(entries.clone());
+        let mut count = 0;
+        while player.position() < player.len() && count < 100 {
+            player.tick(SECOND / 2);
+            count += 1;
+        }
+        // Besides the pause there is a moment of other things.
+        assert!(
+            (ticks * 2..=ticks * 2 + 4).contains(&count),
+            "{idle:?}: {count}"
+        );
+    }
 }
