@@ -6,6 +6,19 @@ use proptest::prelude::*;
 use super::*;
 use crate::cond::{Field, Value};
 
+/// File, line, column and message of an error in a text.
+pub(super) fn placed(error: &PolicyError) -> (&str, usize, usize, &str) {
+    match error {
+        PolicyError::Text {
+            name,
+            line,
+            column,
+            message,
+        } => (name, *line, *column, message),
+        other => panic!("{other}"),
+    }
+}
+
 fn name(name: &str, port: u16) -> Target {
     Target::Name {
         name: name.into(),
@@ -341,19 +354,11 @@ fn errors_have_line_and_column() {
     ] {
         let text = good.replace(from, to);
         let error = Policy::parse("p.toml", &text).expect_err(to);
-        let PolicyError::Text {
-            name,
-            line: l,
-            column: c,
-            message,
-        } = &error
-        else {
-            panic!("{error}")
-        };
+        let (name, l, c, message) = placed(&error);
         assert_eq!(name, "p.toml");
         assert!(message.contains(part), "{to}: {error}");
         if !part.is_empty() {
-            assert_eq!((*l, *c), (line, column), "{to}: {error}");
+            assert_eq!((l, c), (line, column), "{to}: {error}");
         }
     }
     let twice =
