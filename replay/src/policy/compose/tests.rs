@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use crate::policy::tests::placed;
 use crate::policy::{
-    Action, Case, Decided, Enforced, Policy, PolicyError, Question, Source, Syntax, strictness,
+    Action, Case, Decided, Enforced, Policy, Question, Source, Syntax, strictness,
 };
 
 const HOME: &str = "/home/u";
