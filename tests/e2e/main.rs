@@ -25,6 +25,7 @@ mod policy;
     reason = "what is hostile about it is tested in the machine's own crate"
 )]
 mod registry;
+mod replays;
 mod run;
 mod screen;
 mod support;
@@ -50,6 +51,7 @@ fn main() {
     tests.extend(egress::tests());
     tests.extend(canary::tests());
     tests.extend(screen::tests());
+    tests.extend(replays::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());
     libtest_mimic::run(&arguments, tests).exit();

@@ -32,6 +32,9 @@ pub(crate) struct Export {
     /// Play so many times faster: 1, 2, 4, 8, 16, 32 or 64.
     #[arg(long, default_value = "1", value_parser = ["1", "2", "4", "8", "16", "32", "64"])]
     pub(crate) speed: String,
+    /// Longest pause, in seconds of the recording.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub(crate) idle: f64,
     /// Pictures a second.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=30))]
     pub(crate) rate: u32,

@@ -9,7 +9,7 @@ use super::{FailOn, Format, RuleArgs};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n  belljar replay run.bjt --policy strict\n  belljar replay run.bjt --policy mine.toml --format json\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all.\n\nWith --policy nothing is shown on a screen: the differences are printed. The exit\ncode is 1 if that policy would have denied something that the run allowed."
+    after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n  belljar replay run.bjt --rules mine.yaml\n  belljar replay run.bjt --follow\n  belljar replay run.bjt --policy strict\n  belljar replay run.bjt --policy mine.toml --format json\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all.\nFiles of --rules are watched: edit one, and the trace is judged again at once.\n\nWith --policy nothing is shown on a screen: the differences are printed. The exit\ncode is 1 if that policy would have denied something that the run allowed."
 )]
 pub(crate) struct Replay {
     /// The trace.
@@ -28,6 +28,17 @@ pub(crate) struct Replay {
     /// Start at this second, paused.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) at: Option<f64>,
+    /// The trace is still being written: show what comes, as it comes.
+    #[arg(long, conflicts_with_all = ["policy", "at"])]
+    pub(crate) follow: bool,
+    /// Longest pause while it plays, in seconds of the recording.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 2.0,
+        conflicts_with = "policy"
+    )]
+    pub(crate) idle: f64,
     #[command(flatten)]
     pub(crate) rules: RuleArgs,
 }

@@ -24,7 +24,11 @@ pub(crate) fn export(args: &cli::Export, theme: Theme) -> Result<Exit, AppError>
         model,
         title,
         whole,
-    } = shown(open(&args.trace)?, theme.clone(), at);
+    } = shown(
+        open(&args.trace)?,
+        theme.clone(),
+        (at, Some(replay::nanos(args.idle)?)),
+    );
     let title = args.title.clone().unwrap_or(title);
     let film = Film {
         size: args.size,
@@ -57,17 +61,20 @@ pub(crate) struct Shown {
 }
 
 /// Reads a trace to its end, onto a screen that stands at its beginning.
-pub(crate) fn shown<R: Read>(mut reader: Reader<R>, theme: Theme, at: Option<u64>) -> Shown {
+/// `at` and `idle`: where it starts, and its longest pause.
+pub(crate) fn shown<R: Read>(
+    mut reader: Reader<R>,
+    theme: Theme,
+    (at, idle): (Option<u64>, Option<u64>),
+) -> Shown {
     let start = reader.start().clone();
     let words: Vec<_> = start.command.iter().map(escape::text).collect();
     let title = format!("{}: {}", escape::string(&start.label), words.join(" "));
+    let rules = RuleSet::builtin();
     let mut model = Model::new(screen::Setup {
-        mode: screen::Mode::Replay,
-        start,
-        rules: RuleSet::builtin(),
-        theme,
-        patience: None,
         at,
+        idle,
+        ..screen::Setup::new(screen::Mode::Replay, start, rules, theme)
     });
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(Ok(entry)) = reader.next() {

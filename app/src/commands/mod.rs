@@ -8,6 +8,7 @@ mod events;
 mod export;
 #[cfg(target_os = "linux")]
 mod image;
+mod kept;
 #[cfg(target_os = "linux")]
 mod pack;
 mod policy;
@@ -17,8 +18,10 @@ mod report;
 mod rules;
 #[cfg(target_os = "linux")]
 mod run;
+mod tail;
 mod traces;
 mod verify;
+mod watch;
 
 pub(crate) use baseline::baseline;
 pub(crate) use cut::cut;
@@ -79,7 +82,12 @@ pub(crate) fn image(_: &crate::cli::Image) -> Result<Exit, AppError> {
 
 fn open(path: &Path) -> Result<Reader<BufReader<File>>, AppError> {
     let file = File::open(path).map_err(|source| AppError::file("open trace", path, source))?;
-    Reader::open(BufReader::new(file)).map_err(|source| AppError::Trace {
+    opened(path, BufReader::new(file))
+}
+
+/// A trace's reader over what was opened at `path`.
+fn opened<R: std::io::Read>(path: &Path, source: R) -> Result<Reader<R>, AppError> {
+    Reader::open(source).map_err(|source| AppError::Trace {
         path: path.to_owned(),
         source,
     })

@@ -2,14 +2,18 @@
 //! have decided about it.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use belljar_recorder::Reader;
 use belljar_replay::rules::RuleSet;
 use belljar_replay::what_if::{WhatIfError, what_if};
 
-use super::open;
+use super::kept::Kept;
+use super::tail::{Pump, Tail};
+use super::watch::{Look, watch};
+use super::{open, opened};
 use crate::cli::{self, Format};
 use crate::error::AppError;
 use crate::exit::Exit;
@@ -17,8 +21,8 @@ use crate::policies::Chosen;
 use crate::print;
 use crate::screen::{self, Msg, Theme};
 
-/// Entries a message: small enough that keys are answered between two of them.
-const BATCH: usize = 2048;
+/// Messages that wait for the screen.
+const WAITING: usize = 64;
 
 pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError> {
     if let Some(policy) = &args.policy {
@@ -30,8 +34,29 @@ pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError>
             format!("for a summary: belljar report {}", args.trace.display()),
         ));
     }
+    let seen = Look::at(&args.rules);
     let rules = super::rules::loaded(&args.rules)?;
-    show(open(&args.trace)?, args.at, theme, rules)
+    let (messages, source) = sync_channel(WAITING);
+    let watched = !args.rules.files.is_empty() || args.rules.suppress.is_some();
+    if watched {
+        watch(args.rules.clone(), seen, messages.clone());
+    }
+    let how = How {
+        at: args.at.map(nanos).transpose()?,
+        idle: Some(nanos(args.idle)?),
+        follow: args.follow,
+        watched,
+        trace: Some(&args.trace),
+    };
+    let pump = Arc::new(Pump::new(messages.clone()));
+    if args.follow {
+        let tail = Tail::open(&args.trace, Arc::clone(&pump))
+            .map_err(|source| AppError::file("open trace", &args.trace, source))?;
+        let reader = opened(&args.trace, tail)?;
+        return on_screen(reader, how, theme, rules, (pump, messages, source));
+    }
+    let reader = open(&args.trace)?;
+    on_screen(reader, how, theme, rules, (pump, messages, source))
 }
 
 /// What another policy would have decided.
@@ -57,47 +82,86 @@ fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
     })
 }
 
+/// How a trace is shown.
+#[derive(Clone, Copy, Debug, Default)]
+struct How<'a> {
+    /// What is kept of it stands beside it.
+    trace: Option<&'a Path>,
+    /// Start there: nanoseconds from its beginning.
+    at: Option<u64>,
+    /// Longest pause while it plays.
+    idle: Option<u64>,
+    /// More is written to it.
+    follow: bool,
+    /// The files of its rules are watched.
+    watched: bool,
+}
+
 /// Shows a trace on the terminal until someone leaves.
 pub(super) fn show<R: Read + Send + 'static>(
-    mut reader: Reader<R>,
+    reader: Reader<R>,
     at: Option<f64>,
     theme: Theme,
     rules: Arc<RuleSet>,
 ) -> Result<Exit, AppError> {
-    let setup = screen::Setup {
-        mode: screen::Mode::Replay,
-        start: reader.start().clone(),
-        rules,
-        theme,
-        patience: None,
+    let (messages, source) = sync_channel(WAITING);
+    let how = How {
         at: at.map(nanos).transpose()?,
+        ..How::default()
     };
-    let (messages, source) = sync_channel(64);
+    let pump = Arc::new(Pump::new(messages.clone()));
+    on_screen(reader, how, theme, rules, (pump, messages, source))
+}
+
+/// What was read on its way to the screen, and both ends of that way.
+type Way = (Arc<Pump>, SyncSender<Msg>, Receiver<Msg>);
+
+fn on_screen<R: Read + Send + 'static>(
+    mut reader: Reader<R>,
+    how: How<'_>,
+    theme: Theme,
+    rules: Arc<RuleSet>,
+    (pump, messages, source): Way,
+) -> Result<Exit, AppError> {
+    let start = reader.start().clone();
+    let mut setup = screen::Setup {
+        at: how.at,
+        idle: how.idle,
+        follow: how.follow,
+        watched: how.watched,
+        ..screen::Setup::new(screen::Mode::Replay, start, rules, theme)
+    };
+    let kept = how.trace.map(|trace| Kept::load(trace, &mut setup));
+    let (kept, complaints) = kept.unwrap_or_default();
+    for complaint in complaints {
+        drop(messages.try_send(Msg::Notice(complaint)));
+    }
+    let notices = messages.clone();
+    let filling = Arc::clone(&pump);
     let reading = std::thread::spawn(move || {
-        let mut batch = Vec::with_capacity(BATCH);
         while let Some(Ok(entry)) = reader.next() {
-            batch.push(entry);
-            if batch.len() == BATCH
-                && messages
-                    .send(Msg::Entries(std::mem::take(&mut batch)))
-                    .is_err()
-            {
+            if !filling.push(entry) {
                 return true; // the screen was left
             }
         }
-        let _ = messages.send(Msg::Entries(batch));
+        let left = !filling.flush();
         let integrity = reader.integrity();
         let whole = integrity.is_complete();
         let _ = messages.send(Msg::SourceEnded(integrity));
-        whole
+        whole || left
     });
     screen::run(
         screen::Model::new(setup),
         &source,
-        |_| {},
+        |effect| {
+            if let Some(wrong) = kept.obey(effect) {
+                drop(notices.try_send(Msg::Notice(wrong)));
+            }
+        },
         screen::Options::default(),
     )
     .map_err(|source| AppError::io("draw on the terminal", source))?;
+    pump.leave();
     // A reader that still waits for room must not be waited for.
     drop(source);
     let whole = reading.join().unwrap_or(false);

@@ -39,22 +39,28 @@ pub(crate) fn rules(args: &cli::Rules) -> Result<Exit, AppError> {
 /// The rules that these arguments ask for. What cannot be evaluated is counted
 /// on standard error.
 pub(crate) fn loaded(args: &RuleArgs) -> Result<Arc<RuleSet>, AppError> {
+    let (rules, (out, all)) = read_quietly(args)?;
+    if out > 0 {
+        print::error(&format!(
+            "belljar: {out} of {all} foreign rules cannot be evaluated and are left out; belljar rules check says why",
+        ));
+    }
+    Ok(rules)
+}
+
+/// As [`loaded`], but what cannot be evaluated is only counted: of how many.
+pub(super) fn read_quietly(args: &RuleArgs) -> Result<(Arc<RuleSet>, (usize, usize)), AppError> {
     if args.files.is_empty() {
-        return super::baseline::settled(RuleSet::builtin(), args);
+        let rules = super::baseline::settled(RuleSet::builtin(), args)?;
+        return Ok((rules, (0, 0)));
     }
     let loaded = read(!args.no_builtin_rules, &args.files)?;
     let out = loaded
         .checked
         .iter()
         .filter(|one| !one.status.is_evaluable());
-    let out = out.count();
-    if out > 0 {
-        print::error(&format!(
-            "belljar: {out} of {} foreign rules cannot be evaluated and are left out; belljar rules check says why",
-            loaded.checked.len()
-        ));
-    }
-    super::baseline::settled(loaded.rules, args)
+    let counts = (out.count(), loaded.checked.len());
+    Ok((super::baseline::settled(loaded.rules, args)?, counts))
 }
 
 fn read(builtin: bool, paths: &[PathBuf]) -> Result<LoadedRules, AppError> {
@@ -76,7 +82,7 @@ fn read(builtin: bool, paths: &[PathBuf]) -> Result<LoadedRules, AppError> {
 }
 
 /// A file as it is named; of a folder, everything in it that ends like a rule file.
-fn walk(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), AppError> {
+pub(super) fn walk(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), AppError> {
     let fail = |source| AppError::file("read rules from", path, source);
     let kind = std::fs::metadata(path).map_err(fail)?;
     if !kind.is_dir() {

@@ -15,6 +15,7 @@ use belljar_replay::report::Report;
 use belljar_vmm::image::Progress;
 use tokio::sync::mpsc;
 
+use super::kept::Kept;
 use super::verdict_exit;
 use crate::cli::{self, Format, Options};
 use crate::error::AppError;
@@ -305,17 +306,22 @@ fn with_screen(
                 .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(done);
         })
     };
-    drop(messages);
-    let setup = screen::Setup {
-        mode: screen::Mode::Live,
-        start: live::start(plan, guest),
-        rules: Arc::clone(&plan.rules),
-        theme,
+    let notices = messages;
+    let mut setup = screen::Setup {
         patience: plan
             .patience
             .map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
-        at: None,
+        ..screen::Setup::new(
+            screen::Mode::Live,
+            live::start(plan, guest),
+            Arc::clone(&plan.rules),
+            theme,
+        )
     };
+    let (kept, complaints) = Kept::load(output, &mut setup);
+    for complaint in complaints {
+        drop(notices.try_send(Msg::Notice(complaint)));
+    }
     let stop = stopping.stop.clone();
     let obey = |effect: &screen::Effect| match effect {
         // Full means that it was asked for already.
@@ -337,6 +343,11 @@ fn with_screen(
         screen::Effect::Freeze(frozen) => drop(words.try_send(live::Word::Freeze(*frozen))),
         screen::Effect::Kill(pid) => drop(words.try_send(live::Word::Kill(*pid))),
         screen::Effect::Here => drop(words.try_send(live::Word::Here)),
+        screen::Effect::Marks(_) | screen::Effect::Filters(_) => {
+            if let Some(wrong) = kept.obey(effect) {
+                drop(notices.try_send(Msg::Notice(wrong)));
+            }
+        }
         screen::Effect::Quit | screen::Effect::Copy(_) => {}
     };
     let shown = screen::run(

@@ -300,6 +300,8 @@ fn remove(chosen: &[&Found]) -> Result<Exit, AppError> {
     for one in chosen {
         fs::remove_file(&one.path)
             .map_err(|source| AppError::file("remove trace", &one.path, source))?;
+        // Its bookmarks are of no use without it; mostly there are none.
+        let _ = fs::remove_file(super::kept::beside(&one.path));
         freed = freed.saturating_add(one.bytes);
         print::out(&format!("removed {}\n", escape::string(&one.name)));
     }

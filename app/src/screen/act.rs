@@ -3,23 +3,25 @@
 //! Owns: from a key, through the key table, to a change of the model.
 //! Must not: know a key itself.
 
+mod copy;
+mod play;
+mod rows;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+pub(super) use self::play::leap;
+pub(super) use self::rows::{open, scroll, scroll_in};
 use super::events;
 use super::guest;
 use super::keys::{self, Action};
-use super::layout::inner;
-use super::model::{Effect, Model, Pane, Scroll};
-use super::overlay::{self, Kind, Overlay};
-use super::player::{Motion, SECOND};
+use super::marks;
+use super::model::{Effect, Model, Pane};
+use super::only;
+use super::overlay::{Kind, Overlay};
+use super::palette::{self, Choice};
 use super::prompt::Prompt;
 use super::question;
-use super::rows::{Fold, RowKey};
-use super::text::clock;
-use super::update::{toast, window};
-
-/// How far the arrows go.
-const LEAP: u64 = 5 * SECOND;
+use super::update::toast;
 
 /// The scopes that hold now.
 pub(super) fn scopes(model: &Model) -> &'static [keys::Scope] {
@@ -27,6 +29,7 @@ pub(super) fn scopes(model: &Model) -> &'static [keys::Scope] {
         (_, true) => keys::LEAVE,
         _ if model.doomed.is_some() => keys::KILL,
         (Some(_), _) => keys::OVERLAY,
+        (None, _) if model.palette.is_some() => keys::PALETTE,
         (None, _) if model.prompt.is_some() => keys::INPUT,
         (None, _) => question::scopes(model).unwrap_or(keys::pane_scopes(model.focus)),
     }
@@ -46,16 +49,29 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(action) = meaning(model, event) else {
-        if [keys::INPUT, keys::SAVE].contains(&scopes(model)) {
+        if [keys::INPUT, keys::SAVE, keys::PALETTE].contains(&scopes(model)) {
             character(model, event);
         }
         return Vec::new();
     };
     // The answer to the last key is not the answer to this one.
     model.toast = None;
+    let digit = match event.code {
+        KeyCode::Char(c) => c.to_digit(10),
+        _ => None,
+    };
+    run(model, action, digit)
+}
+
+/// Does what was asked for; `digit`: the tenth, of the action that has one.
+fn run(model: &mut Model, action: Action, digit: Option<u32>) -> Vec<Effect> {
     match action {
+        Action::Mark => marks::toggle(model),
+        Action::Choose => chosen(model),
+        Action::Keep => keep(model),
+        Action::Apply => apply(model),
         Action::Quit | Action::Interrupt | Action::Yes | Action::No => leave(model, action),
-        Action::Copy => copy(model),
+        Action::Copy => copy::copy(model),
         Action::KillNow | Action::NotYet if model.doomed.is_some() => {
             guest::sentence(model, action)
         }
@@ -80,10 +96,10 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
                 | Action::PageDown
                 | Action::Top
                 | Action::Bottom => {
-                    scroll(model, action);
+                    rows::scroll(model, action);
                 }
-                Action::Open => open(model),
-                Action::Fold | Action::Unfold => fold(model, action == Action::Unfold),
+                Action::Open => rows::open(model),
+                Action::Fold | Action::Unfold => rows::fold(model, action == Action::Unfold),
                 Action::EndTree => guest::doom(model),
                 Action::Close => model.overlay = None,
                 Action::Help => model.overlay = Some(Overlay::new(Kind::Help)),
@@ -105,8 +121,14 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
                 Action::NextMatch => events::jump(model, true),
                 Action::PreviousMatch => events::jump(model, false),
                 Action::GoThere => events::go_to_selected(model),
-                Action::Apply
-                | Action::Cancel
+                Action::Palette => palette::open(model),
+                Action::Zoom => model.zoomed = !model.zoomed,
+                Action::Only => only::toggle(model),
+                Action::Note => marks::begin_note(model),
+                Action::NextMark => marks::jump(model, true),
+                Action::PreviousMark => marks::jump(model, false),
+                Action::Earlier | Action::Later => choose(model, action == Action::Later),
+                Action::Cancel
                 | Action::Left
                 | Action::Right
                 | Action::LineStart
@@ -117,7 +139,7 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
                 | Action::EraseAll
                 | Action::Complete => edit(model, action),
                 Action::Timeline => visit(model, Pane::Timeline),
-                _ => play(model, action, event),
+                _ => play::play(model, action, digit),
             }
             Vec::new()
         }
@@ -127,42 +149,124 @@ pub(super) fn key(model: &mut Model, event: &KeyEvent) -> Vec<Effect> {
 /// A key that is text where text is typed.
 fn character(model: &mut Model, event: &KeyEvent) {
     let command = KeyModifiers::CONTROL | KeyModifiers::ALT;
-    let line = model.asking.line().or(model.prompt.as_mut());
+    let typed = model.palette.as_mut().map(|palette| &mut palette.typed);
+    let line = typed.or(model.asking.line()).or(model.prompt.as_mut());
     if let (KeyCode::Char(c), Some(prompt)) = (event.code, line)
         && !event.modifiers.intersects(command)
     {
         prompt.insert(c, model.setup.rules.names());
+        look_up(model);
     }
+}
+
+/// What the line that is typed may become.
+fn look_up(model: &mut Model) {
+    let session = model.player.tip();
+    if let Some(line) = model.asking.line().or(model.prompt.as_mut()) {
+        line.look_up(session);
+    }
+    palette::find(model);
 }
 
 /// Moves in the line that is typed, or changes it.
 fn edit(model: &mut Model, action: Action) {
-    match model.asking.line() {
-        Some(line) => line.edit(action, model.setup.rules.names()),
-        None => type_filter(model, action),
+    let names = model.setup.rules.names();
+    if let Some(palette) = &mut model.palette {
+        match action {
+            Action::Cancel => model.palette = None,
+            _ => palette.typed.edit(action, names),
+        }
+    } else if let Some(line) = model.asking.line() {
+        line.edit(action, names);
+    } else if action == Action::Cancel {
+        model.prompt = None;
+    } else if let Some(prompt) = &mut model.prompt {
+        prompt.edit(action, names);
+    }
+    look_up(model);
+}
+
+/// Uses what was typed: a filter, or a note.
+fn apply(model: &mut Model) -> Vec<Effect> {
+    let Some(mut prompt) = model.prompt.take() else {
+        return Vec::new();
+    };
+    if let Some(seq) = prompt.noted() {
+        return marks::put(model, seq, prompt.text().trim().to_owned());
+    }
+    // An empty filter is none.
+    if prompt.text().trim().is_empty() {
+        model.filter = None;
+    } else if let Some(condition) = prompt.parse(model.setup.rules.names()) {
+        events::apply(model, condition);
+        focus(model, Pane::Events);
+    } else {
+        model.prompt = Some(prompt);
+    }
+    Vec::new()
+}
+
+/// Saves the filter that is typed, if it is one, or removes it.
+fn keep(model: &mut Model) -> Vec<Effect> {
+    /// Most filters that are saved.
+    const MOST: usize = 200;
+    let names = model.setup.rules.names();
+    let Some(prompt) = model.prompt.as_mut().filter(|line| line.noted().is_none()) else {
+        return Vec::new();
+    };
+    let text = prompt.text().trim().to_owned();
+    if text.is_empty() || prompt.parse(names).is_none() {
+        return Vec::new();
+    }
+    let before = model.filters.len();
+    model.filters.retain(|known| *known != text);
+    if model.filters.len() == before {
+        model.filters.push(text);
+        let over = model.filters.len().saturating_sub(MOST);
+        model.filters.drain(..over);
+        toast(model, "filter saved; ↑ finds it again");
+    } else {
+        toast(model, "filter no longer saved");
+    }
+    vec![Effect::Filters(model.filters.clone())]
+}
+
+/// Another line of the palette, or another saved filter.
+fn choose(model: &mut Model, later: bool) {
+    if model.palette.is_some() {
+        palette::step(model, later);
+        return;
+    }
+    let Some(prompt) = model.prompt.as_mut().filter(|line| line.noted().is_none()) else {
+        return;
+    };
+    let all = &model.filters;
+    let at = all.iter().position(|known| known == prompt.text());
+    let next = match (at, later) {
+        (Some(at), true) => at.checked_add(1),
+        (Some(at), false) => at.checked_sub(1),
+        (None, true) => None,
+        (None, false) => all.len().checked_sub(1),
+    };
+    if let Some(text) = next.and_then(|at| all.get(at)) {
+        *prompt = Prompt::new(text);
     }
 }
 
-fn type_filter(model: &mut Model, action: Action) {
-    let Some(mut prompt) = model.prompt.take() else {
-        return;
-    };
-    let names = model.setup.rules.names();
-    match action {
-        Action::Cancel => {}
-        // An empty filter is none.
-        Action::Apply if prompt.text().trim().is_empty() => model.filter = None,
-        Action::Apply => match prompt.parse(names) {
-            Some(condition) => {
-                events::apply(model, condition);
-                focus(model, Pane::Events);
-            }
-            None => model.prompt = Some(prompt),
-        },
-        _ => {
-            prompt.edit(action, names);
-            model.prompt = Some(prompt);
+/// Does what was chosen in the palette.
+fn chosen(model: &mut Model) -> Vec<Effect> {
+    match palette::choose(model) {
+        Some(Choice::Key(action)) => run(model, action, None),
+        Some(Choice::Mark(seq)) => {
+            marks::go_to(model, seq);
+            Vec::new()
         }
+        Some(Choice::Filter(at)) => {
+            let text = model.filters.get(at).cloned().unwrap_or_default();
+            model.prompt = Some(Prompt::new(&text));
+            apply(model)
+        }
+        None => Vec::new(),
     }
 }
 
@@ -188,157 +292,6 @@ fn leave(model: &mut Model, action: Action) -> Vec<Effect> {
     }
 }
 
-fn copy(model: &mut Model) -> Vec<Effect> {
-    let text = match &model.overlay {
-        Some(open) => Some(open.text()),
-        None => selected_text(model),
-    };
-    let Some(text) = text else { return Vec::new() };
-    toast(model, "copied");
-    vec![Effect::Copy(text)]
-}
-
-/// The selected row in words.
-fn selected_text(model: &Model) -> Option<String> {
-    let index = model.list(model.focus)?.index;
-    match model.focus {
-        Pane::Processes => model
-            .rows
-            .processes
-            .get(index)
-            .map(|line| line.label.clone()),
-        Pane::Files => match &model.rows.files.get(index)?.key {
-            RowKey::Path(path) | RowKey::Float(path) => Some(super::text::safe(path)),
-            _ => None,
-        },
-        Pane::Network => model.rows.network.get(index).map(|line| line.label.clone()),
-        Pane::Findings => {
-            let line = model.rows.findings.get(index)?;
-            Some(format!("{} {} {}", line.id, line.title, line.lineage))
-        }
-        Pane::Events => {
-            let list = model.list(Pane::Events)?;
-            let line = model.rows.events.get(index.checked_sub(list.offset)?)?;
-            Some(format!("#{} {} {}", line.seq, line.process, line.summary))
-        }
-        Pane::Output | Pane::Timeline => None,
-    }
-}
-
-fn scroll(model: &mut Model, action: Action) {
-    if let Some(open) = &mut model.overlay {
-        let rows = usize::from(inner(model.layout.overlay).height);
-        open.offset = moved(
-            open.offset,
-            action,
-            rows,
-            open.lines.len().saturating_sub(rows),
-        );
-        return;
-    }
-    let rows = model.layout.rows_of(model.focus);
-    if model.focus == Pane::Output {
-        let last = model.rows.output.len().saturating_sub(rows);
-        let offset = moved(model.output.offset, action, rows, last);
-        model.output = Scroll {
-            offset,
-            held: offset < last,
-        };
-        return;
-    }
-    if model.focus == Pane::Events {
-        let (list, len) = events::list(model);
-        let row = moved(list.index, action, rows, len.saturating_sub(1));
-        let onwards = !matches!(action, Action::Up | Action::PageUp | Action::Top);
-        events::select(model, row, onwards);
-        return;
-    }
-    let pane = model.focus;
-    let len = model.rows.len(pane);
-    let Some(list) = model.lists.get_mut(pane as usize) else {
-        return;
-    };
-    list.index = moved(list.index, action, rows, len.saturating_sub(1));
-    window(list, len, rows);
-    list.key = model.rows.key(pane, list.index).cloned();
-}
-
-/// Where a step, a page or a jump leads between 0 and `last`.
-fn moved(at: usize, action: Action, page: usize, last: usize) -> usize {
-    let page = page.saturating_sub(1).max(1);
-    let to = match action {
-        Action::Up => at.saturating_sub(1),
-        Action::Down => at + 1,
-        Action::PageUp => at.saturating_sub(page),
-        Action::PageDown => at + page,
-        Action::Top => 0,
-        Action::Bottom => last,
-        _ => at,
-    };
-    to.min(last)
-}
-
-/// Enter: a folded count unfolds, everything else opens.
-fn open(model: &mut Model) {
-    let pane = model.focus;
-    match overlay::of_selection(model, pane) {
-        Some(Kind::Detail(RowKey::Finished(_))) => {
-            let index = model.list(pane).map_or(0, |list| list.index);
-            let closed = model
-                .rows
-                .processes
-                .get(index)
-                .is_some_and(|line| line.fold == Fold::Closed);
-            fold(model, closed);
-        }
-        Some(kind) => model.overlay = Some(Overlay::new(kind)),
-        None => {}
-    }
-}
-
-fn fold(model: &mut Model, unfold: bool) {
-    let pane = model.focus;
-    let Some(list) = model.lists.get_mut(pane as usize) else {
-        return;
-    };
-    let row = match pane {
-        Pane::Processes => model
-            .rows
-            .processes
-            .get(list.index)
-            .map(|line| (&line.key, line.fold, line.depth)),
-        Pane::Files => model
-            .rows
-            .files
-            .get(list.index)
-            .map(|line| (&line.key, line.fold, line.depth)),
-        _ => None,
-    };
-    let Some((key, state, depth)) = row else {
-        return;
-    };
-    if unfold || state == Fold::Open {
-        list.key = Some(key.clone());
-        if state != Fold::Leaf {
-            model.folds.insert(key.clone(), unfold);
-        }
-        return;
-    }
-    // Nothing to fold here: go to the row that this one stands below.
-    let depths: Vec<usize> = match pane {
-        Pane::Processes => model.rows.processes.iter().map(|line| line.depth).collect(),
-        _ => model.rows.files.iter().map(|line| line.depth).collect(),
-    };
-    let above = depths
-        .iter()
-        .take(list.index)
-        .rposition(|above| *above < depth);
-    if let Some(above) = above {
-        list.index = above;
-        list.key = model.rows.key(pane, above).cloned();
-    }
-}
-
 fn turn(model: &mut Model, by: usize) {
     let at = Pane::ALL
         .iter()
@@ -359,127 +312,11 @@ fn visit(model: &mut Model, pane: Pane) {
     focus(model, to);
 }
 
-fn focus(model: &mut Model, pane: Pane) {
+pub(super) fn focus(model: &mut Model, pane: Pane) {
     // From output, events and timeline one goes back to where one was before them.
     let aside = [Pane::Timeline, Pane::Output, Pane::Events];
     if !aside.contains(&model.focus) && model.focus != pane {
         model.back = model.focus;
     }
     model.focus = pane;
-}
-
-fn play(model: &mut Model, action: Action, event: &KeyEvent) {
-    let now = model.player.now();
-    match action {
-        Action::PlayPause => play_or_pause(model),
-        Action::Freeze => play_or_pause(model),
-        Action::Back => leap(model, now.saturating_sub(LEAP)),
-        Action::Forward => leap(model, now.saturating_add(LEAP)),
-        Action::StepBack => step(model, model.player.position().saturating_sub(1)),
-        Action::StepForward => step(model, model.player.position() + 1),
-        Action::PreviousFinding => jump(model, false),
-        Action::NextFinding => jump(model, true),
-        Action::Tenth => {
-            let KeyCode::Char(digit) = event.code else {
-                return;
-            };
-            let tenth = u64::from(digit.to_digit(10).unwrap_or(0));
-            let (first, last) = model.player.range();
-            leap(model, first + (last - first) / 10 * tenth);
-        }
-        Action::Slower | Action::Faster => {
-            model.player.change_speed(action == Action::Faster);
-            let speed = model.player.speed();
-            toast(model, format!("speed {speed}"));
-        }
-        Action::Start => {
-            model.player.seek(0);
-            if model.player.motion() == Motion::Following {
-                model.player.set_motion(Motion::Paused);
-            }
-        }
-        Action::Follow => follow(model),
-        _ => {}
-    }
-}
-
-/// To the end; where more comes, along with it.
-fn follow(model: &mut Model) {
-    model.player.set_motion(if model.is_open() {
-        Motion::Following
-    } else {
-        Motion::Paused
-    });
-    model.player.go_to_end();
-}
-
-fn play_or_pause(model: &mut Model) {
-    let at_end = model.player.position() == model.player.len();
-    match model.player.motion() {
-        Motion::Following | Motion::Playing => model.player.set_motion(Motion::Paused),
-        Motion::Paused if at_end && model.is_open() => follow(model),
-        Motion::Paused => {
-            if at_end {
-                // Nothing is left to play: from the start again.
-                model.player.seek(0);
-            }
-            model.player.set_motion(Motion::Playing);
-        }
-    }
-}
-
-/// To a time; whoever goes back no longer follows.
-fn leap(model: &mut Model, time: u64) {
-    if model.player.motion() == Motion::Following {
-        model.player.set_motion(Motion::Paused);
-    }
-    model.player.seek_time(time);
-}
-
-fn step(model: &mut Model, position: usize) {
-    let limit = model.player.len();
-    model.player.set_motion(Motion::Paused);
-    if position > limit {
-        toast(model, "this is the newest event");
-    }
-    model.player.seek(position);
-}
-
-/// To the moment right behind a finding's first event.
-fn jump(model: &mut Model, forward: bool) {
-    let here = model.player.position();
-    let mut moments: Vec<(usize, u64)> = model
-        .player
-        .tip()
-        .findings()
-        .iter()
-        .filter_map(|finding| {
-            let index = model.player.index_of(*finding.seqs.first()?)?;
-            Some((index + 1, finding.number))
-        })
-        .collect();
-    moments.sort_unstable();
-    let found = match forward {
-        true => moments.iter().find(|(at, _)| *at > here),
-        false => moments.iter().rev().find(|(at, _)| *at < here),
-    };
-    let Some(&(position, number)) = found else {
-        let text = if forward {
-            "no finding after this moment"
-        } else {
-            "no finding before this moment"
-        };
-        toast(model, text);
-        return;
-    };
-    model.player.set_motion(Motion::Paused);
-    model.player.seek(position);
-    if let Some(list) = model.lists.get_mut(Pane::Findings as usize) {
-        list.key = Some(RowKey::Finding(number));
-    }
-    let since = model.player.now().saturating_sub(model.player.range().0);
-    toast(
-        model,
-        format!("finding {number} of {} at {}", moments.len(), clock(since)),
-    );
 }

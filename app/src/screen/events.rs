@@ -46,6 +46,11 @@ impl Filter {
         self.condition.source()
     }
 
+    /// The condition, to be asked from the start.
+    pub(super) fn into_condition(self) -> Condition {
+        self.condition
+    }
+
     pub(super) fn searched(&self) -> usize {
         self.searched
     }
@@ -160,7 +165,9 @@ fn line(model: &Model, entry: &Entry, open: bool) -> EventLine {
 /// Selects another row; on the last one the list follows the playhead again.
 pub(super) fn select(model: &mut Model, row: usize, following: bool) {
     model.event = match at_row(model, row) {
-        Some((index, _)) if !following || row + 1 < total(model) => Some(index),
+        Some((index, _)) if row < total(model) && (!following || row + 1 < total(model)) => {
+            Some(index)
+        }
         _ => None,
     };
 }

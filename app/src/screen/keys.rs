@@ -31,6 +31,7 @@ actions! {
     Apply, Cancel, Complete, Left, Right, LineStart, LineEnd,
     Erase, EraseNext, EraseWord, EraseAll,
     AllowOnce, DenyOnce, AllowMore, DenyMore, SaveAllow, SaveDeny, KillTree,
+    Palette, Zoom, Only, Mark, Note, NextMark, PreviousMark, Choose, Keep, Earlier, Later,
     ForTree, ForRun, NotYet, KillNow, SaveLine, Questions, EndTree,
 }
 
@@ -57,7 +58,9 @@ pub(super) enum Scope {
     Kill,
     /// The policy line that is saved.
     Save,
-    /// The line that a filter is typed into.
+    /// The command palette.
+    Palette,
+    /// The line that a filter or a note is typed into.
     Input,
     /// Any line that is typed; what is no key here is text.
     Edit,
@@ -91,7 +94,9 @@ pub(super) fn pane_scopes(pane: Pane) -> &'static [Scope] {
 
 /// The scopes that hold over an overlay.
 pub(super) const OVERLAY: &[Scope] = &[Scope::Overlay, Scope::Scroll, Scope::Always];
-/// The scopes that hold while a filter is typed.
+/// The scopes that hold while the command palette is open.
+pub(super) const PALETTE: &[Scope] = &[Scope::Palette, Scope::Edit, Scope::Always];
+/// The scopes that hold while a filter or a note is typed.
 pub(super) const INPUT: &[Scope] = &[Scope::Input, Scope::Edit, Scope::Always];
 /// The scopes that hold while a policy line is edited.
 pub(super) const SAVE: &[Scope] = &[Scope::Save, Scope::Edit, Scope::Always];
@@ -210,9 +215,17 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Save, Action::SaveLine, &[ENTER], "save, and answer with it", "Save the line, and answer the question with it"),
     key(Scope::Save, Action::NotYet, &[ESC], "back", "Back to the question; nothing is saved"),
 
-    key(Scope::Input, Action::Apply, &[ENTER], "apply", "Apply the filter"),
-    key(Scope::Input, Action::Cancel, &[ESC], "cancel", "Leave the filter as it was"),
-    key(Scope::Edit, Action::Complete, &[Press::Named(KeyCode::Tab)], "complete", "Complete the name of a field"),
+    key(Scope::Palette, Action::Choose, &[ENTER], "do it", "Do what is chosen"),
+    key(Scope::Palette, Action::Cancel, &[ESC], "close", "Close"),
+    key(Scope::Palette, Action::Earlier, &[UP, Press::Ctrl('p')], "choose", "The line above"),
+    key(Scope::Palette, Action::Later, &[DOWN, Press::Ctrl('n')], "choose", "The line below"),
+
+    key(Scope::Input, Action::Apply, &[ENTER], "apply", "Apply the filter, or keep the note"),
+    key(Scope::Input, Action::Cancel, &[ESC], "cancel", "Leave it as it was"),
+    key(Scope::Input, Action::Earlier, &[UP], "saved", "The saved filter before"),
+    key(Scope::Input, Action::Later, &[DOWN], "saved", "The saved filter behind"),
+    key(Scope::Input, Action::Keep, &[Press::Ctrl('s')], "save", "Save the filter for other traces, or no longer"),
+    key(Scope::Edit, Action::Complete, &[Press::Named(KeyCode::Tab)], "complete", "Complete the name of a field, or a value that the trace has"),
     key(Scope::Edit, Action::Left, &[Press::Named(KeyCode::Left), Press::Ctrl('b')], "", "One character left"),
     key(Scope::Edit, Action::Right, &[Press::Named(KeyCode::Right), Press::Ctrl('f')], "", "One character right"),
     key(Scope::Edit, Action::LineStart, &[Press::Named(KeyCode::Home), Press::Ctrl('a')], "", "To the start of the line"),
@@ -266,6 +279,13 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Global, Action::NextMatch, &[Press::Char('n')], "match", "Next event that the filter leaves"),
     key(Scope::Global, Action::PreviousMatch, &[Press::Char('N')], "match", "Previous event that the filter leaves"),
     key(Scope::Global, Action::ClearFilter, &[ESC], "", "Clear the filter"),
+    key(Scope::Global, Action::Palette, &[Press::Char(':'), Press::Ctrl('p')], "commands", "Find a command by a few letters"),
+    key(Scope::Global, Action::Zoom, &[Press::Char('z')], "zoom", "This pane alone, and back"),
+    key(Scope::Global, Action::Only, &[Press::Char('f')], "", "Files and network of the selected process, and of what it started, alone; and back"),
+    key(Scope::Global, Action::Mark, &[Press::Char('b')], "", "Put a bookmark at the selected event or at this moment, or take it away"),
+    key(Scope::Global, Action::Note, &[Press::Char('B')], "", "Put a bookmark with a note"),
+    key(Scope::Global, Action::PreviousMark, &[Press::Char('{')], "", "Previous bookmark"),
+    key(Scope::Global, Action::NextMark, &[Press::Char('}')], "", "Next bookmark"),
     key(Scope::Global, Action::Verdict, &[Press::Char('v')], "verdict", "Why the verdict is what it is"),
     key(Scope::Global, Action::Events, &[Press::Char('e')], "events", "The list of events, and back"),
     key(Scope::Global, Action::Output, &[Press::Char('o')], "output", "What the code wrote to its terminal, and back"),

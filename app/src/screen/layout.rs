@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! header    verdict, what runs, recording, enforcement            2 rows
+//! rules     while their files are watched                         1 row
 //! tabs      narrow only: the pane's name among the others         1 row
 //! panes     wide: processes | files | network above findings,
 //!           events or output; narrow: the one that has the keys
@@ -10,7 +11,7 @@
 //! ```
 //! Owns: rectangles. Must not: know what is drawn into them.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use super::model::Pane;
 
@@ -21,11 +22,81 @@ const WIDE: (u16, u16) = (100, 24);
 /// From here on detail opens at the right, not above the panes.
 const SIDE: u16 = 180;
 
+/// What there must be room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    /// The pane that must be visible.
+    pub(super) shown: Pane,
+    /// An overlay is open that may stand beside the panes.
+    pub(super) side: bool,
+    /// The rows that a question would like to have, 0 without one.
+    pub(super) asked: u16,
+    /// A line about the rules.
+    pub(super) rules: bool,
+    /// The shown pane alone.
+    pub(super) zoomed: bool,
+    /// Where somebody wants the panes to end.
+    pub(super) dividers: Dividers,
+}
+
+/// What lies between two panes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Divider {
+    /// Processes and files.
+    Left,
+    /// Files and network.
+    Right,
+    /// These and what is below them.
+    Low,
+    /// The two that are below, where there are two.
+    Half,
+}
+
+/// Where the dividers were moved to, in thousandths of the panes' room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dividers([Option<u16>; 4]);
+
+impl Dividers {
+    pub(super) fn set(&mut self, divider: Divider, to: u16) {
+        if let Some(place) = self.0.get_mut(divider as usize) {
+            *place = Some(to);
+        }
+    }
+
+    /// The cell of so many that a divider stands at, between two others.
+    fn cell(&self, divider: Divider, of: u16, usual: u16, (low, high): (u16, u16)) -> u16 {
+        let moved = self.0.get(divider as usize).copied().flatten();
+        let cell = moved.map(|to| u32::from(of) * u32::from(to) / 1000);
+        let cell = cell.and_then(|cell| u16::try_from(cell).ok());
+        match cell {
+            Some(cell) => cell.clamp(low, high.max(low)),
+            None => usual,
+        }
+    }
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            shown: Pane::Processes,
+            side: false,
+            asked: 0,
+            rules: false,
+            zoomed: false,
+            dividers: Dividers::default(),
+        }
+    }
+}
+
 /// Rectangles of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) area: Rect,
+    /// The room of all panes.
+    body: Rect,
     pub(super) header: Rect,
+    /// What is said of the rules, where that is wanted.
+    pub(super) rules: Option<Rect>,
     /// `None`: all panes are visible.
     pub(super) tabs: Option<Rect>,
     /// The visible panes with their frames.
@@ -41,17 +112,24 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `shown`: the pane that must be visible. `side`: an overlay is open that
-    /// may stand beside the panes.
-    /// `asked`: the rows that a question would like to have, 0 without one.
-    pub(super) fn new(columns: u16, rows: u16, shown: Pane, side: bool, asked: u16) -> Self {
+    pub(super) fn new(columns: u16, rows: u16, wish: Wish) -> Self {
+        let Wish {
+            shown,
+            side,
+            asked,
+            rules,
+            zoomed,
+            dividers,
+        } = wish;
+        // Not at the cost of what is below it.
+        let said = u16::from(rules && rows >= 12);
         let area = Rect::new(0, 0, columns, rows);
         let tiny = columns < MIN.0 || rows < MIN.1;
-        let taken = question_rows(rows.saturating_sub(5), asked);
-        let wide = columns >= WIDE.0 && rows.saturating_sub(taken) >= WIDE.1;
+        let taken = question_rows(rows.saturating_sub(5 + said), asked);
+        let wide = !zoomed && columns >= WIDE.0 && rows.saturating_sub(taken) >= WIDE.1;
         let row = |y: u16, height: u16| Rect::new(0, y, columns, height).intersection(area);
-        let tabs = (!wide).then(|| row(2, 1));
-        let top = if wide { 2 } else { 3 };
+        let tabs = (!wide).then(|| row(2 + said, 1));
+        let top = if wide { 2 } else { 3 } + said;
         let body = row(top, rows.saturating_sub(top + 2 + taken));
         let question = (taken > 0 && !tiny).then(|| row(body.bottom(), taken));
         let (body, beside) = match side && columns >= SIDE {
@@ -60,12 +138,14 @@ impl Layout {
         };
         let panes = match (tiny, wide) {
             (true, _) => Vec::new(),
-            (_, true) => wide_panes(body, shown),
+            (_, true) => wide_panes(body, shown, dividers),
             (_, false) => vec![(shown, body)],
         };
         Self {
             area,
+            body,
             header: row(0, 2),
+            rules: (said > 0).then(|| row(2, 1)),
             tabs,
             panes,
             timeline: row(rows.saturating_sub(2), 1),
@@ -74,6 +154,37 @@ impl Layout {
             question,
             tiny,
         }
+    }
+
+    /// What lies between two panes there, if it can be moved.
+    pub(super) fn divider_at(&self, at: Position) -> Option<Divider> {
+        let mut panes = self.panes.iter().map(|(_, rect)| *rect);
+        let (_, files, network) = (panes.next()?, panes.next()?, panes.next()?);
+        let (below, beside) = (panes.next()?, panes.next());
+        let upright = |right: Rect| {
+            let edge = right.x.saturating_sub(1)..=right.x;
+            edge.contains(&at.x) && (right.y..right.bottom()).contains(&at.y)
+        };
+        let edge = below.y.saturating_sub(1)..=below.y;
+        [
+            (Divider::Low, self.body.contains(at) && edge.contains(&at.y)),
+            (Divider::Left, upright(files)),
+            (Divider::Right, upright(network)),
+            (Divider::Half, beside.is_some_and(upright)),
+        ]
+        .into_iter()
+        .find_map(|(divider, here)| here.then_some(divider))
+    }
+
+    /// Where a divider stands that was moved there, in thousandths.
+    pub(super) fn moved(&self, divider: Divider, at: Position) -> u16 {
+        let (along, of) = match divider {
+            Divider::Low => (at.y.saturating_sub(self.body.y), self.body.height),
+            _ => (at.x.saturating_sub(self.body.x), self.body.width),
+        };
+        // Rounded up, so that it comes to stand at the very cell.
+        let to = (u32::from(along) * 1000).div_ceil(u32::from(of.max(1)));
+        u16::try_from(to.min(1000)).unwrap_or(1000)
     }
 
     /// The frame of a pane, if it is visible.
@@ -113,19 +224,27 @@ pub(super) fn inner(rect: Rect) -> Rect {
     }
 }
 
-fn wide_panes(body: Rect, shown: Pane) -> Vec<(Pane, Rect)> {
-    let low = (body.height / 3).clamp(5, 12);
-    let high = body.height.saturating_sub(low);
-    let third = body.width / 3;
+/// A pane is not made smaller than this.
+const LEAST: (u16, u16) = (16, 5);
+
+fn wide_panes(body: Rect, shown: Pane, dividers: Dividers) -> Vec<(Pane, Rect)> {
+    let (width, height) = (body.width, body.height);
+    let usual = height - (height / 3).clamp(5, 12).min(height);
+    let room = (LEAST.1, height.saturating_sub(LEAST.1));
+    let high = dividers.cell(Divider::Low, height, usual, room);
+    let low = height.saturating_sub(high);
+    let third = width / 3;
+    let room = (LEAST.0, width.saturating_sub(2 * LEAST.0));
+    let left = dividers.cell(Divider::Left, width, third, room);
+    let room = (left + LEAST.0, width.saturating_sub(LEAST.0));
+    let right = dividers.cell(Divider::Right, width, 2 * third, room);
+    let right = right.max(left + LEAST.0.min(third));
     let column = |at: u16, width: u16| Rect::new(body.x + at, body.y, width, high);
-    let bottom = Rect::new(body.x, body.y + high, body.width, low);
+    let bottom = Rect::new(body.x, body.y + high, width, low);
     let mut panes = vec![
-        (Pane::Processes, column(0, third)),
-        (Pane::Files, column(third, third)),
-        (
-            Pane::Network,
-            column(2 * third, body.width.saturating_sub(2 * third)),
-        ),
+        (Pane::Processes, column(0, left)),
+        (Pane::Files, column(left, right.saturating_sub(left))),
+        (Pane::Network, column(right, width.saturating_sub(right))),
     ];
     let second = match shown {
         Pane::Events => Pane::Events,
@@ -133,7 +252,8 @@ fn wide_panes(body: Rect, shown: Pane) -> Vec<(Pane, Rect)> {
     };
     match (shown, bottom.width >= 160) {
         (_, true) => {
-            let half = bottom.width / 2;
+            let room = (LEAST.0, width.saturating_sub(LEAST.0));
+            let half = dividers.cell(Divider::Half, width, width / 2, room);
             panes.push((
                 Pane::Findings,
                 Rect {

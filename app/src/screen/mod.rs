@@ -10,19 +10,26 @@
 //! Only `run` has a terminal and a clock.
 
 mod act;
+mod complete;
 mod density;
 mod events;
 mod guest;
 mod keys;
 mod layout;
+mod marks;
 mod model;
+mod mouse;
+mod only;
 mod overlay;
+mod palette;
 mod player;
 mod prompt;
 mod question;
 mod render;
 mod rows;
+mod rules;
 mod run;
+mod setup;
 mod terminal;
 mod text;
 mod theme;
@@ -33,8 +40,10 @@ mod view;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use marks::{MAX_MARKS, MAX_NOTE, Mark};
 pub(crate) use model::{Effect, Failure, Mode, Model, Msg, Setup};
 pub(crate) use render::{press, render};
+pub(crate) use rules::Reload;
 pub(crate) use run::{Options, run};
 pub(crate) use text::width;
 pub(crate) use theme::{THEMES, Theme};

@@ -6,54 +6,34 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use belljar_recorder::{Entry, Integrity, Start};
-use belljar_replay::rules::RuleSet;
+use belljar_recorder::{Entry, Integrity};
 use belljar_replay::session::Session;
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::density::Density;
 use super::events::Filter;
 use super::guest::Doomed;
-use super::layout::Layout;
+use super::layout::{Dividers, Layout, Wish};
+use super::marks::Mark;
+use super::mouse::Grip;
+use super::only::Only;
 use super::overlay::Overlay;
+use super::palette::Palette;
 use super::player::{Motion, Player, SECOND};
 use super::prompt::Prompt;
 use super::question::Asking;
 use super::rows::{Facts, RowKey, Rows};
+use super::rules::{Reload, Watched};
+pub(crate) use super::setup::{Mode, Setup};
 use super::terminal::Terminal;
-use super::theme::Theme;
-
-/// Whether the entries come from a run that goes on or from a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// A run that is being recorded.
-    Live,
-    /// A trace.
-    Replay,
-}
-
-/// What the screen is made for.
-#[derive(Clone, Debug)]
-pub(crate) struct Setup {
-    /// Live or replay.
-    pub(crate) mode: Mode,
-    /// The trace's start record: what runs. Shown escaped.
-    pub(crate) start: Start,
-    /// The rules that judge.
-    pub(crate) rules: Arc<RuleSet>,
-    /// Colours.
-    pub(crate) theme: Theme,
-    /// Without a key for so long what is asked is denied: nanoseconds.
-    pub(crate) patience: Option<u64>,
-    /// Stand here, paused, as soon as the recording reaches it: nanoseconds from its start.
-    pub(crate) at: Option<u64>,
-}
 
 /// What happens to the screen.
 #[derive(Clone, Debug)]
 pub(crate) enum Msg {
     /// A key.
     Key(KeyEvent),
+    /// The mouse.
+    Mouse(MouseEvent),
     /// The terminal's size: columns, rows.
     Resize(u16, u16),
     /// Time went by.
@@ -65,6 +45,8 @@ pub(crate) enum Msg {
     Entries(Vec<Entry>),
     /// What is awaited, in words; shown with the time since.
     Stage(String),
+    /// The files of the rules were changed.
+    Rules(Reload),
     /// Something to be told once, that is no event.
     Notice(String),
     /// No more entries will come; whether the trace is whole.
@@ -88,6 +70,10 @@ pub(crate) enum Effect {
     Here,
     /// Put this text into the clipboard.
     Copy(String),
+    /// Keep these filters for other traces.
+    Filters(Vec<String>),
+    /// Keep these bookmarks beside the trace.
+    Marks(Vec<Mark>),
     /// Answer a question.
     Answer {
         /// The hold's number.
@@ -201,6 +187,21 @@ pub(crate) struct Model {
     pub(super) filter: Option<Filter>,
     /// The filter that is being typed.
     pub(super) prompt: Option<Prompt>,
+    /// The rules, where their files are watched.
+    pub(super) watched: Option<Watched>,
+    /// The command palette.
+    pub(super) palette: Option<Palette>,
+    /// Filters to choose from, the newest last.
+    pub(super) filters: Vec<String>,
+    /// Bookmarks, by their events.
+    pub(super) marks: Vec<Mark>,
+    /// The one process whose files and network are shown.
+    pub(super) only: Option<Only>,
+    /// The pane that has the keys stands alone.
+    pub(super) zoomed: bool,
+    pub(super) dividers: Dividers,
+    /// What the mouse holds.
+    pub(super) grip: Option<Grip>,
     /// The question that is shown, and what is being answered.
     pub(super) asking: Asking,
     /// The selected event; `None`: the newest before the playhead, whichever that is.
@@ -235,17 +236,21 @@ impl Model {
     pub(crate) fn new(setup: Setup) -> Self {
         let motion = match setup.mode {
             Mode::Live => Motion::Following,
+            Mode::Replay if setup.follow => Motion::Following,
             Mode::Replay => Motion::Playing,
         };
+        let watched = setup.watched.then(Watched::default);
+        let (filters, marks) = (setup.filters.clone(), setup.marks.clone());
         Self {
             player: Player::new(
                 Session::new(Arc::clone(&setup.rules)).with_start(&setup.start),
                 motion,
+                setup.idle,
             ),
             setup,
             density: Density::default(),
             home: None,
-            layout: Layout::new(80, 24, Pane::Processes, false, 0),
+            layout: Layout::new(80, 24, Wish::default()),
             focus: Pane::Processes,
             back: Pane::Processes,
             lists: Default::default(),
@@ -253,6 +258,14 @@ impl Model {
             terminal: Terminal::default(),
             filter: None,
             prompt: None,
+            watched,
+            palette: None,
+            filters,
+            marks,
+            only: None,
+            zoomed: false,
+            dividers: Dividers::default(),
+            grip: None,
             asking: Asking::default(),
             event: None,
             folds: BTreeMap::new(),
@@ -282,6 +295,11 @@ impl Model {
     /// True while entries may still come.
     pub(super) fn is_open(&self) -> bool {
         self.ended.is_none() && self.failure.is_none()
+    }
+
+    /// True while more is written.
+    pub(super) fn is_growing(&self) -> bool {
+        self.is_live() || self.setup.follow
     }
 
     pub(super) fn is_live(&self) -> bool {

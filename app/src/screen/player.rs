@@ -5,12 +5,14 @@
 //! entries come in at the end, the playhead stands somewhere.
 //! Must not: know a clock. Time comes with entries and with ticks.
 
+mod rejudge;
+
 use belljar_recorder::Entry;
 use belljar_replay::session::Session;
 
 /// One second.
 pub(super) const SECOND: u64 = 1_000_000_000;
-/// A pause in the recording never plays longer than this.
+/// A pause in the recording never plays longer than this, unless it is said otherwise.
 const IDLE: u64 = 2 * SECOND;
 /// Entries between two checkpoints at first; doubles when there are too many.
 const SPACING: usize = 4096;
@@ -121,11 +123,14 @@ pub(super) struct Player {
     empty: Session,
     checkpoints: Vec<(usize, Session)>,
     near: Option<(usize, Session)>,
+    /// Longest pause while it plays.
+    idle: u64,
+    again: Option<rejudge::Rejudging>,
 }
 
 impl Player {
-    /// `tip`: a session that has seen nothing.
-    pub(super) fn new(tip: Session, motion: Motion) -> Self {
+    /// `tip`: a session that has seen nothing. `idle`: the longest pause while it plays.
+    pub(super) fn new(tip: Session, motion: Motion, idle: Option<u64>) -> Self {
         Self {
             entries: Entries::default(),
             empty: tip.clone(),
@@ -138,6 +143,8 @@ impl Player {
             speed: NORMAL,
             spacing: SPACING,
             near: None,
+            idle: idle.unwrap_or(IDLE),
+            again: None,
         }
     }
 
@@ -296,7 +303,7 @@ impl Player {
                 .checked_sub(1)
                 .and_then(|at| self.entries.time(at))
                 .unwrap_or(next);
-            let due = next.min(last.saturating_add(IDLE));
+            let due = next.min(last.saturating_add(self.idle));
             if due > self.clock {
                 break;
             }

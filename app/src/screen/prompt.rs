@@ -6,7 +6,9 @@
 use belljar_event::Action as Verb;
 use belljar_replay::cond::{CondError, Condition, FIELDS, Names};
 use belljar_replay::escape::is_plain;
+use belljar_replay::session::Session;
 
+use super::complete;
 use super::keys::Action;
 
 /// Longest filter, in bytes.
@@ -22,8 +24,25 @@ pub(super) struct Prompt {
     error: Option<CondError>,
     /// Somebody has tried to use it as it stands.
     tried: bool,
-    /// An action stands before the condition.
-    line: bool,
+    kind: Kind,
+    /// What the word before the cursor may become.
+    choices: Vec<String>,
+    /// Where that word begins.
+    from: usize,
+}
+
+/// What a line is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// A condition.
+    #[default]
+    Filter,
+    /// An action, and a condition behind it.
+    Line,
+    /// Any text: the note of an event.
+    Note(u64),
+    /// Any text.
+    Plain,
 }
 
 /// The actions that answer a question.
@@ -45,8 +64,32 @@ impl Prompt {
     /// A line of the policy: `allow evt.op = exec and …`.
     pub(super) fn policy_line(text: &str) -> Self {
         Self {
-            line: true,
+            kind: Kind::Line,
             ..Self::new(text)
+        }
+    }
+
+    /// What is said of an event.
+    pub(super) fn note(seq: u64, text: &str) -> Self {
+        Self {
+            kind: Kind::Note(seq),
+            ..Self::new(text)
+        }
+    }
+
+    /// Any text, none so far.
+    pub(super) fn plain() -> Self {
+        Self {
+            kind: Kind::Plain,
+            ..Self::default()
+        }
+    }
+
+    /// The event that this is a note of.
+    pub(super) fn noted(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Note(seq) => Some(seq),
+            _ => None,
         }
     }
 
@@ -148,7 +191,8 @@ impl Prompt {
         self.tried = false;
         self.error = match self.text.trim() {
             "" => None,
-            _ if self.line => self.read_line(names).err(),
+            _ if matches!(self.kind, Kind::Note(_) | Kind::Plain) => None,
+            _ if self.kind == Kind::Line => self.read_line(names).err(),
             _ => Condition::parse(&self.text, names).err(),
         };
     }
@@ -168,33 +212,47 @@ impl Prompt {
         self.cursor = from;
     }
 
-    /// The names of fields that begin with the word before the cursor.
-    pub(super) fn fields(&self) -> Vec<&'static str> {
-        let word = self.word();
-        let known = FIELDS.iter().map(|info| info.name);
-        known
-            .filter(|name| !word.is_empty() && name.starts_with(word))
-            .collect()
+    /// What the word before the cursor may become, as far as that was looked up.
+    pub(super) fn choices(&self) -> &[String] {
+        &self.choices
     }
 
-    fn word(&self) -> &str {
+    /// Looks up what the word before the cursor may become: a value of `session`, or
+    /// the name of a field.
+    pub(super) fn look_up(&mut self, session: &Session) {
+        self.choices.clear();
+        if !matches!(self.kind, Kind::Filter | Kind::Line) {
+            return;
+        }
+        if let Some(begun) = complete::begun(self.head()) {
+            (self.from, self.choices) = (begun.from, complete::values(session, begun));
+            return;
+        }
         let name = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
-        let head = self.head();
-        let start = head.trim_end_matches(name).len();
-        head.get(start..).unwrap_or_default()
+        self.from = self.head().trim_end_matches(name).len();
+        let word = self.head().get(self.from..).unwrap_or_default();
+        let known = FIELDS.iter().map(|info| info.name);
+        let fitting = known.filter(|name| !word.is_empty() && name.starts_with(word));
+        self.choices = fitting.map(str::to_owned).collect();
     }
 
-    /// Completes the word as far as all fields that it may become agree.
+    /// Completes the word as far as all that it may become agree.
     fn complete(&mut self) {
-        let fields = self.fields();
-        let Some(first) = fields.first() else { return };
+        let Some(first) = self.choices.first() else {
+            return;
+        };
         let common = |length: &usize| {
             let head = first.get(..*length);
-            fields.iter().all(|name| name.get(..*length) == head)
+            head.is_some() && self.choices.iter().all(|one| one.get(..*length) == head)
         };
         let length = (0..=first.len()).rev().find(common).unwrap_or(0);
-        let rest = first.get(self.word().len()..length).unwrap_or_default();
-        self.text.insert_str(self.cursor, rest);
-        self.cursor += rest.len();
+        let whole = first.get(..length).unwrap_or_default().to_owned();
+        // Quoted or not, a choice never becomes shorter than what was typed of it.
+        let typed = self.cursor.saturating_sub(self.from);
+        if whole.len() >= typed && self.text.len() - typed + whole.len() <= MAX {
+            self.remove(self.from, self.cursor);
+            self.text.insert_str(self.cursor, &whole);
+            self.cursor += whole.len();
+        }
     }
 }

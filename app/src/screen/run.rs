@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{self, Event};
+use crossterm::style::Print;
 use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
@@ -112,6 +113,11 @@ fn told_to_end() -> io::Result<Arc<AtomicBool>> {
 /// comes to see that it was told. Whoever records has its time to finish first.
 struct Rope(Arc<AtomicBool>);
 
+/// Asks for presses, moves while pressed, and the wheel; not for every move, as
+/// crossterm's own command would, which floods. Text is selected with Shift held.
+const LISTEN: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const IGNORE: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
+
 /// How long an end may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked at.
@@ -170,6 +176,7 @@ fn keys(model: &mut Model, wait: Duration, told: &AtomicBool) -> io::Result<Vec<
         wait = Duration::ZERO;
         match event::read()? {
             Event::Key(key) => asked.extend(update(model, Msg::Key(key))),
+            Event::Mouse(mouse) => asked.extend(update(model, Msg::Mouse(mouse))),
             Event::Resize(columns, rows) => asked.extend(update(model, Msg::Resize(columns, rows))),
             _ => {}
         }
@@ -273,7 +280,12 @@ impl Guard {
         let guard = Self { before };
         OURS.store(true, Ordering::SeqCst);
         terminal::enable_raw_mode()?;
-        execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
+        execute!(
+            io::stdout(),
+            EnterAlternateScreen,
+            cursor::Hide,
+            Print(LISTEN)
+        )?;
         Ok(guard)
     }
 }
@@ -298,6 +310,11 @@ fn give_back() {
     if !OURS.swap(false, Ordering::SeqCst) {
         return;
     }
-    let _ = execute!(io::stdout(), cursor::Show, LeaveAlternateScreen);
+    let _ = execute!(
+        io::stdout(),
+        Print(IGNORE),
+        cursor::Show,
+        LeaveAlternateScreen
+    );
     let _ = terminal::disable_raw_mode();
 }

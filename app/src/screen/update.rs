@@ -9,12 +9,15 @@ use belljar_recorder::{Entry, Integrity};
 
 use super::act;
 use super::events;
-use super::layout::{Layout, inner};
+use super::layout::{Layout, Wish, inner};
 use super::model::{Effect, List, Model, Msg, Pane, Toast};
+use super::mouse;
+use super::only;
 use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
 use super::question;
 use super::rows::{Facts, Moment, RowKey, Rows};
+use super::rules;
 use super::text::safe_str;
 
 /// With so many files more, the rows are computed one tick later.
@@ -30,6 +33,13 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             refresh(model);
             return effects;
         }
+        Msg::Mouse(event) => {
+            mouse::mouse(model, event);
+            let effects = question::heard(model);
+            question::hold_back(model);
+            refresh(model);
+            return effects.into_iter().collect();
+        }
         Msg::Resize(columns, rows) => {
             relayout(model, columns, rows);
             refresh(model);
@@ -40,6 +50,7 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.stage = (!text.is_empty()).then_some((text, 0));
             model.revision += 1;
         }
+        Msg::Rules(reload) => rules::reloaded(model, reload),
         Msg::Notice(text) => toast(model, safe_str(&text)),
         Msg::SourceEnded(end) => {
             ended(model, end);
@@ -115,9 +126,9 @@ fn tick(model: &mut Model, elapsed: u64) {
     if model.player.motion() == Motion::Playing && model.player.position() == model.player.len() {
         // Caught up with the run, or at the end of the trace.
         match (model.is_open(), model.is_live()) {
-            (true, true) => model.player.set_motion(Motion::Following),
+            (true, _) if model.is_growing() => model.player.set_motion(Motion::Following),
             (false, _) => model.player.set_motion(Motion::Paused),
-            (true, false) => {}
+            (true, _) => {}
         }
         changed = true;
     }
@@ -142,6 +153,7 @@ fn tick(model: &mut Model, elapsed: u64) {
         }
     }
     changed |= question::tick(model, elapsed);
+    changed |= rules::tick(model, elapsed);
     if events::search(model) {
         model.revision += 1;
     }
@@ -184,13 +196,15 @@ pub(super) fn relayout(model: &mut Model, columns: u16, rows: u16) {
     } else {
         model.focus
     };
-    model.layout = Layout::new(
-        columns,
-        rows,
+    let wish = Wish {
         shown,
-        model.overlay.is_some(),
-        question::height(model, columns),
-    );
+        side: model.overlay.is_some(),
+        asked: question::height(model, columns),
+        rules: model.watched.is_some(),
+        zoomed: model.zoomed,
+        dividers: model.dividers,
+    };
+    model.layout = Layout::new(columns, rows, wish);
 }
 
 /// Computes everything that is shown from the session at the playhead.
@@ -204,8 +218,10 @@ pub(super) fn refresh(model: &mut Model) {
         over: model.facts.over,
         keep: selected_process(model),
     };
+    let followed = only::keep_up(model);
     model.rows = Rows::of(
         model.player.session(),
+        model.only.as_ref().map(only::Only::session),
         moment,
         model.home.as_deref(),
         &model.folds,
@@ -225,7 +241,7 @@ pub(super) fn refresh(model: &mut Model) {
         open.offset = open.offset.min(open.lines.len().saturating_sub(rows));
         model.overlay = Some(open);
     }
-    model.stale = !caught_up;
+    model.stale = !caught_up || !followed;
     model.skipped = 0;
     model.revision += 1;
 }

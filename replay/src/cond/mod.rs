@@ -35,6 +35,11 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Every value that `evt.type` has.
+pub fn event_types() -> impl Iterator<Item = &'static str> {
+    types::Types::names()
+}
+
 pub use error::CondError;
 pub(crate) use error::{nearest, position, quoted, shown};
 pub use fields::{ALIASES, FIELDS, Field, FieldInfo, MAX_INDEX, Type};

@@ -105,7 +105,8 @@ fn help(model: &Model, page: &mut Page) -> String {
         (Scope::Reach, "After A or D"),
         (Scope::Kill, "After k"),
         (Scope::Save, "While a policy line is edited"),
-        (Scope::Input, "While a filter is typed"),
+        (Scope::Palette, "In the list of commands"),
+        (Scope::Input, "While a filter or a note is typed"),
         (Scope::Edit, "In any line that is typed"),
         (Scope::Scroll, "Output and overlays"),
         (Scope::Timeline, "Timeline"),
@@ -119,12 +120,28 @@ fn help(model: &Model, page: &mut Page) -> String {
             page.pair(&names.join(" "), Role::Text, binding.help);
         }
     }
+    page.heading("Mouse");
+    for (what, text) in [
+        (
+            "click",
+            "choose a pane and a row; once more: open it; on the timeline: go there",
+        ),
+        ("wheel", "scroll what is below the pointer"),
+        ("drag", "the line between two panes, or the playhead"),
+        (
+            "Shift",
+            "with Shift held the terminal selects text, as without belljar",
+        ),
+    ] {
+        page.pair(what, Role::Text, text);
+    }
     page.heading("Marks");
     for (mark, text) in [
         ("▲ ✗", "a finding: warning, danger"),
         ("◆ ◇", "enforcement: armed, not armed"),
         ("●", "recording; at the right of the timeline: following"),
         ("≈", "an event that the filter can neither affirm nor deny"),
+        ("⚑", "a bookmark"),
         ("w r", "writes and reads of a file or below a folder"),
     ] {
         page.pair(mark, Role::Text, text);

@@ -151,19 +151,22 @@ impl Facts {
 }
 
 impl Rows {
+    /// `part`: where files and network come from, if that is another session.
     pub(super) fn of(
         session: &Session,
+        part: Option<&Session>,
         moment: Moment,
         home: Option<&[u8]>,
         folds: &Folds,
     ) -> Self {
+        let part = part.unwrap_or(session);
         Self {
             processes: processes::marked(
                 processes::lines(&session.processes(), moment, folds),
                 &session.phases(),
             ),
-            files: files::lines(&session.files(), home, folds),
-            network: network::lines(&session.destinations(), &session.names()),
+            files: files::lines(&part.files(), home, folds),
+            network: network::lines(&part.destinations(), &part.names()),
             findings: findings(session, home),
             ..Self::default()
         }

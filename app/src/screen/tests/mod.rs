@@ -1,5 +1,6 @@
 //! The screen's tests: a made-up run through the real writer, session and rules.
 
+mod depth;
 mod events;
 mod golden;
 mod guest;
@@ -7,6 +8,7 @@ mod keys;
 mod player;
 mod question;
 mod random;
+mod rules;
 mod speed;
 pub(crate) mod story;
 mod terminal;
@@ -23,14 +25,8 @@ use super::theme::Theme;
 use super::update::update;
 
 pub(crate) fn model(mode: Mode, theme: &str) -> Model {
-    Model::new(Setup {
-        mode,
-        start: story::start(),
-        rules: RuleSet::builtin(),
-        theme: Theme::named(theme).unwrap(),
-        patience: None,
-        at: None,
-    })
+    let theme = Theme::named(theme).unwrap();
+    Model::new(Setup::new(mode, story::start(), RuleSet::builtin(), theme))
 }
 
 /// A live run up to here, with a tick so that the panes know.

@@ -30,7 +30,7 @@ fn shown(session: &Session) -> String {
 }
 
 fn player(motion: Motion) -> Player {
-    Player::new(Session::new(RuleSet::builtin()), motion)
+    Player::new(Session::new(RuleSet::builtin()), motion, None)
 }
 
 /// Many events, more than lie between two checkpoints.

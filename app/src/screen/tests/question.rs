@@ -235,6 +235,10 @@ fn it_waits_while_something_else_has_the_keys() {
     // What was typed into the filter is no answer a moment later.
     assert_eq!(typed(&mut model, "a"), []);
     settle(&mut model);
+    typed(&mut model, ":");
+    assert_eq!(typed(&mut model, "adsk"), []);
+    press(&mut model, &[KeyCode::Esc]);
+    assert_eq!(typed(&mut model, "a"), []);
     typed(&mut model, "?");
     assert_eq!(typed(&mut model, "ad"), []);
     press(&mut model, &[KeyCode::Esc]);
@@ -438,4 +442,44 @@ fn pictures() {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("question", out);
     });
+}
+
+#[test]
+fn the_mouse_answers_nothing() {
+    use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+    let clicks = |model: &mut Model| {
+        for (column, row) in (0..120)
+            .step_by(7)
+            .flat_map(|x| (0..40).map(move |y| (x, y)))
+        {
+            for kind in [
+                MouseEventKind::Down(MouseButton::Left),
+                MouseEventKind::Up(MouseButton::Left),
+            ] {
+                let modifiers = KeyModifiers::NONE;
+                let event = MouseEvent {
+                    kind,
+                    column,
+                    row,
+                    modifiers,
+                };
+                assert_eq!(update(model, Msg::Mouse(event)), []);
+            }
+        }
+    };
+    for step in ["", "A", "k", "s"] {
+        let mut model = asked(one());
+        update(&mut model, Msg::Resize(120, 40));
+        typed(&mut model, step);
+        let before = format!("{:?}", model.asking);
+        if !step.is_empty() {
+            clicks(&mut model);
+            assert_eq!(format!("{:?}", model.asking), before, "{step}");
+        } else {
+            clicks(&mut model);
+            // What was opened by a click is closed, and only then keys count, later.
+            press(&mut model, &[KeyCode::Esc]);
+            assert_eq!(typed(&mut model, "a"), []);
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::screen::view::view;
 
 fn code() -> impl Strategy<Value = KeyCode> {
     prop_oneof![
-        8 => proptest::sample::select(" phjklgGyvoteem/nN?,.[]<>-+0123456789nq=.x".chars().collect::<Vec<_>>())
+        8 => proptest::sample::select(" phjklgGyvoteem/nN?,.[]<>-+0123456789nq=.xzfbB{}:".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         4 => proptest::sample::select(vec![
             KeyCode::Tab, KeyCode::BackTab, KeyCode::Enter, KeyCode::Esc, KeyCode::Left,
@@ -29,6 +29,7 @@ fn code() -> impl Strategy<Value = KeyCode> {
 enum Move {
     Key(KeyCode, bool),
     Resize(u16, u16),
+    Mouse(u8, u16, u16),
     Tick(u64),
     Feed(usize),
     End(bool),
@@ -38,6 +39,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
         12 => (code(), proptest::bool::weighted(0.05)).prop_map(|(code, ctrl)| Move::Key(code, ctrl)),
         1 => (0u16..260, 0u16..70).prop_map(|(w, h)| Move::Resize(w, h)),
+        4 => (0u8..5, 0u16..130, 0u16..50).prop_map(|(what, x, y)| Move::Mouse(what, x, y)),
         3 => (0u64..3_000_000_000).prop_map(Move::Tick),
         3 => (1usize..60).prop_map(Move::Feed),
         1 => any::<bool>().prop_map(Move::End),
@@ -56,6 +58,22 @@ fn play(model: &mut Model, moves: Vec<Move>) {
                     KeyModifiers::NONE
                 };
                 Msg::Key(KeyEvent::new(code, modifiers))
+            }
+            Move::Mouse(what, column, row) => {
+                use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+                let kind = match what {
+                    0 => MouseEventKind::Down(MouseButton::Left),
+                    1 => MouseEventKind::Drag(MouseButton::Left),
+                    2 => MouseEventKind::Up(MouseButton::Left),
+                    3 => MouseEventKind::ScrollUp,
+                    _ => MouseEventKind::ScrollDown,
+                };
+                Msg::Mouse(MouseEvent {
+                    kind,
+                    column,
+                    row,
+                    modifiers: KeyModifiers::NONE,
+                })
             }
             Move::Resize(columns, rows) => Msg::Resize(columns, rows),
             Move::Tick(elapsed) => Msg::Tick { elapsed },

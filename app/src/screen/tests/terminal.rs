@@ -27,7 +27,7 @@ fn record(pieces: &[Vec<u8>]) -> Vec<Entry> {
 }
 
 fn player(entries: &[Entry]) -> (Player, Terminal) {
-    let mut player = Player::new(Session::new(RuleSet::builtin()), Motion::Paused);
+    let mut player = Player::new(Session::new(RuleSet::builtin()), Motion::Paused, None);
     let mut terminal = Terminal::default();
     for (at, entry) in entries.iter().enumerate() {
         if matches!(entry.event().fact, belljar_event::Fact::Output(_)) {

@@ -20,6 +20,9 @@ pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
             (Role::Muted, format!("#{:<8} ", line.seq)),
             (Role::Accent, format!("{}  ", fit(&line.process, who))),
         ];
+        if model.mark(line.seq).is_some() {
+            left.push((Role::Accent, "⚑ ".to_owned()));
+        }
         if line.open {
             left.push((Role::Notice, "≈ ".to_owned()));
         }

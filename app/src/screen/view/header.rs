@@ -109,6 +109,9 @@ fn state(model: &Model, room: u16) -> Spans {
         (Mode::Replay, Some(Integrity::Complete { .. })) => {
             spans.push((Role::Good, "✓ verified".into()))
         }
+        (Mode::Replay, None) if model.setup.follow => {
+            spans.push((Role::Recording, "● tailing".into()))
+        }
         (Mode::Replay, None) => spans.push((Role::Muted, "reading …".into())),
         (_, Some(Integrity::Cut { .. })) => spans.push((Role::Danger, "✗ cut".into())),
     }

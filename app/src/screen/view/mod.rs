@@ -23,21 +23,25 @@ mod network;
 mod output;
 mod overlay;
 mod paint;
+mod palette;
 mod processes;
 mod prompt;
 mod question;
+mod rules;
 mod timeline;
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use super::layout::inner;
 use super::model::{Model, Pane};
-use super::text::grouped;
+use super::player::Motion;
+use super::text::{cut, grouped, width};
 use super::theme::Role;
 use super::verdict;
 use paint::Paint;
 pub(super) use question::{answered, outcome, rows as question_rows};
+pub(super) use timeline::strip;
 
 /// Draws the whole screen.
 pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
@@ -48,6 +52,9 @@ pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
         return;
     }
     header::draw(model, &mut paint);
+    if let Some(row) = model.layout.rules {
+        rules::draw(model, row, &mut paint);
+    }
     if let Some(row) = model.layout.tabs {
         tabs(model, row, &mut paint);
     }
@@ -58,9 +65,15 @@ pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
         overlay::draw(model, open, &mut paint);
     }
     question::draw(model, &mut paint);
+    if let Some(open) = &model.palette {
+        palette::draw(open, model.layout.overlay, &mut paint);
+    }
     let typed = match model.asking.typed() {
         Some(line) => Some((" line: ", line)),
-        None => model.prompt.as_ref().map(|prompt| (" filter: ", prompt)),
+        None => model.prompt.as_ref().map(|prompt| match prompt.noted() {
+            Some(_) => (" note: ", prompt),
+            None => (" filter: ", prompt),
+        }),
     };
     match typed {
         Some((head, prompt)) => prompt::draw(model, (head, prompt), &mut paint),
@@ -90,6 +103,10 @@ fn draw_pane(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
         Some(count) => format!("{} {count}", pane.title()),
         None => pane.title().to_owned(),
     };
+    let title = match aside(model, pane) {
+        Some(aside) => cut(&format!("{title} · {aside}"), room).into_owned(),
+        None => title,
+    };
     paint.frame(rect, &title, model.focus == pane);
     let rect = inner(rect);
     if model.rows.len(pane) == 0 {
@@ -107,6 +124,29 @@ fn draw_pane(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
     }
 }
 
+/// What else has to be known of what a pane shows.
+fn aside(model: &Model, pane: Pane) -> Option<String> {
+    let behind = match pane {
+        Pane::Output => model.output.held,
+        Pane::Events => model.event.is_some(),
+        _ => false,
+    };
+    match (pane, &model.only) {
+        (Pane::Files | Pane::Network, Some(only)) => {
+            let position = model.player.position();
+            Some(match only.percent(position) {
+                Some(percent) => format!("of {} {percent} %", only.name),
+                None => format!("of {}", only.name),
+            })
+        }
+        // A list that was scrolled no longer goes along with what comes.
+        _ if behind && model.is_open() && model.player.motion() == Motion::Following => {
+            Some("❚❚ held, G follows".to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// The number behind a pane's title.
 fn count(model: &Model, pane: Pane, room: usize) -> Option<String> {
     let counts = &model.facts.counts;
@@ -116,7 +156,13 @@ fn count(model: &Model, pane: Pane, room: usize) -> Option<String> {
             grouped(counts.processes),
             grouped(counts.running)
         )),
-        Pane::Files if counts.files > 0 => Some(grouped(counts.files)),
+        Pane::Files if counts.files > 0 => {
+            let only = model
+                .only
+                .as_ref()
+                .map(|only| only.session().counts().files);
+            Some(grouped(only.unwrap_or(counts.files)))
+        }
         Pane::Network if !model.rows.network.is_empty() => {
             Some(grouped(model.rows.network.len() as u64))
         }
@@ -153,9 +199,18 @@ fn empty(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
 /// One row that names all panes, where only one of them is visible.
 fn tabs(model: &Model, row: Rect, paint: &mut Paint<'_>) {
     let mut spans = vec![(Role::Muted, " ".to_owned())];
+    for (_, role, text) in names(model, row) {
+        spans.push((role, text));
+        spans.push((Role::Muted, " ".to_owned()));
+    }
+    paint.spans(row, &spans);
+}
+
+/// The names of the panes in that row.
+fn names(model: &Model, row: Rect) -> Vec<(Pane, Role, String)> {
     let visible = model.layout.panes.first().map(|(pane, _)| *pane);
     let compact = row.width < 80;
-    for pane in Pane::ALL {
+    let name = |pane: Pane| {
         let here = Some(pane) == visible && model.focus != Pane::Timeline || pane == model.focus;
         let role = if here { Role::TitleFocus } else { Role::Title };
         let name = if compact {
@@ -174,8 +229,19 @@ fn tabs(model: &Model, row: Rect, paint: &mut Paint<'_>) {
         } else {
             format!(" {name}{count} ")
         };
-        spans.push((role, text));
-        spans.push((Role::Muted, " ".to_owned()));
-    }
-    paint.spans(row, &spans);
+        (pane, role, text)
+    };
+    Pane::ALL.into_iter().map(name).collect()
+}
+
+/// The pane that is named there.
+pub(super) fn tab_at(model: &Model, at: Position) -> Option<Pane> {
+    let row = model.layout.tabs.filter(|row| row.contains(at))?;
+    let mut end = usize::from(row.x) + 1;
+    let mut names = names(model, row).into_iter();
+    let found = names.find(|(_, _, text)| {
+        end += width(text) + 1;
+        usize::from(at.x) + 1 < end
+    });
+    found.map(|(pane, _, _)| pane)
 }

@@ -37,7 +37,8 @@ pub(super) fn draw(model: &Model, (head, prompt): (&str, &Prompt), paint: &mut P
     let below = model.layout.footer;
     paint.blank(below);
     match prompt.error() {
-        Some(error) => {
+        // What is only begun is no mistake while there is something that it may become.
+        Some(error) if prompt.tried() || prompt.choices().len() < 2 => {
             let role = if prompt.tried() {
                 Role::Danger
             } else {
@@ -47,7 +48,7 @@ pub(super) fn draw(model: &Model, (head, prompt): (&str, &Prompt), paint: &mut P
             paint.touch(line.x + at, line.y, Role::Danger);
             complain(paint, below, at, role, error);
         }
-        None => hint(model, prompt, below, paint),
+        _ => hint(model, prompt, below, paint),
     }
 }
 
@@ -85,11 +86,12 @@ fn complain(paint: &mut Paint<'_>, row: Rect, at: u16, role: Role, error: &CondE
     paint.spans(place, &[(role, text)]);
 }
 
-/// The fields that the word at the cursor may become, or the keys.
+/// What the word at the cursor may become, or the keys.
 fn hint(model: &Model, prompt: &Prompt, row: Rect, paint: &mut Paint<'_>) {
-    let fields = prompt.fields();
-    if fields.len() > 1 {
-        let text = format!(" {}", fields.join("  "));
+    let choices = prompt.choices();
+    if choices.len() > 1 {
+        // Values are the guest's: they are written in quotes, with escapes.
+        let text = format!(" {}", choices.join("  "));
         paint.spans(row, &[(Role::Muted, text)]);
         return;
     }

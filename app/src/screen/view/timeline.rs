@@ -13,37 +13,50 @@ const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "
 
 pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
     let (first, last) = model.player.range();
-    let focused = model.focus == Pane::Timeline;
-    let role = if focused {
-        Role::TitleFocus
-    } else {
-        Role::Muted
+    let role = match model.focus {
+        Pane::Timeline => Role::TitleFocus,
+        _ => Role::Muted,
     };
-    let head = format!(" {}0:00 ", if focused { "▸ " } else { "" });
-    let tail = format!(" {}  {} ", clock(last - first), motion(model));
-    let used = width(&head) + width(&tail);
-    let cells = usize::from(row.width).saturating_sub(used);
-    paint.spans(row, &[(role, head.clone())]);
-    let strip = Rect {
-        x: row
-            .x
-            .saturating_add(u16::try_from(width(&head)).unwrap_or(u16::MAX)),
-        width: u16::try_from(cells).unwrap_or(0),
-        ..row
-    };
+    let (head, tail) = ends(model);
+    paint.spans(row, &[(role, head)]);
+    let strip = strip(model);
     let end = Rect {
         x: strip.x.saturating_add(strip.width),
         width: row.right().saturating_sub(strip.right()),
         ..row
     };
     paint.spans(end, &[(role, tail)]);
-    if cells == 0 || strip.intersection(row).is_empty() {
+    if strip.intersection(row).is_empty() {
         return;
     }
     bars(model, strip, paint);
     if model.player.len() > 0 {
-        let head = place(model.player.now(), first, last, cells);
+        let head = place(model.player.now(), first, last, usize::from(strip.width));
         paint.touch(strip.x + head, strip.y, Role::Playhead);
+    }
+}
+
+/// What stands before and behind the strip.
+fn ends(model: &Model) -> (String, String) {
+    let (first, last) = model.player.range();
+    let mark = match model.focus {
+        Pane::Timeline => "▸ ",
+        _ => "",
+    };
+    let tail = format!(" {}  {} ", clock(last - first), motion(model));
+    (format!(" {mark}0:00 "), tail)
+}
+
+/// Where the strip stands.
+pub(in crate::screen) fn strip(model: &Model) -> Rect {
+    let row = model.layout.timeline;
+    let (head, tail) = ends(model);
+    let cells = |text: &str| u16::try_from(width(text)).unwrap_or(u16::MAX);
+    let (head, tail) = (cells(&head), cells(&tail));
+    Rect {
+        x: row.x.saturating_add(head),
+        width: row.width.saturating_sub(head.saturating_add(tail)),
+        ..row
     }
 }
 
@@ -95,6 +108,16 @@ fn bars(model: &Model, strip: Rect, paint: &mut Paint<'_>) {
         if let Some(severity) = severity {
             let mark = verdict::severity(severity);
             *span = (mark.role, mark.glyph.to_owned());
+        }
+    }
+    for mark in &model.marks {
+        let index = model.player.index_of(mark.seq);
+        let Some(entry) = index.and_then(|index| model.player.entry(index)) else {
+            continue;
+        };
+        let at = usize::from(place(entry.at(), first, last, cells));
+        if let Some(span) = spans.get_mut(at) {
+            *span = (Role::Accent, "⚑".to_owned());
         }
     }
     paint.spans(strip, &spans);

@@ -1,0 +1,126 @@
+//! Moving the playhead.
+//!
+//! Owns: play and pause, leaps, steps, findings. Must not: know a key.
+
+use crate::screen::keys::Action;
+use crate::screen::model::{Model, Pane};
+use crate::screen::player::{Motion, SECOND};
+use crate::screen::rows::RowKey;
+use crate::screen::text::clock;
+use crate::screen::update::toast;
+
+/// How far the arrows go.
+const LEAP: u64 = 5 * SECOND;
+
+pub(super) fn play(model: &mut Model, action: Action, digit: Option<u32>) {
+    let now = model.player.now();
+    match action {
+        Action::PlayPause => play_or_pause(model),
+        Action::Freeze => play_or_pause(model),
+        Action::Back => leap(model, now.saturating_sub(LEAP)),
+        Action::Forward => leap(model, now.saturating_add(LEAP)),
+        Action::StepBack => step(model, model.player.position().saturating_sub(1)),
+        Action::StepForward => step(model, model.player.position() + 1),
+        Action::PreviousFinding => jump(model, false),
+        Action::NextFinding => jump(model, true),
+        Action::Tenth => {
+            let tenth = u64::from(digit.unwrap_or(0));
+            let (first, last) = model.player.range();
+            leap(model, first + (last - first) / 10 * tenth);
+        }
+        Action::Slower | Action::Faster => {
+            model.player.change_speed(action == Action::Faster);
+            let speed = model.player.speed();
+            toast(model, format!("speed {speed}"));
+        }
+        Action::Start => {
+            model.player.seek(0);
+            if model.player.motion() == Motion::Following {
+                model.player.set_motion(Motion::Paused);
+            }
+        }
+        Action::Follow => follow(model),
+        _ => {}
+    }
+}
+
+/// To the end; where more comes, along with it.
+fn follow(model: &mut Model) {
+    model.player.set_motion(if model.is_open() {
+        Motion::Following
+    } else {
+        Motion::Paused
+    });
+    model.player.go_to_end();
+}
+
+fn play_or_pause(model: &mut Model) {
+    let at_end = model.player.position() == model.player.len();
+    match model.player.motion() {
+        Motion::Following | Motion::Playing => model.player.set_motion(Motion::Paused),
+        Motion::Paused if at_end && model.is_open() => follow(model),
+        Motion::Paused => {
+            if at_end {
+                // Nothing is left to play: from the start again.
+                model.player.seek(0);
+            }
+            model.player.set_motion(Motion::Playing);
+        }
+    }
+}
+
+/// To a time; whoever goes back no longer follows.
+pub(in crate::screen) fn leap(model: &mut Model, time: u64) {
+    if model.player.motion() == Motion::Following {
+        model.player.set_motion(Motion::Paused);
+    }
+    model.player.seek_time(time);
+}
+
+fn step(model: &mut Model, position: usize) {
+    let limit = model.player.len();
+    model.player.set_motion(Motion::Paused);
+    if position > limit {
+        toast(model, "this is the newest event");
+    }
+    model.player.seek(position);
+}
+
+/// To the moment right behind a finding's first event.
+fn jump(model: &mut Model, forward: bool) {
+    let here = model.player.position();
+    let mut moments: Vec<(usize, u64)> = model
+        .player
+        .tip()
+        .findings()
+        .iter()
+        .filter_map(|finding| {
+            let index = model.player.index_of(*finding.seqs.first()?)?;
+            Some((index + 1, finding.number))
+        })
+        .collect();
+    moments.sort_unstable();
+    let found = match forward {
+        true => moments.iter().find(|(at, _)| *at > here),
+        false => moments.iter().rev().find(|(at, _)| *at < here),
+    };
+    let Some(&(position, number)) = found else {
+        let text = if forward {
+            "no finding after this moment"
+        } else {
+            "no finding before this moment"
+        };
+        toast(model, text);
+        return;
+    };
+    model.player.set_motion(Motion::Paused);
+    model.player.seek(position);
+    if let Some(list) = model.lists.get_mut(Pane::Findings as usize) {
+        list.key = Some(RowKey::Finding(number));
+    }
+    let since = model.player.now().saturating_sub(model.player.range().0);
+    toast(
+        model,
+        format!("finding {number} of {} at {}", moments.len(), clock(since)),
+    );
+}

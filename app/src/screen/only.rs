@@ -1,0 +1,157 @@
+//! Only what one process, and what it started, did: files and network follow the
+//! process that is selected.
+//!
+//! Owns: which events those are, and a fold of them alone, a bounded piece at a
+//! time. Must not: judge: findings and the verdict are those of the whole.
+
+use std::collections::{HashMap, HashSet};
+
+use belljar_recorder::Entry;
+use belljar_replay::session::Session;
+
+use super::model::{Model, Pane};
+use super::rows::RowKey;
+use super::update::toast;
+
+/// Entries folded at a time.
+const PIECE: usize = 20_000;
+
+/// A process, and what it and its children did up to the playhead.
+#[derive(Clone)]
+pub(super) struct Only {
+    key: u64,
+    /// What it is called: its words, escaped.
+    pub(super) name: String,
+    /// When which pid is one of them.
+    lives: HashMap<u32, Vec<(u64, u64)>>,
+    /// How many processes there were when that was found out.
+    known: u64,
+    session: Session,
+    /// How many entries were looked at.
+    at: usize,
+}
+
+impl Only {
+    fn new(model: &Model, key: u64) -> Self {
+        let mut only = Self {
+            key,
+            name: String::new(),
+            lives: HashMap::new(),
+            known: 0,
+            session: model.player.empty().clone(),
+            at: 0,
+        };
+        only.learn(model.player.tip());
+        only
+    }
+
+    /// What they did.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// How far the fold is behind the playhead, if it is.
+    pub(super) fn percent(&self, position: usize) -> Option<usize> {
+        (self.at != position).then(|| self.at * 100 / position.max(1))
+    }
+
+    /// Finds out which processes belong to it.
+    fn learn(&mut self, tip: &Session) {
+        let known = tip.counts().processes;
+        if known == self.known {
+            return;
+        }
+        self.known = known;
+        self.lives.clear();
+        let mut inside = HashSet::from([self.key]);
+        for row in tip.processes() {
+            let below = row.parent.is_some_and(|parent| inside.contains(&parent));
+            if row.key != self.key && !below {
+                continue;
+            }
+            if row.key == self.key {
+                let words = super::rows::command(&row);
+                self.name = format!("{words} (pid {})", row.pid);
+            }
+            inside.insert(row.key);
+            let end = row.ended.as_ref().map_or(u64::MAX, |(at, _)| *at);
+            let lives = self.lives.entry(row.pid).or_default();
+            lives.push((row.started, end));
+        }
+    }
+
+    /// What no process did (the policy, decoys, how flows went) belongs to all.
+    fn has(&self, entry: &Entry) -> bool {
+        let (pid, at) = (entry.event().pid, entry.at());
+        let lives = |lives: &Vec<(u64, u64)>| {
+            let mut lives = lives.iter();
+            lives.any(|(from, to)| (*from..=*to).contains(&at))
+        };
+        pid == 0 || self.lives.get(&pid).is_some_and(lives)
+    }
+
+    /// Folds on towards the playhead; true once it is there.
+    fn advance(&mut self, model: &Model) -> bool {
+        let target = model.player.position();
+        self.learn(model.player.tip());
+        if self.at > target {
+            (self.session, self.at) = (model.player.empty().clone(), 0);
+        }
+        let end = target.min(self.at.saturating_add(PIECE));
+        while self.at < end {
+            let Some(entry) = model.player.entry(self.at) else {
+                break;
+            };
+            if self.has(entry) {
+                self.session.follow(entry);
+            }
+            self.at += 1;
+        }
+        self.at == target
+    }
+}
+
+fn selected(model: &Model) -> Option<u64> {
+    let list = model.list(Pane::Processes)?;
+    match model.rows.key(Pane::Processes, list.index)? {
+        RowKey::Process(key) | RowKey::Finished(key) => Some(*key),
+        _ => None,
+    }
+}
+
+/// Follows the selected process, or no longer.
+pub(super) fn toggle(model: &mut Model) {
+    if model.only.take().is_some() {
+        toast(model, "files and network of every process");
+        return;
+    }
+    let Some(key) = selected(model) else {
+        toast(model, "no process is selected");
+        return;
+    };
+    let only = Only::new(model, key);
+    toast(
+        model,
+        format!("files and network of {} alone; f: of all", only.name),
+    );
+    model.only = Some(only);
+    if let Some(list) = model.lists.get_mut(Pane::Processes as usize) {
+        list.key = list.key.take().or(Some(RowKey::Process(key)));
+    }
+}
+
+/// Keeps up with the playhead and with the selection; true if nothing is left to do.
+pub(super) fn keep_up(model: &mut Model) -> bool {
+    let Some(mut only) = model.only.take() else {
+        return true;
+    };
+    let list = model.list(Pane::Processes);
+    if let Some(RowKey::Process(key)) = list.and_then(|list| list.key.as_ref())
+        && *key != only.key
+    {
+        only = Only::new(model, *key);
+    }
+    let done = only.advance(model);
+    model.only = Some(only);
+    done
+}
