@@ -2,11 +2,17 @@
 //!
 //! Owns: names, help texts, value parsers. Must not: decide anything.
 
+mod corpus;
+mod diff;
 mod policy;
+mod rescore;
 
 use std::path::PathBuf;
 
+pub(crate) use corpus::*;
+pub(crate) use diff::*;
 pub(crate) use policy::*;
+pub(crate) use rescore::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -30,6 +36,8 @@ Examples:
   belljar replay t.bjt                    the same screen, from the trace
   belljar report t.bjt --format json      the same verdict, for scripts
   belljar verify t.bjt                    recompute every digest
+  belljar diff 1.2.2.bjt 1.2.3.bjt        what does the new version do?
+  belljar rescore --rules new/ traces/    which verdicts would change?
   belljar redact t.bjt -o p.bjt --preset home   a copy without names
   belljar cut t.bjt --around 1 -o f.bjt   the part around a finding
   belljar demo                            look at a bundled recording
@@ -67,6 +75,12 @@ pub(crate) enum Command {
     Events(Events),
     /// Recompute every digest of a trace and judge it again, several times over.
     Verify(Verify),
+    /// Judge recorded traces by other rules, and say which verdicts change and why.
+    Rescore(Rescore),
+    /// Say what a second run of the same thing did that the first did not.
+    Diff(Diff),
+    /// Hold rules against a corpus of traces and what is expected of each.
+    Test(CorpusTest),
     /// Write a copy of a trace without paths, names, addresses or other words.
     Redact(Redact),
     /// Write the part of a trace around a finding as a trace of its own.
@@ -613,6 +627,8 @@ pub(crate) struct Export {
     /// What it is called.
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
 }
 
 #[derive(Debug, Args)]

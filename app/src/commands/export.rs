@@ -1,6 +1,7 @@
 //! `belljar export`: the screen as a picture, a film or a page.
 
 use std::io::{BufWriter, Read, Write};
+use std::sync::Arc;
 
 use belljar_recorder::Reader;
 use belljar_replay::escape;
@@ -20,11 +21,12 @@ const BATCH: usize = 4096;
 pub(crate) fn export(args: &cli::Export, theme: Theme) -> Result<Exit, AppError> {
     let kind = kind(args)?;
     let at = args.at.map(replay::nanos).transpose()?;
+    let rules = super::rules::loaded(&args.rules)?;
     let Shown {
         model,
         title,
         whole,
-    } = shown(open(&args.trace)?, theme.clone(), at);
+    } = shown(open(&args.trace)?, theme.clone(), at, rules);
     let title = args.title.clone().unwrap_or(title);
     let film = Film {
         size: args.size,
@@ -57,14 +59,19 @@ pub(crate) struct Shown {
 }
 
 /// Reads a trace to its end, onto a screen that stands at its beginning.
-pub(crate) fn shown<R: Read>(mut reader: Reader<R>, theme: Theme, at: Option<u64>) -> Shown {
+pub(crate) fn shown<R: Read>(
+    mut reader: Reader<R>,
+    theme: Theme,
+    at: Option<u64>,
+    rules: Arc<RuleSet>,
+) -> Shown {
     let start = reader.start().clone();
     let words: Vec<_> = start.command.iter().map(escape::text).collect();
     let title = format!("{}: {}", escape::string(&start.label), words.join(" "));
     let mut model = Model::new(screen::Setup {
         mode: screen::Mode::Replay,
         start,
-        rules: RuleSet::builtin(),
+        rules,
         theme,
         patience: None,
         at,
