@@ -12,6 +12,7 @@
 
 mod adversary;
 mod canary;
+mod compare;
 mod egress;
 mod fail;
 mod faults;
@@ -49,6 +50,7 @@ fn main() {
     tests.extend(users::tests());
     tests.extend(egress::tests());
     tests.extend(canary::tests());
+    tests.extend(compare::tests());
     tests.extend(screen::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());

@@ -53,7 +53,11 @@ const FOLDS: &[Folded] = &[
         r"\b(pipe|socket|anon_inode):\[\d+\]",
         "$1:[#]",
     ),
-    fold("npm's folder for what it downloads", r"(_cacache/tmp/)[0-9a-f]{8}[^/\s]*", "$1#"),
+    fold(
+        "npm's folder for what it downloads",
+        r"(_cacache/tmp/)[0-9a-f]{8}[^/\s]*",
+        "$1#",
+    ),
     fold(
         "npm's cache: what stands in it is named by digests",
         r"(_cacache/(?:content-v2|index-v5))/[^\s]+",
@@ -76,29 +80,26 @@ const FOLDS: &[Folded] = &[
     ),
     fold(
         "Python's names for temporary files",
-        r"\b(tmp)[a-z0-9_]{8}\b",
+        r"(/tmp)[a-z0-9_]{8}\b",
         "$1#",
     ),
     fold(
         "pip's temporary folders",
-        r"\b(pip-(?:[a-z]+-)*)[a-z0-9_]{8}(?:/|\b)",
-        "$1#/",
+        r"\b(pip-(?:[a-z]+-)+)[a-z0-9_]{8}\b",
+        "$1#",
     ),
     fold(
-        "Python's bytecode on its way",
-        r"(\.pyc)\.\d+",
-        "$1.#",
+        "pip's files before they have their name",
+        r"[a-z0-9_]{8}(\.tmp)\b",
+        "#$1",
     ),
+    fold("Python's bytecode on its way", r"(\.pyc)\.\d+", "$1.#"),
     random(
         "the compiler's temporary files",
         r"(/tmp/cc)(?P<id>[A-Za-z0-9]{6})\b",
         "$1#",
     ),
-    random(
-        "mktemp's names",
-        r"(/tmp/[^/\s]*?[.-]?)(?P<id>[A-Za-z0-9]{10})\b",
-        "$1#",
-    ),
+    fold("mktemp's names", r"(/tmp/tmp\.)[A-Za-z0-9]{10}\b", "$1#"),
     random(
         "mkdtemp's names",
         r"(/tmp/[^/\s]*[-_.])(?P<id>[A-Za-z0-9]{6})\b",
@@ -120,7 +121,11 @@ const FOLDS: &[Folded] = &[
         r"\b\d{4}-\d\d-\d\d[T _]\d\d[:_]\d\d[:_]\d\d(?:[._]\d+)?Z?",
         "#time",
     ),
-    fold("seconds since 1970", r"\b1[4-9]\d{8}(?:[.]?\d{3,9})?\b", "#time"),
+    fold(
+        "seconds since 1970",
+        r"\b1[4-9]\d{8}(?:[.]?\d{3,9})?\b",
+        "#time",
+    ),
     fold(
         "a port that the kernel chose",
         r"\b(127\.0\.0\.1|localhost|::1\]?):(?:3[3-9]\d{3}|32[89]\d\d|[45]\d{4}|6[0-5]\d{3})\b",
@@ -130,7 +135,11 @@ const FOLDS: &[Folded] = &[
 
 /// Every thing that is folded, by name.
 pub fn folds() -> impl Iterator<Item = &'static str> {
-    let own = ["the payload's home", "the project's folder", "canary"];
+    let own = [
+        "the payload's home",
+        "canary",
+        "a file in /tmp of eight random letters that was made, removed, and never read",
+    ];
     own.into_iter().chain(FOLDS.iter().map(|row| row.name))
 }
 
@@ -173,7 +182,6 @@ const MAX_CANARIES: usize = 256;
 #[derive(Clone, Debug, Default)]
 pub struct Alike {
     home: Option<String>,
-    project: Option<String>,
     canaries: Vec<(String, String)>,
     more: Vec<Regex>,
 }
@@ -203,13 +211,6 @@ impl Alike {
         })
     }
 
-    /// The folder's name on the host, which the folder in the guest has too.
-    pub(super) fn project(&mut self, label: &str) {
-        if !label.is_empty() && !label.contains('/') {
-            self.project = Some(label.to_owned());
-        }
-    }
-
     /// The decoys tell the payload's home, and hold its canaries.
     pub(super) fn decoys(&mut self, decoys: &Decoys) {
         for decoy in decoys.decoys.iter().take(MAX_CANARIES) {
@@ -235,9 +236,6 @@ impl Alike {
         if let Some(home) = &self.home {
             text = whole(&text, home, "~");
         }
-        if let Some(project) = &self.project {
-            text = whole(&text, &format!("~/{project}"), "~/PROJECT");
-        }
         if let Some(table) = &*TABLE {
             for at in table.set.matches(&text) {
                 if let Some((pattern, row)) = table.rows.get(at) {
@@ -250,6 +248,21 @@ impl Alike {
         }
         text
     }
+}
+
+/// A file that a program makes to have room without a name: Python's
+/// `TemporaryFile`. Only what was made and removed, and neither opened again nor
+/// executed, may be folded so: the letters alone may be a word.
+#[must_use]
+pub(super) fn roomy(path: &str, states: &[&str]) -> bool {
+    let name = path
+        .strip_prefix("/tmp/")
+        .or_else(|| path.strip_prefix("/var/tmp/"));
+    let random = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    name.is_some_and(|name| name.len() == 8 && name.chars().all(random))
+        && states.contains(&"made")
+        && states.contains(&"removed")
+        && !states.contains(&"read")
 }
 
 fn replace(text: &str, pattern: &Regex, row: &Folded) -> String {

@@ -133,7 +133,11 @@ impl Difference {
             .into_iter()
             .map(|kind| {
                 let (a, b) = (side(&a.sections, kind), side(&b.sections, kind));
-                section(kind, a.as_ref().unwrap_or(&none), b.as_ref().unwrap_or(&none))
+                section(
+                    kind,
+                    a.as_ref().unwrap_or(&none),
+                    b.as_ref().unwrap_or(&none),
+                )
             })
             .collect();
         let mut difference = Self {

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use belljar_event::{Exec, Fact, Text};
+use belljar_event::{Exec, Fact, Outcome};
 use belljar_recorder::{Entry, Integrity, Start};
 use serde::Serialize;
 
-use super::alike::Alike;
+use super::alike::{Alike, roomy};
 use super::differ::About;
 use crate::escape;
 use crate::report::Report;
@@ -145,18 +145,17 @@ pub struct Did {
 pub struct Gather {
     session: Session,
     alike: Alike,
-    programs: Section,
+    programs: Programs,
 }
 
 impl Gather {
     /// Before the first entry.
     #[must_use]
-    pub fn new(start: &Start, rules: &Arc<RuleSet>, mut alike: Alike) -> Self {
-        alike.project(&start.label);
+    pub fn new(start: &Start, rules: &Arc<RuleSet>, alike: Alike) -> Self {
         Self {
             session: Session::new(Arc::clone(rules)).with_start(start),
             alike,
-            programs: Section::default(),
+            programs: Programs::default(),
         }
     }
 
@@ -166,13 +165,8 @@ impl Gather {
         match &event.fact {
             Fact::Decoys(decoys) => self.alike.decoys(decoys),
             Fact::Exec(exec) => {
-                let state = if event.outcome.succeeded() {
-                    "ran"
-                } else {
-                    "failed"
-                };
-                let key = program(&self.alike, exec);
-                self.programs.add(key, &[state], Some(entry.seq()), 1);
+                self.programs
+                    .executed(&self.alike, exec, event.outcome, entry.seq())
             }
             _ => {}
         }
@@ -196,7 +190,7 @@ impl Gather {
             (Kind::Names, names(&self.alike, &self.session)),
             (Kind::Files, files(&self.alike, &self.session, &report)),
         ]);
-        sections.insert(Kind::Processes, self.programs);
+        sections.insert(Kind::Processes, self.programs.section());
         Did {
             about: About::of(name, &report),
             sections,
@@ -204,20 +198,63 @@ impl Gather {
     }
 }
 
-/// `/usr/bin/node  node build.js`.
-fn program(alike: &Alike, exec: &Exec) -> String {
-    // A script's own name says more than its interpreter's, which stands in front of it.
-    let file = exec.file.as_ref().filter(|file| !file.bytes().is_empty());
-    let mut key = escape::text(file.unwrap_or(&exec.path));
+/// Programs that ran, and such as were looked for.
+#[derive(Default)]
+struct Programs {
+    ran: Section,
+    /// By arguments alone: along PATH, one program is tried in many folders.
+    not_found: Section,
+    /// The arguments that a program ran with.
+    ran_as: BTreeSet<String>,
+}
+
+/// No such file or folder.
+const ENOENT: i64 = -2;
+
+impl Programs {
+    fn executed(&mut self, alike: &Alike, exec: &Exec, outcome: Outcome, seq: u64) {
+        let argv = arguments(alike, exec);
+        let seq = Some(seq);
+        if outcome == Outcome::Returned(ENOENT) && !argv.is_empty() {
+            self.not_found.add(argv, &["not found"], seq, 1);
+            return;
+        }
+        // A script's own name says more than its interpreter's, which stands in front of it.
+        let file = exec.file.as_ref().filter(|file| !file.bytes().is_empty());
+        let file = alike.text(&escape::text(file.unwrap_or(&exec.path)));
+        let key = match argv.is_empty() {
+            true => file,
+            false => format!("{file}  {argv}"),
+        };
+        if outcome.succeeded() {
+            self.ran.add(key, &["ran"], seq, 1);
+            if self.ran_as.len() < MAX_ROWS {
+                self.ran_as.insert(short(argv));
+            }
+        } else {
+            self.ran.add(key, &["failed"], seq, 1);
+        }
+    }
+
+    /// What was found in the end was no other program before.
+    fn section(mut self) -> Section {
+        for (key, row) in self.not_found.rows {
+            if !self.ran_as.contains(&key) {
+                self.ran.add(key, &["not found"], row.first, row.count);
+            }
+        }
+        self.ran.beyond = self.ran.beyond.saturating_add(self.not_found.beyond);
+        self.ran
+    }
+}
+
+/// `node build.js`.
+fn arguments(alike: &Alike, exec: &Exec) -> String {
     let mut words: Vec<String> = exec.argv.iter().take(MAX_ARGS).map(escape::text).collect();
     if exec.argv.len() > MAX_ARGS {
         words.push("…".to_owned());
     }
-    if !words.is_empty() {
-        key.push_str("  ");
-        key.push_str(&words.join(" "));
-    }
-    alike.text(&key)
+    alike.text(&words.join(" "))
 }
 
 /// Two long keys that differ at their ends stay two.
@@ -307,7 +344,11 @@ fn destinations(alike: &Alike, session: &Session, report: &Report) -> Section {
             other => other.word(),
         };
         let mut states: Vec<String> = vec![state.to_owned()];
-        states.extend(to.programs.iter().map(|one| format!("by {}", program_name(one))));
+        states.extend(
+            to.programs
+                .iter()
+                .map(|one| format!("by {}", escape::text(one))),
+        );
         let states: Vec<&str> = states.iter().map(String::as_str).collect();
         let count = to.flows.saturating_add(to.refused);
         section.add(alike.text(&name), &states, Some(to.first_seq), count);
@@ -317,14 +358,14 @@ fn destinations(alike: &Alike, session: &Session, report: &Report) -> Section {
     section
 }
 
-fn program_name(name: &Text) -> String {
-    escape::text(name)
-}
-
 fn names(alike: &Alike, session: &Session) -> Section {
     let mut section = Section::default();
     let mut add = |row: &NameRow| {
-        let state = if row.refused > 0 { "refused" } else { "allowed" };
+        let state = if row.refused > 0 {
+            "refused"
+        } else {
+            "allowed"
+        };
         let name = alike.text(&escape::text(&row.name));
         section.add(name, &[state], Some(row.first_seq), row.asked);
     };
@@ -352,8 +393,13 @@ fn files(alike: &Alike, session: &Session, report: &Report) -> Section {
         if states.is_empty() {
             return;
         }
-        let count = kinds.iter().fold(0u64, |sum, (_, n)| sum.saturating_add(*n));
-        let path = alike.text(&escape::bytes(&row.path));
+        let count = kinds
+            .iter()
+            .fold(0u64, |sum, (_, n)| sum.saturating_add(*n));
+        let mut path = alike.text(&escape::bytes(&row.path));
+        if roomy(&path, &states) {
+            path = "/tmp/#".to_owned();
+        }
         section.add(path, &states, Some(row.last_seq), count);
     };
     session.files().iter().for_each(&mut add);

@@ -29,7 +29,11 @@ impl Difference {
                 rows(&mut page, section, most);
             }
         }
-        let beyond: Vec<_> = self.sections.iter().filter(|one| one.beyond != [0, 0]).collect();
+        let beyond: Vec<_> = self
+            .sections
+            .iter()
+            .filter(|one| one.beyond != [0, 0])
+            .collect();
         if !beyond.is_empty() {
             page.title("Not compared");
             for section in beyond {
@@ -104,6 +108,9 @@ fn rows(page: &mut Page, section: &SectionDifference, most: usize) {
 fn rest(page: &mut Page, all: usize, shown: usize) {
     let more = all.saturating_sub(shown);
     if more > 0 {
-        page.line(&format!("    … {} more; --all lists them", grouped(more as u64)));
+        page.line(&format!(
+            "    … {} more; --all lists them",
+            grouped(more as u64)
+        ));
     }
 }

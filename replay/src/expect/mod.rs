@@ -107,8 +107,8 @@ impl Number {
 impl std::fmt::Display for Number {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.least, self.most) {
-            (least, Some(most)) if least == most => write!(f, "exactly {most}"),
             (0, Some(most)) => write!(f, "at most {most}"),
+            (least, Some(most)) if least == most => write!(f, "exactly {most}"),
             (least, Some(most)) => write!(f, "{least} to {most}"),
             (least, None) => write!(f, "at least {least}"),
         }
@@ -253,7 +253,10 @@ fn count(
     report: &Report,
     counts: &dyn Fn(&str) -> bool,
 ) -> Held {
-    let weighing = report.findings.iter().filter(|one| one.suppressed.is_none());
+    let weighing = report
+        .findings
+        .iter()
+        .filter(|one| one.suppressed.is_none());
     let mut ids: Vec<&str> = weighing
         .map(|finding| finding.rule.as_str())
         .filter(|id| counts(id))
@@ -324,10 +327,18 @@ impl Loader<'_> {
             }
         };
         if raw.expect.is_empty() || raw.expect.len() > MAX_ENTRIES {
-            self.fail(top, format!("write 1 to {MAX_ENTRIES} entries below `expect`"));
+            self.fail(
+                top,
+                format!("write 1 to {MAX_ENTRIES} entries below `expect`"),
+            );
             return None;
         }
-        Some(raw.expect.iter().filter_map(|one| self.entry(one)).collect())
+        Some(
+            raw.expect
+                .iter()
+                .filter_map(|one| self.entry(one))
+                .collect(),
+        )
     }
 
     fn entry(&mut self, raw: &Entry) -> Option<Expectation> {
@@ -373,7 +384,10 @@ impl Loader<'_> {
                 Some(verdict) => verdicts.push(*verdict),
                 None => {
                     let place = self.place(raw);
-                    self.fail(place, format!("{word:?} is no verdict: SAFE, WARNING or MALICIOUS"));
+                    self.fail(
+                        place,
+                        format!("{word:?} is no verdict: SAFE, WARNING or MALICIOUS"),
+                    );
                 }
             }
         }
@@ -401,7 +415,8 @@ impl Loader<'_> {
         let bounds = &raw.value;
         let number = Number::of(bounds.exactly, bounds.at_least, bounds.at_most);
         let place = self.place(raw);
-        self.number(place, number).map(|number| (number, self.at(raw)))
+        self.number(place, number)
+            .map(|number| (number, self.at(raw)))
     }
 
     fn number(&mut self, place: Place, number: Option<Number>) -> Option<Number> {

@@ -44,10 +44,13 @@ fn suite(one: &Traced, strict: bool) -> TestSuite {
     }
     if one.unexpected {
         let why = "no expectation fits this trace";
-        add("expected", match strict {
-            true => not(NonSuccessKind::Failure, why, ""),
-            false => TestCaseStatus::skipped(),
-        });
+        add(
+            "expected",
+            match strict {
+                true => not(NonSuccessKind::Failure, why, ""),
+                false => TestCaseStatus::skipped(),
+            },
+        );
     }
     for point in &one.points {
         add(&point.expected, status(point));
@@ -73,9 +76,10 @@ fn not(kind: NonSuccessKind, message: &str, more: &str) -> TestCaseStatus {
 }
 
 fn unmatched(one: &Unmatched) -> TestCase {
-    let near = one.near.as_deref().map_or_else(String::new, |near| {
-        format!("; did you mean {near}?")
-    });
+    let near = one
+        .near
+        .as_deref()
+        .map_or_else(String::new, |near| format!("; did you mean {near}?"));
     let message = format!("no trace fits{near}");
     let status = not(NonSuccessKind::Failure, &message, &one.at);
     let mut case = TestCase::new(one.trace.as_str(), status);

@@ -153,7 +153,9 @@ fn text(path: &Path) -> Result<String, AppError> {
 /// The path as expectations name it.
 fn within(args: &cli::CorpusTest, path: &Path) -> String {
     let inner: PathBuf = path.strip_prefix(&args.corpus).unwrap_or(path).into();
-    let parts = inner.components().map(|part| part.as_os_str().to_string_lossy());
+    let parts = inner
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy());
     parts.collect::<Vec<_>>().join("/")
 }
 

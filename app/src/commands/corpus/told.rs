@@ -62,7 +62,9 @@ fn of_trace(one: &Traced, strict: bool) -> String {
     }
     if let Some(why) = &one.damaged {
         let why = escape::string(why);
-        out.push_str(&format!("✗ DAMAGED {trace}: {why}; its good part was judged\n"));
+        out.push_str(&format!(
+            "✗ DAMAGED {trace}: {why}; its good part was judged\n"
+        ));
     }
     if one.unexpected {
         let word = if strict { "✗ MISS" } else { "! warning" };

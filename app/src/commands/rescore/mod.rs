@@ -62,7 +62,10 @@ pub(crate) fn rescore(args: &cli::Rescore) -> Result<Exit, AppError> {
         false => many::traces(&asked)?,
     };
     if paths.is_empty() {
-        let names: Vec<_> = asked.iter().map(|path| path.display().to_string()).collect();
+        let names: Vec<_> = asked
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         return Err(AppError::usage(
             format!("there are no traces in {}", names.join(", ")),
             "traces end in .bjt; `belljar run` leaves them in the store",

@@ -122,6 +122,7 @@ impl Told {
         match outcome {
             Outcome::Unreadable(why) => {
                 self.counts.unreadable += 1;
+                self.result.update(b"unreadable\n");
                 let row = json!({ "trace": path.to_string_lossy(), "unreadable": why });
                 self.tell(&row, &|| {
                     format!("{}: ✗ UNREADABLE: {}\n", shown(path), escape::string(why))
@@ -136,14 +137,15 @@ impl Told {
         self.count(judged);
         let digest = judged.digest.as_deref().unwrap_or("cut");
         self.traces.update(digest.as_bytes());
+        // Where the traces lie is no part of the result.
+        let result = json!([digest, change]).to_string();
+        self.result.update(result.as_bytes()).update(b"\n");
         let row = json!({
             "trace": path.to_string_lossy(), "events": judged.events,
             "digest": judged.digest, "recorded_under": judged.recorded_under,
             "damaged": judged.damaged, "change": change,
         });
         if change.is_same() && judged.damaged.is_none() {
-            self.result.update(digest.as_bytes());
-            self.result.update(change.to.word().as_bytes());
             return;
         }
         let listed = change.verdict_changed() || self.findings && !change.is_same();
@@ -152,10 +154,17 @@ impl Told {
             let mut out = String::new();
             if let Some(why) = damaged {
                 let (path, why) = (shown(path), escape::string(why));
-                out.push_str(&format!("{path}: ✗ DAMAGED: {why}; its good part was judged\n"));
+                out.push_str(&format!(
+                    "{path}: ✗ DAMAGED: {why}; its good part was judged\n"
+                ));
             }
             if listed {
-                out.push_str(&format!("{}: {}\n{}", shown(path), way(change), why(change)));
+                out.push_str(&format!(
+                    "{}: {}\n{}",
+                    shown(path),
+                    way(change),
+                    why(change)
+                ));
             }
             out
         });
@@ -197,7 +206,6 @@ impl Told {
     /// Prints a row at once: nothing of it is kept.
     fn tell(&mut self, row: &Value, table: &dyn Fn() -> String) {
         let line = jsonl::guarded(&row.to_string());
-        self.result.update(line.as_bytes());
         match self.format {
             Format::Table => print::out(&table()),
             Format::Jsonl => print::out(&format!("{line}\n")),
@@ -282,7 +290,20 @@ impl Told {
             "{} recorded under the old rules: there the old verdict is what the run was told\n",
             traces(counts.recorded_under_old_rules)
         ));
-        let word = |name: &str| receipt.get(name).and_then(Value::as_str).unwrap_or_default();
+        let word = |name: &str| {
+            receipt
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        for (name, digest) in [
+            ("suppressions", &self.new.suppressions),
+            ("baselines", &self.new.baselines),
+        ] {
+            if let Some(digest) = digest {
+                out.push_str(&format!("new rules with {name} {digest}\n"));
+            }
+        }
         out.push_str(&format!(
             "receipt: rules {} → {}, traces {}, result {}, belljar {}\n",
             word("old_rules"),
@@ -320,14 +341,22 @@ fn why(change: &Rescored) -> String {
     for (sign, notes) in [('+', &change.appeared), ('-', &change.disappeared)] {
         for note in notes.iter().take(SHOWN) {
             let quiet = if note.suppressed { " (suppressed)" } else { "" };
-            let (rule, message) = (escape::string(&note.rule), escape::clip(&note.message, MESSAGE));
+            let (rule, message) = (
+                escape::string(&note.rule),
+                escape::clip(&note.message, MESSAGE),
+            );
             let (severity, event) = (note.severity, event(note.event));
-            out.push_str(&format!("  {sign} {severity:8} {rule}{quiet}  {message}{event}\n"));
+            out.push_str(&format!(
+                "  {sign} {severity:8} {rule}{quiet}  {message}{event}\n"
+            ));
         }
         rest(&mut out, notes.len());
     }
     for note in change.changed.iter().take(SHOWN) {
-        let (rule, message) = (escape::string(&note.rule), escape::clip(&note.message, MESSAGE));
+        let (rule, message) = (
+            escape::string(&note.rule),
+            escape::clip(&note.message, MESSAGE),
+        );
         let (from, to, event) = (&note.from, &note.to, event(note.event));
         out.push_str(&format!("  ~ {from} → {to}  {rule}  {message}{event}\n"));
     }
