@@ -1,6 +1,7 @@
 //! Films of a made-up run: what is in them, and that they are always the same.
 
 use belljar_recorder::Integrity;
+use belljar_replay::rules::RuleSet;
 use crossterm::event::KeyCode;
 
 use super::*;

@@ -383,8 +383,8 @@ fn made(runs: &[Vec<Act>], order: &[u8]) -> Did {
     for turn in order {
         take(usize::from(*turn) % runs.len());
     }
-    for at in 0..runs.len() {
-        (0..runs[at].len()).for_each(|_| take(at));
+    for (at, acts) in runs.iter().enumerate() {
+        acts.iter().for_each(|_| take(at));
     }
     let mut bytes = Vec::new();
     let mut writer = Writer::create(&mut bytes, Start::default()).unwrap();

@@ -208,6 +208,14 @@ fn nearest_path<'p>(wrong: &str, paths: &'p [String]) -> Option<&'p str> {
 }
 
 impl Expectation {
+    /// The verdicts of which one is expected, if any is.
+    #[must_use]
+    pub fn verdicts(&self) -> Option<&[Verdict]> {
+        self.verdict
+            .as_ref()
+            .map(|(verdicts, _)| verdicts.as_slice())
+    }
+
     /// What is expected of a trace, held against its report.
     #[must_use]
     pub fn check(&self, report: &Report) -> Vec<Held> {
