@@ -207,18 +207,20 @@ fn stopped() -> Result {
     let decided = dir.path().join("decided.yaml");
     write(&decided, DECIDED)?;
     let mut command = belljar(["rescore", "--format", "json"]);
+    let to = dir.path().join("out.json");
     let child = command
         .arg(dir.path())
         .arg("--suppress")
         .arg(&decided)
-        .stdout(std::process::Stdio::piped())
+        .stdout(std::fs::File::create(&to)?)
         .stderr(std::process::Stdio::piped())
         .spawn()?;
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    let said = || std::fs::read_to_string(&to).unwrap_or_default();
+    wait_until("the first trace", LONG, || said().contains("0000.bjt"))?;
     signal(child.id(), "INT");
     let ran = finish(child)?;
     check(code(&ran) == 130, || format!("exit {}", code(&ran)))?;
-    let all = json(&ran)?;
+    let all: Value = serde_json::from_str(&said())?;
     let judged = all["counts"]["judged"].as_u64().unwrap_or_default();
     check(
         all["interrupted"] == true && (1..2000).contains(&judged),

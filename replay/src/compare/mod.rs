@@ -10,6 +10,7 @@ mod alike;
 mod differ;
 mod gather;
 mod page;
+mod programs;
 mod rescored;
 
 #[cfg(test)]
