@@ -37,8 +37,8 @@ pub(crate) use network::{GUEST, is_local, is_refusal};
 pub(crate) use path::{Paths, Place};
 pub(crate) use process::{Process, Program};
 pub use rows::{
-    Counts, DestinationRow, DestinationState, Evidence, FileRow, Finding, NameRow, Overview,
-    PhaseRow, ProcessRow,
+    Counts, DestinationRow, DestinationState, Evidence, FileRow, Finding, Living, NameRow,
+    Overview, PhaseRow, ProcessRow,
 };
 pub(crate) use run::{PhaseState, Run};
 

@@ -4,7 +4,6 @@
 //! One guest is lured, another may read decoys by its policy and no more; each
 //! test looks at one part of what came of it.
 
-use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use libtest_mimic::Trial;
@@ -83,16 +82,7 @@ fn stage(options: &[&str]) -> Result<Evidence> {
     words.extend(["--allow", "*.upload.example"]);
     words.extend(["--", "python3", "payload.py"]);
     let inner = run(&project, &trace, &words);
-    let mut outer = Command::new("unshare");
-    outer
-        .args(["-nm", "sh", "-c", STAGE, "sh"])
-        .arg(dir)
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .env("NO_COLOR", "1")
-        .env("BELLJAR_ALLOW_DEGRADED", "1")
-        .stdin(Stdio::null());
-    let live = output(&mut outer)?;
+    let live = output(&mut apart(STAGE, dir, &[], &inner))?;
     let report = json(&live)?;
     let events = events(&trace)?;
     let printed = terminal(&events);

@@ -6,7 +6,7 @@
 mod negatives;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use libtest_mimic::Trial;
@@ -122,16 +122,7 @@ fn stage() -> Result<Evidence> {
     }
     options.extend(["--", "python3", "payload.py"]);
     let inner = run(&project, &trace, &options);
-    let mut outer = Command::new("unshare");
-    outer
-        .args(["-nm", "sh", "-c", STAGE, "sh"])
-        .arg(dir)
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .env("NO_COLOR", "1")
-        .env("BELLJAR_ALLOW_DEGRADED", "1")
-        .stdin(Stdio::null());
-    let live = output(&mut outer)?;
+    let live = output(&mut apart(STAGE, dir, &[], &inner))?;
     let report = json(&live)?;
     let events = events(&trace)?;
     let printed = terminal(&events);

@@ -3,7 +3,7 @@
 //! namespace that the test makes.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use libtest_mimic::Trial;
 
@@ -67,17 +67,12 @@ fn run_on(dir: &Path, mode: &str, reference: &str, rest: &[&str]) -> Result<Outp
     inner.args(["--no-registries", "-o"]).arg(dir.join("t.bjt"));
     inner.arg(format!("http://git.example/team/tool.git{reference}"));
     inner.args(rest);
-    let mut outer = Command::new("unshare");
-    outer
-        .args(["-n", "-m", "sh", "-c", include_str!("git/stage.sh"), "sh"])
-        .arg(dir)
-        .arg(mode)
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .env("NO_COLOR", "1")
-        .env("BELLJAR_ALLOW_DEGRADED", "1")
-        .stdin(Stdio::null());
-    output(&mut outer)
+    output(&mut apart(
+        include_str!("git/stage.sh"),
+        dir,
+        &[mode],
+        &inner,
+    ))
 }
 
 fn files_only() -> Result {

@@ -141,6 +141,22 @@ pub fn run(project: &Path, trace: &Path, rest: &[&str]) -> Command {
     command
 }
 
+/// `inner` in network and mount namespaces of its own, which the shell script
+/// `stage` makes ready: its arguments are the folder, `more`, and the command.
+pub fn apart(stage: &str, dir: &Path, more: &[&str], inner: &Command) -> Command {
+    let mut outer = Command::new("unshare");
+    outer
+        .args(["-nm", "sh", "-c", stage, "sh"])
+        .arg(dir)
+        .args(more)
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .env("NO_COLOR", "1")
+        .env("BELLJAR_ALLOW_DEGRADED", "1")
+        .stdin(Stdio::null());
+    outer
+}
+
 /// Waits for the end, not for ever.
 pub fn output(command: &mut Command) -> Result<Output> {
     let child = command

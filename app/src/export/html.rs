@@ -13,6 +13,13 @@ use super::ink::{Page, escaped};
 use super::{Film, Frame};
 use crate::screen::{Model, Theme};
 
+/// Bold, italic, underlined, dim.
+const MARKS: [&str; 4] = [
+    "font-weight:bold;",
+    "font-style:italic;",
+    "text-decoration:underline;",
+    "opacity:.6;",
+];
 const PAGE: &str = include_str!("page.html");
 
 /// Writes the film as a page.
@@ -81,16 +88,7 @@ fn row(page: Page, cells: &Buffer, number: u16) -> String {
         if let Some(bg) = run.look.bg {
             let _ = write!(style, "background:{bg};");
         }
-        for (is, rule) in [
-            (run.look.bold, "font-weight:bold;"),
-            (run.look.italic, "font-style:italic;"),
-            (run.look.underline, "text-decoration:underline;"),
-            (run.look.dim, "opacity:.6;"),
-        ] {
-            if is {
-                style.push_str(rule);
-            }
-        }
+        style.push_str(&run.look.marks(MARKS));
         let text = escaped(&run.text);
         match style.is_empty() {
             true => out.push_str(&text),

@@ -20,6 +20,16 @@ pub(super) struct Look {
     pub(super) dim: bool,
 }
 
+impl Look {
+    /// How a format says that text is bold, italic, underlined and dim: of these
+    /// words the ones that hold, one behind the other.
+    pub(super) fn marks(&self, words: [&'static str; 4]) -> String {
+        let holds = [self.bold, self.italic, self.underline, self.dim];
+        let marks = holds.iter().zip(words).filter(|(holds, _)| **holds);
+        marks.map(|(_, word)| word).collect()
+    }
+}
+
 /// Red, green, blue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rgb(pub(super) u8, pub(super) u8, pub(super) u8);

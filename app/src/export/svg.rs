@@ -17,6 +17,13 @@ const BASE: f64 = 13.5;
 const MARGIN: f64 = 12.0;
 const FONT: &str =
     "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace";
+/// Bold, italic, underlined, dim.
+const MARKS: [&str; 4] = [
+    " font-weight=\"bold\"",
+    " font-style=\"italic\"",
+    " text-decoration=\"underline\"",
+    " opacity=\"0.6\"",
+];
 /// Most pictures of an animated one: browsers slow down.
 const FRAMES: usize = 600;
 
@@ -166,16 +173,7 @@ fn piece(out: &mut String, page: Page, run: &Run) {
     if run.look.fg != page.fg {
         let _ = write!(more, " fill=\"{}\"", run.look.fg);
     }
-    for (is, attribute) in [
-        (run.look.bold, " font-weight=\"bold\""),
-        (run.look.italic, " font-style=\"italic\""),
-        (run.look.underline, " text-decoration=\"underline\""),
-        (run.look.dim, " opacity=\"0.6\""),
-    ] {
-        if is {
-            more.push_str(attribute);
-        }
-    }
+    more.push_str(&run.look.marks(MARKS));
     // The length keeps columns in line whatever font there is.
     let _ = write!(
         out,

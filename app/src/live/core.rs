@@ -7,24 +7,24 @@
 //! The order is the promise: an event is recorded, then shown and judged, and a
 //! decision is recorded before the one who asked hears it.
 
+mod doom;
+mod flows;
 mod holds;
 
 use std::collections::HashMap;
 use std::io::Write;
 
 use belljar_event::wire::{FromAgent, ToAgent};
-use belljar_event::{
-    Action, Decision, End, Event, Fact, FlowAsked, FlowClosed, FlowOpened, Lost, Name, NameAnswer,
-    Outcome, Status, Text,
-};
+use belljar_event::{End, Event, Fact, Lost, Outcome, Status};
 use belljar_recorder::{Entry, Finished, WriteError, Writer};
-use belljar_replay::moment::Moment;
-use belljar_replay::policy::{Policy, Question as Lookup};
+use belljar_replay::policy::Policy;
 use belljar_replay::session::Session;
 use belljar_replay::verdict::{Reason, Verdict};
-use belljar_vmm::egress::{Answer as FlowAnswer, Ask};
+use belljar_vmm::egress::Ask;
 use tokio::sync::mpsc;
 
+use self::doom::Doomed;
+use self::flows::Asked;
 use self::holds::Stillness;
 pub(crate) use self::holds::{Asking, Word};
 use super::clock::GuestClock;
@@ -99,6 +99,7 @@ pub(crate) struct Core<W: Write> {
     desk: Desk,
     asking: Asking,
     stillness: Stillness,
+    doomed: Doomed,
     /// Ends the run once its verdict is MALICIOUS.
     terminate: bool,
     /// How many findings have been weighed for that.
@@ -138,6 +139,7 @@ impl<W: Write> Core<W> {
             desk: Desk::default(),
             asking,
             stillness: Stillness::default(),
+            doomed: Doomed::default(),
             terminate,
             weighed: 0,
             flows: HashMap::new(),
@@ -227,6 +229,8 @@ impl<W: Write> Core<W> {
                     self.lose_patience()?;
                     if self.is_stopped() {
                         silent = 0;
+                    } else {
+                        self.end_doomed(false);
                     }
                     silent += 1;
                     if silent > SILENCE && self.ended.is_none() {
@@ -382,131 +386,6 @@ impl<W: Write> Core<W> {
             other => Ok(other?),
         }
     }
-
-    fn name_asked(&mut self, id: u64, asked: Asked) -> Result<(), CoreError> {
-        // A line may depend on the phase, whose begin may still wait.
-        self.publish()?;
-        let decided = {
-            let name = asked.name.lossy();
-            let phase = self.session.phase();
-            self.policy.lookup(&Lookup::lookup(&name).during(phase))
-        };
-        // Lookups never ask: a name that may be asked about gets a stand-in, and
-        // the connect to it asks. Where nobody can be asked, ask is deny.
-        let asks = decided.action == Action::Ask && self.asking.person;
-        let allowed = asked.name.is_whole() && (decided.action == Action::Allow || asks);
-        let answer = if allowed {
-            asked.answer
-        } else {
-            NameAnswer::Refused
-        };
-        // A name that spells a decoy would be handed on by resolvers: nobody may allow that.
-        let spelt = self.session.canaries().find_in_name(asked.name.bytes());
-        let allowed = allowed && spelt.is_none();
-        let answer = if allowed { answer } else { NameAnswer::Refused };
-        let by = spelt.map_or(decided.by.clone(), |_| with_canary(&decided.by));
-        let fact = Name {
-            name: asked.name,
-            kind: asked.kind,
-            answer,
-            by: by.clone(),
-        };
-        self.append(asked.at, (asked.pid, asked.pid), fact)?;
-        self.publish()?;
-        // A full queue means an agent that does not read: it hears nothing, which is no.
-        let _ = self.agent.try_send(ToAgent::Name { id, allowed, by });
-        Ok(())
-    }
-
-    fn egress_said(&mut self, ask: Ask) -> Result<(), CoreError> {
-        match ask {
-            Ask::Flow {
-                flow,
-                request,
-                reply,
-            } => {
-                self.flows.insert(flow, (request.pid, request.tid));
-                let passed = self.desk.passed(request.pid, &request.target);
-                let name = request.target.name().map(str::to_owned);
-                let fact = FlowAsked {
-                    flow,
-                    target: request.target,
-                };
-                self.append(request.at, (request.pid, request.tid), fact)?;
-                let entry = self.publish()?;
-                let decided =
-                    entry.map(|entry| self.policy.decide(&Moment::new(&self.session, &entry)));
-                let asked = decided.as_ref().is_some_and(|d| d.action == Action::Ask);
-                // The connect was asked about; a flow that comes without one is not believed.
-                let passed = passed.filter(|_| asked);
-                let allow =
-                    passed.is_some() || decided.as_ref().is_some_and(|d| d.action == Action::Allow);
-                let literal = decided.as_ref().is_some_and(|d| d.literal);
-                let spelt = name.is_some_and(|name| {
-                    let found = self.session.canaries().find_in_name(name.as_bytes());
-                    found.is_some()
-                });
-                let by = match (passed, decided) {
-                    (Some(hold), _) => format!("answer:{hold}"),
-                    (None, Some(decided)) => decided.by,
-                    (None, None) => "not recorded".into(),
-                };
-                let (allow, by) = match spelt {
-                    true => (false, with_canary(&by)),
-                    false => (allow, by),
-                };
-                let action = if allow { Action::Allow } else { Action::Deny };
-                self.state(Decision {
-                    flow,
-                    action,
-                    by: by.clone(),
-                })?;
-                self.publish()?;
-                let _ = reply.send(FlowAnswer { allow, by, literal });
-            }
-            Ask::Opened { flow, how } => self.state(FlowOpened { flow, how })?,
-            Ask::Stated {
-                flow,
-                fact,
-                recorded,
-            } => {
-                let thread = self.flows.get(&flow).copied().unwrap_or_default();
-                self.append(self.clock.now(), thread, fact)?;
-                self.publish()?;
-                // The flow may have ended meanwhile.
-                let _ = recorded.send(());
-            }
-            Ask::Closed {
-                flow,
-                sent,
-                received,
-                why,
-            } => {
-                self.flows.remove(&flow);
-                self.state(FlowClosed {
-                    flow,
-                    sent,
-                    received,
-                    why,
-                })?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A question of the guest's resolver stub.
-struct Asked {
-    at: u64,
-    pid: u32,
-    name: Text,
-    kind: u16,
-    answer: NameAnswer,
-}
-
-/// Who refuses a name that spells a decoy's canary: the line, and what outranks it.
-fn with_canary(line: &str) -> String {
-    format!("{line}/canary")
 }
 
 /// Facts that a compromised guest must not be able to forge.

@@ -9,7 +9,7 @@ use belljar_event::Action;
 use serde::Deserialize;
 
 use super::PolicyError;
-use crate::rules::{Place, yaml_message};
+use crate::rules::{Place, own_options, yaml_error};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -229,34 +229,12 @@ impl Source<'_> {
         if self.text.trim().is_empty() {
             return Ok(Written::default());
         }
-        serde_saphyr::from_str_with_options::<File>(self.text, yaml_options())
+        let options = own_options(super::text::MAX_TEXT, 20_000);
+        serde_saphyr::from_str_with_options::<File>(self.text, options)
             .map(Into::into)
             .map_err(|error| {
-                let at = error.location();
-                let number =
-                    |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
-                let place = Place {
-                    line: number(at.map(|at| at.line())),
-                    column: number(at.map(|at| at.column())),
-                };
-                self.error(place, yaml_message(error.without_snippet()))
+                let (place, message) = yaml_error(&error);
+                self.error(place, message)
             })
     }
-}
-
-/// Aliases, anchors and merge keys are no part of policies: nothing can multiply.
-fn yaml_options() -> serde_saphyr::Options {
-    let mut budget = serde_saphyr::Budget::default();
-    budget.max_reader_input_bytes = Some(super::text::MAX_TEXT);
-    budget.max_events = 40_000;
-    budget.max_nodes = 20_000;
-    budget.max_depth = 8;
-    budget.max_aliases = 0;
-    budget.max_anchors = 0;
-    budget.max_documents = 1;
-    budget.max_merge_keys = 0;
-    budget.max_total_scalar_bytes = super::text::MAX_TEXT;
-    let mut options = serde_saphyr::Options::default();
-    options.budget = Some(budget);
-    options
 }

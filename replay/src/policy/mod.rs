@@ -23,6 +23,7 @@ mod explain;
 mod file;
 mod kernel;
 mod learn;
+mod object;
 mod own;
 mod question;
 mod text;
@@ -47,6 +48,7 @@ pub use explain::{Explained, Settled, Weighed};
 pub use file::{Source, Syntax};
 pub use kernel::{Enforced, Enforcer};
 pub use learn::{Learned, Learner, NotLearned};
+pub use object::Object;
 pub use own::{PRESETS, PROFILES, preset_text, profile_text};
 pub use question::Question;
 pub use text::PolicyError;
@@ -125,6 +127,16 @@ impl Decided {
             by: line.id.clone(),
             reason: line.reason.clone(),
             literal: line.literal.is_some() && line.action == Action::Allow,
+        }
+    }
+
+    /// Of two answers the stricter; of two that are alike the first.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        if strictness(other.action) > strictness(self.action) {
+            other
+        } else {
+            self
         }
     }
 

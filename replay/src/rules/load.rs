@@ -141,18 +141,19 @@ struct Loader {
     errors: Vec<RuleError>,
 }
 
-/// Aliases, anchors and merge keys are no part of rule files: nothing can multiply.
-fn options() -> Options {
+/// Files of belljar's own: so many bytes and nodes. Aliases, anchors and merge keys
+/// are no part of them, so nothing can multiply.
+pub(crate) fn own_options(bytes: usize, nodes: usize) -> Options {
     let mut budget = serde_saphyr::Budget::default();
-    budget.max_reader_input_bytes = Some(MAX_FILE);
-    budget.max_events = 20_000;
-    budget.max_nodes = 10_000;
+    budget.max_reader_input_bytes = Some(bytes);
+    budget.max_events = nodes.saturating_mul(2);
+    budget.max_nodes = nodes;
     budget.max_depth = 8;
     budget.max_aliases = 0;
     budget.max_anchors = 0;
     budget.max_documents = 1;
     budget.max_merge_keys = 0;
-    budget.max_total_scalar_bytes = MAX_FILE;
+    budget.max_total_scalar_bytes = bytes;
     let mut options = Options::default();
     options.budget = Some(budget);
     options
@@ -177,7 +178,7 @@ impl Loader {
             self.fail(file, Place { line: 1, column: 1 }, message);
             return None;
         }
-        match serde_saphyr::from_str_with_options(text, options()) {
+        match serde_saphyr::from_str_with_options(text, own_options(MAX_FILE, 10_000)) {
             Ok(value) => Some(value),
             Err(error) => {
                 let (place, message) = yaml_error(&error);

@@ -32,7 +32,7 @@ pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
 use builtin::BUILTIN;
 pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
 pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
-pub(crate) use load::{is_technique, offset_of, yaml_error, yaml_message};
+pub(crate) use load::{is_technique, offset_of, own_options, yaml_error};
 pub(crate) use place::Place;
 pub use template::Template;
 

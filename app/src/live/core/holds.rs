@@ -5,14 +5,12 @@
 //! Must not: remember answers (the desk does) or judge conditions (the policy does).
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use belljar_event::wire::{Hold, ToAgent, Verdict};
 use belljar_event::{Action, Answer, Freeze, Held, Question, Scope, Who};
-use belljar_replay::cond::{Field, Subject, Value};
 use belljar_replay::moment::Moment;
-use belljar_replay::policy::Decided;
+use belljar_replay::policy::{Decided, Object};
 use tokio::sync::mpsc;
 
 use super::{Core, CoreError};
@@ -141,23 +139,12 @@ impl<W: Write> Core<W> {
     /// What the policy says: of two objects the stricter answer.
     fn decide(&self, hold: &Hold, moment: &Moment<'_>) -> Decided {
         let first = self.policy.decide(moment);
-        let Some(other) = &hold.other else {
-            return first;
-        };
-        let second = self.policy.decide(&Second {
-            moment,
-            path: other.bytes(),
-        });
-        let strict = |decided: &Decided| match decided.action {
-            Action::Allow => 0,
-            Action::Ask => 1,
-            Action::Deny => 2,
-            Action::Kill => 3,
-        };
-        if strict(&second) > strict(&first) {
-            second
-        } else {
-            first
+        match &hold.other {
+            Some(other) => {
+                let other = Object::new(moment, other.bytes());
+                first.stricter(self.policy.decide(&other))
+            }
+            None => first,
         }
     }
 
@@ -189,6 +176,7 @@ impl<W: Write> Core<W> {
                 let by = "person".to_owned();
                 // A full queue means an agent that does not read: the end of the run is near.
                 let _ = self.agent.try_send(ToAgent::Kill { pid, by });
+                self.doom(pid);
             }
         }
         Ok(())
@@ -273,6 +261,9 @@ impl<W: Write> Core<W> {
             id: hold.id,
             verdict,
         });
+        if verdict == Verdict::Kill {
+            self.doom(hold.pid);
+        }
         Ok(())
     }
 
@@ -305,32 +296,5 @@ impl<W: Write> Core<W> {
             self.state(fact)?;
         }
         Ok(())
-    }
-}
-
-/// A held call as if its second object were the first: a script's interpreter
-/// must not be let through because the script may be.
-struct Second<'a> {
-    moment: &'a dyn Subject,
-    path: &'a [u8],
-}
-
-impl Subject for Second<'_> {
-    fn value(&self, field: Field) -> Value<'_> {
-        let cut = self.path.iter().rposition(|byte| *byte == b'/');
-        match (field, cut) {
-            (Field::FdName | Field::FsPathName, _) => Value::bytes(self.path),
-            (Field::FdFilename, Some(cut)) => {
-                Value::bytes(self.path.get(cut + 1..).unwrap_or_default())
-            }
-            (Field::FdDirectory, Some(cut)) => {
-                Value::bytes(self.path.get(..cut).unwrap_or_default())
-            }
-            (field, _) => self.moment.value(field),
-        }
-    }
-
-    fn each(&self, field: Field, visit: &mut dyn FnMut(&Value<'_>) -> ControlFlow<()>) {
-        self.moment.each(field, visit);
     }
 }
