@@ -1,7 +1,8 @@
-//! `./dev bench [fold|rules|record|peer|million|overhead|hold]`: measurements, printed as figures and ratios.
+//! `./dev bench [fold|rules|quality|rescore|record|peer|million|overhead|hold]`: measurements, printed as figures and ratios.
 //!
 //! `fold` reads, folds and judges a trace again and again; `rules` does so with the
-//! rules of others too; `record` writes it;
+//! rules of others too; `quality` says how well the rules find what they should
+//! (no time in it); `rescore` judges many traces on one thread and on two; `record` writes it;
 //! `million` makes a long trace of it, for the first frame's fold, a seek and
 //! the peak of memory; `peer` asks the same of captures of others, with sysdig. `overhead`
 //! boots, and runs the same work in a guest with the tracer and without; `hold` with
@@ -31,8 +32,12 @@ mod long;
 mod overhead;
 #[path = "bench/peer.rs"]
 mod peer;
+#[path = "bench/quality.rs"]
+mod quality;
 #[path = "bench/rules.rs"]
 mod rules;
+#[path = "bench/scale.rs"]
+mod scale;
 
 fn main() -> Result<()> {
     let asked: Vec<String> = std::env::args()
@@ -45,6 +50,12 @@ fn main() -> Result<()> {
     }
     if wants("rules") {
         rules::rules()?;
+    }
+    if wants("quality") {
+        quality::quality()?;
+    }
+    if wants("rescore") {
+        scale::scale()?;
     }
     if wants("record") {
         long::record()?;

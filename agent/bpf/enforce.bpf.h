@@ -390,10 +390,11 @@ static __always_inline int judge_renamed(__u64 from, __u64 to)
 	return no ? no : judge_roof(to, OTHER);
 }
 
-/* A second name would leave the rule about the first. */
+/* A second name would leave the rule about the first. A question about executing
+ * it is no reason to refuse, as with rename: a copy leaves it as well. */
 static __always_inline int judge_linked(__u64 from, __u64 to)
 {
-	int no = judge(from, 1 << OP_LINK, 0, READS | WRITES | EXECS, 0);
+	int no = judge(from, 1 << OP_LINK, EXECS, READS | WRITES, 0);
 	if (!no)
 		no = judge(to, 1 << OP_LINK, 0, WRITES, OTHER);
 	return no ? no : judge_roof(to, OTHER);

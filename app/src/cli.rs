@@ -4,17 +4,23 @@
 //! file of their own below. Must not: decide anything.
 
 mod copy;
+mod corpus;
+mod diff;
 mod export;
 mod image;
 mod look;
 mod policy;
+mod rescore;
 mod rules;
 mod run;
 mod traces;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use {copy::*, export::*, image::*, look::*, policy::*, rules::*, run::*, traces::*};
+pub(crate) use {
+    copy::*, corpus::*, diff::*, export::*, image::*, look::*, policy::*, rescore::*, rules::*,
+    run::*, traces::*,
+};
 
 /// A terminal observatory for code nobody trusts yet.
 #[derive(Debug, Parser)]
@@ -36,6 +42,8 @@ Examples:
   belljar replay t.bjt                    the same screen, from the trace
   belljar report t.bjt --format json      the same verdict, for scripts
   belljar verify t.bjt                    recompute every digest
+  belljar diff 1.2.2.bjt 1.2.3.bjt        what does the new version do?
+  belljar rescore --rules new/ traces/    which verdicts would change?
   belljar redact t.bjt -o p.bjt --preset home   a copy without names
   belljar cut t.bjt --around 1 -o f.bjt   the part around a finding
   belljar demo                            look at a bundled recording
@@ -73,6 +81,12 @@ pub(crate) enum Command {
     Events(Events),
     /// Recompute every digest of a trace and judge it again, several times over.
     Verify(Verify),
+    /// Judge recorded traces by other rules, and say which verdicts change and why.
+    Rescore(Rescore),
+    /// Say what a second run of the same thing did that the first did not.
+    Diff(Diff),
+    /// Hold rules against a corpus of traces and what is expected of each.
+    Test(CorpusTest),
     /// Write a copy of a trace without paths, names, addresses or other words.
     Redact(Redact),
     /// Write the part of a trace around a finding as a trace of its own.

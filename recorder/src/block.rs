@@ -9,7 +9,7 @@ use belljar_event::{Event, KINDS};
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::format::{self, BlockHead, FRAME_LEN, MAX_BLOCK_EVENTS, MAX_COLUMNS, MAX_RAW};
-use crate::{Fault, Kinds, Section, columns};
+use crate::{Compatibility, Fault, Kinds, Section, columns};
 
 /// While a run goes on.
 pub(crate) const QUICK: i32 = 3;
@@ -62,11 +62,13 @@ pub(crate) struct Block {
     next: usize,
     /// How many were given out.
     given: u32,
+    /// Written by a newer minor version: what a known kind holds may be unknown, too.
+    newer: bool,
 }
 
 impl Block {
-    /// A block that holds nothing.
-    pub(crate) fn empty() -> Self {
+    /// A block that holds nothing, of a file that this belljar can read so far.
+    pub(crate) fn empty(reads: Compatibility) -> Self {
         let head = BlockHead {
             raw: 0,
             columns: 0,
@@ -80,6 +82,7 @@ impl Block {
             frames: Vec::new(),
             next: 0,
             given: 0,
+            newer: reads == Compatibility::NewerMinor,
         }
     }
 
@@ -96,11 +99,8 @@ impl Block {
         body: &[u8],
         first_seq: u64,
     ) -> Result<(), Fault> {
-        *self = Self {
-            columns: std::mem::take(&mut self.columns),
-            frames: std::mem::take(&mut self.frames),
-            ..Self::empty()
-        };
+        self.frames.clear();
+        (self.next, self.given) = (0, 0);
         let bad = |what: &str| Fault::malformed(Section::Block, what);
         let (head, packed) = BlockHead::parse(body).ok_or_else(|| bad("too short"))?;
         let raw = usize::try_from(head.raw).unwrap_or(usize::MAX);
@@ -163,8 +163,9 @@ impl Block {
         self.given = self.given.saturating_add(1);
         let event = match belljar_event::decode_fact(kind, bytes) {
             Ok(event) => event,
-            // What a kind of a newer version is made of is its own business.
-            Err(_) if !KINDS.iter().any(|row| row.0 == kind) => None,
+            // What a kind of a newer version is made of is its own business, and a newer
+            // version may know more operations, actions or states than this one.
+            Err(_) if self.newer || !KINDS.iter().any(|row| row.0 == kind) => None,
             Err(e) => {
                 let what = format!("event of kind {kind}: {e}");
                 return Some(Err(Fault::malformed(Section::Block, what)));

@@ -22,13 +22,15 @@
 //!          | (fields of newer minor versions) | footer length u32 | end magic [4]
 //! ```
 //!
-//! A minor version adds event kinds, fields behind known fields, or footer
-//! fields: older readers skip them. Anything else is a new major version.
-//! Version 0 may change without notice; version 1 will not.
+//! A minor version adds event kinds, fields behind known fields, values of an
+//! enumeration inside events, or footer fields: older readers skip fields, and
+//! count events that they cannot know. Anything else is a new major version.
+//! A file of each version stands in `fixtures/golden` and is read for ever.
 //!
 //! | version | change |
 //! | --- | --- |
-//! | 0.0 | first |
+//! | 0.0 | before the first release |
+//! | 1.0 | none but the number: from here on it means something |
 
 use std::fmt;
 

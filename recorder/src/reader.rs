@@ -77,7 +77,7 @@ impl<R: Read> Reader<R> {
             digest: blake3::Hasher::new(),
             places: blake3::Hasher::new(),
             blocks: 0,
-            block: Block::empty(),
+            block: Block::empty(VERSION.reads(version)),
             body: Vec::new(),
             seq: 0,
             delivered: 0,

@@ -11,12 +11,13 @@ use zstd::bulk::Decompressor;
 use crate::block::Block;
 use crate::format::{self, Footer, HEAD_LEN, HEADER_LEN, Head, Place, ROW_LEN, TAIL_LEN};
 use crate::source::{Source, Stop};
-use crate::{Entry, Fault, Reader, Section, SeekError, Start};
+use crate::{Compatibility, Entry, Fault, Reader, Section, SeekError, Start};
 
 /// Looks up entries by number or time without reading what lies before them.
 pub struct Seeker<R> {
     source: R,
     start: Start,
+    reads: Compatibility,
     places: Vec<Place>,
     events: u64,
     zstd: Decompressor<'static>,
@@ -39,7 +40,10 @@ impl<R: Read + Seek> Seeker<R> {
     /// its beginning.
     pub fn open(mut source: R) -> Result<Self, SeekError> {
         source.rewind()?;
-        let start = Reader::open(&mut source)?.start().clone();
+        let (start, reads) = {
+            let reader = Reader::open(&mut source)?;
+            (reader.start().clone(), reader.compatibility())
+        };
         let size = source.seek(SeekFrom::End(0))?;
         let footer_at = find_footer(&mut source, size)?;
         let footer = {
@@ -62,6 +66,7 @@ impl<R: Read + Seek> Seeker<R> {
         Ok(Self {
             source,
             start,
+            reads,
             places,
             events: footer.events,
             zstd: Decompressor::new()?,
@@ -106,7 +111,7 @@ impl<R: Read + Seek> Seeker<R> {
         let (head, mut rest) = head_at(&mut self.source, place.offset, Section::Block)?;
         let mut body = Vec::new();
         rest.body(&head, &before.chain, &mut body)?;
-        let mut block = Block::empty();
+        let mut block = Block::empty(self.reads);
         block.unpack(&mut self.zstd, &body, place.first_seq)?;
         let mut entries = Vec::new();
         let mut seq = place.first_seq;

@@ -15,7 +15,7 @@ pub struct Version {
 }
 
 /// The version that this belljar writes.
-pub const VERSION: Version = Version { major: 0, minor: 0 };
+pub const VERSION: Version = Version { major: 1, minor: 0 };
 
 /// What a reader can do with a file of some version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

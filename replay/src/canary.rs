@@ -15,12 +15,16 @@
 //!
 //! One step of an automaton a byte, whatever the bytes are, and no buffer.
 
+mod heads;
+
 use std::sync::{Arc, OnceLock};
 
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 use belljar_event::{Decoy, Decoys};
+
+use heads::Heads;
 
 /// Letters of a piece. Ten letters and digits do not meet by chance: seen once
 /// in 2^51 places, case aside.
@@ -100,6 +104,7 @@ struct Known {
     decoys: Vec<Arc<Decoy>>,
     /// Made when somebody looks for the first time; `None` if nothing can be sought.
     sought: OnceLock<Option<Arc<Sought>>>,
+    heads: OnceLock<Heads>,
 }
 
 struct Sought {
@@ -123,6 +128,7 @@ impl Canaries {
         let known = Known {
             decoys: self.0.decoys.iter().cloned().chain(more).collect(),
             sought: OnceLock::new(),
+            heads: OnceLock::new(),
         };
         Self(Arc::new(known))
     }
@@ -152,6 +158,10 @@ impl Canaries {
         if self.0.decoys.is_empty() || bytes.len() < PIECE {
             return None;
         }
+        let heads = self.0.heads.get_or_init(|| Heads::of(&self.0.decoys));
+        if !heads.may_be_in(bytes) {
+            return None;
+        }
         let mut first = None;
         self.watch().look(bytes, &mut |seen| {
             first.get_or_insert(seen);
@@ -173,22 +183,28 @@ impl std::fmt::Debug for Canaries {
     }
 }
 
-impl Sought {
-    fn of(decoys: &[Arc<Decoy>]) -> Option<Arc<Self>> {
-        let mut needles: Vec<(Vec<u8>, (u32, Encoding))> = Vec::new();
-        for (decoy, number) in decoys.iter().zip(0..) {
-            let canary = decoy.canary.as_bytes();
-            let fit = canary.len() >= SHORTEST && canary.iter().all(u8::is_ascii_alphanumeric);
-            for piece in canary
-                .get(..canary.len().min(LONGEST))
-                .into_iter()
-                .flat_map(|c| c.chunks_exact(PIECE))
-            {
-                if fit {
-                    needles.extend(forms(piece).map(|(form, how)| (form, (number, how))));
-                }
+/// Every form of every piece, whose it is and how it is written.
+fn needles(decoys: &[Arc<Decoy>]) -> Vec<(Vec<u8>, (u32, Encoding))> {
+    let mut needles = Vec::new();
+    for (decoy, number) in decoys.iter().zip(0..) {
+        let canary = decoy.canary.as_bytes();
+        let fit = canary.len() >= SHORTEST && canary.iter().all(u8::is_ascii_alphanumeric);
+        for piece in canary
+            .get(..canary.len().min(LONGEST))
+            .into_iter()
+            .flat_map(|c| c.chunks_exact(PIECE))
+        {
+            if fit {
+                needles.extend(forms(piece).map(|(form, how)| (form, (number, how))));
             }
         }
+    }
+    needles
+}
+
+impl Sought {
+    fn of(decoys: &[Arc<Decoy>]) -> Option<Arc<Self>> {
+        let needles = needles(decoys);
         let (texts, patterns): (Vec<_>, Vec<_>) = needles.into_iter().unzip();
         let automaton = NFA::builder()
             .match_kind(MatchKind::Standard)
@@ -282,50 +298,17 @@ impl Watch {
         let (Some(sought), Some(state)) = (self.sought.clone(), self.state) else {
             return;
         };
-        self.state = Some(bytes.iter().fold(state, |state, byte| {
+        let (mut state, mut undo) = (state, self.undo);
+        for byte in bytes {
             self.raw = self.raw.saturating_add(1);
-            self.byte(&sought, state, *byte, found)
-        }));
-    }
-
-    fn byte(
-        &mut self,
-        sought: &Sought,
-        state: StateID,
-        byte: u8,
-        found: &mut dyn FnMut(Seen),
-    ) -> StateID {
-        let undo = std::mem::replace(&mut self.undo, Undo::Nothing);
-        match (undo, byte) {
-            (Undo::Nothing, b'%') => self.wait(state, Undo::Percent),
-            (Undo::Nothing, b'\\') => self.wait(state, Undo::Backslash),
-            // Whatever its lines are broken with, a canary stays one.
-            (Undo::Nothing, b' ' | b'\t' | b'\r' | b'\n') => state,
-            (Undo::Nothing, byte) => self.feed(sought, state, byte, found),
-            (Undo::Percent, digit) if digit.is_ascii_hexdigit() => {
-                self.wait(state, Undo::Digit(digit))
-            }
-            (Undo::Digit(high), low) if low.is_ascii_hexdigit() => {
-                self.decoded = self.fed.saturating_add(1);
-                self.feed(sought, state, nibble(high) << 4 | nibble(low), found)
-            }
-            (Undo::Backslash, b'n' | b'r') => state,
-            (Undo::Backslash | Undo::Percent, byte) => {
-                // No form has such a character, so whatever was under way ends here.
-                let state = self.feed(sought, state, b'%', found);
-                self.byte(sought, state, byte, found)
-            }
-            (Undo::Digit(digit), byte) => {
-                let state = self.feed(sought, state, b'%', found);
-                let state = self.feed(sought, state, digit, found);
-                self.byte(sought, state, byte, found)
-            }
+            understand(&mut undo, *byte, &mut |byte, decoded| {
+                if decoded {
+                    self.decoded = self.fed.saturating_add(1);
+                }
+                state = self.feed(&sought, state, byte, found);
+            });
         }
-    }
-
-    fn wait(&mut self, state: StateID, undo: Undo) -> StateID {
-        self.undo = undo;
-        state
+        (self.state, self.undo) = (Some(state), undo);
     }
 
     fn feed(
@@ -362,6 +345,31 @@ impl Watch {
             }
         }
         state
+    }
+}
+
+/// Undoes percent-encoding and leaves out what breaks lines. `feed` gets what is
+/// left, and whether it was encoded.
+fn understand(undo: &mut Undo, byte: u8, feed: &mut impl FnMut(u8, bool)) {
+    match (std::mem::replace(undo, Undo::Nothing), byte) {
+        (Undo::Nothing, b'%') => *undo = Undo::Percent,
+        (Undo::Nothing, b'\\') => *undo = Undo::Backslash,
+        // Whatever its lines are broken with, a canary stays one.
+        (Undo::Nothing, b' ' | b'\t' | b'\r' | b'\n') => {}
+        (Undo::Nothing, byte) => feed(byte, false),
+        (Undo::Percent, digit) if digit.is_ascii_hexdigit() => *undo = Undo::Digit(digit),
+        (Undo::Digit(high), low) if low.is_ascii_hexdigit() => {
+            feed(nibble(high) << 4 | nibble(low), true);
+        }
+        (Undo::Backslash, b'n' | b'r') => {}
+        (before, byte) => {
+            // No form has such a character, so whatever was under way ends here.
+            feed(b'%', false);
+            if let Undo::Digit(digit) = before {
+                feed(digit, false);
+            }
+            understand(undo, byte, feed);
+        }
     }
 }
 

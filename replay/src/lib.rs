@@ -10,8 +10,10 @@
 pub mod baseline;
 pub mod batch;
 pub mod canary;
+pub mod compare;
 pub mod cond;
 pub mod escape;
+pub mod expect;
 mod falco;
 pub mod moment;
 pub mod policy;

@@ -13,6 +13,7 @@ mod destination;
 mod files;
 mod findings;
 mod holds;
+mod known;
 mod network;
 mod output;
 pub(crate) mod path;
@@ -37,8 +38,8 @@ pub(crate) use network::{GUEST, is_local, is_refusal};
 pub(crate) use path::{Paths, Place};
 pub(crate) use process::{Process, Program};
 pub use rows::{
-    Counts, DestinationRow, DestinationState, Evidence, FileRow, Finding, NameRow, Overview,
-    PhaseRow, ProcessRow,
+    Counts, DestinationRow, DestinationState, Evidence, FileRow, Finding, Living, NameRow,
+    Overview, PhaseRow, ProcessRow,
 };
 pub(crate) use run::{PhaseState, Run};
 
@@ -50,6 +51,7 @@ use crate::rules::RuleSet;
 use files::{By, Files};
 use findings::Findings;
 use holds::Holds;
+use known::Known;
 use network::{Network, Seen};
 use output::Output;
 use process::{Lineage, Processes};
@@ -75,6 +77,7 @@ pub struct Session {
     pub(crate) output: Output,
     pub(crate) canaries: Canaries,
     pub(crate) drift: Drift,
+    known: Known,
 }
 
 impl Session {
@@ -95,6 +98,7 @@ impl Session {
             output: Output::default(),
             canaries: Canaries::default(),
             drift: Drift::default(),
+            known: Known::default(),
         }
     }
 
@@ -232,9 +236,9 @@ impl Session {
                     Step::Begin { pid, .. } => self.processes.at_pid(*pid, event.at),
                     Step::End(_) => None,
                 };
-                if let Some(process) = begun.and_then(|key| self.processes.get_mut(key)) {
-                    process.payload = true;
-                }
+                begun
+                    .into_iter()
+                    .for_each(|key| self.processes.is_payload(key));
                 self.run.told(event);
                 if begun.is_some() {
                     self.run.begun_as(begun);

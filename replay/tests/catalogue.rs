@@ -10,12 +10,16 @@
 #[expect(dead_code, reason = "the rules' own test uses all of it")]
 mod support;
 
-use std::collections::BTreeMap;
+#[path = "support/quality.rs"]
+mod quality;
+
 use std::path::Path;
 
 use belljar_replay::batch;
-use belljar_replay::rules::{RuleSet, Severity};
+use belljar_replay::rules::RuleSet;
 use belljar_replay::verdict::Verdict;
+
+use quality::{Measured, percent};
 
 /// Families of the catalogue and the numbers in each; numberless ids stand below.
 const FAMILIES: &[(&str, u32)] = &[
@@ -95,20 +99,6 @@ fn every_id_of_the_catalogue_has_a_rule() {
     assert!(rules.rule("L4-NET-999").is_none());
 }
 
-/// `L4-NET` of `L4-NET-006-NAME`.
-fn family(id: &str) -> String {
-    id.split('-').take(2).collect::<Vec<_>>().join("-")
-}
-
-#[derive(Default)]
-struct Row {
-    rules: usize,
-    hits: usize,
-    fired: usize,
-    ordinary: usize,
-    wrong: usize,
-}
-
 /// Of the hit cases of a family: how many fire their own rule (recall). Of all
 /// miss cases that are called ordinary: how often a rule of the family that
 /// weighs fires nevertheless, against how often it fires where it should
@@ -117,32 +107,9 @@ struct Row {
 #[test]
 fn quality_of_each_family() {
     let rules = RuleSet::builtin();
-    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    let mut ordinary = 0;
-    for rule in rules.rules() {
-        rows.entry(family(&rule.id)).or_default().rules += 1;
-        let folder = support::folder().join(&rule.id);
-        for case in support::cases(&folder.join("hit.yaml")) {
-            let fired = support::run(&case, &rules).fired.contains(&rule.id);
-            let row = rows.entry(family(&rule.id)).or_default();
-            row.hits += 1;
-            row.fired += usize::from(fired);
-        }
-        for case in support::cases(&folder.join("miss.yaml")) {
-            if !case.name.starts_with("ordinary") {
-                continue;
-            }
-            ordinary += 1;
-            rows.entry(family(&rule.id)).or_default().ordinary += 1;
-            for id in support::run(&case, &rules).fired {
-                let weighs = rules.rule(&id).unwrap().severity >= Severity::Medium;
-                rows.entry(family(&id)).or_default().wrong += usize::from(weighs);
-            }
-        }
-    }
+    let Measured { rows, ordinary } = quality::of_cases(&rules);
     println!("family        rules  hits  recall  ordinary  wrong  precision");
     for (name, row) in &rows {
-        let percent = |part: usize, whole: usize| part * 100 / whole.max(1);
         println!(
             "{name:<12} {:>6} {:>5} {:>6}% {:>9} {:>6} {:>9}%",
             row.rules,

@@ -160,6 +160,13 @@ pub(super) fn trace_of_a_million() -> Result<Vec<u8>> {
     Ok(tape.written(tape.long(), false)?.1)
 }
 
+/// A trace of so many events.
+pub(super) fn trace_of(events: usize) -> Result<Vec<u8>> {
+    let tape = Tape::load()?;
+    let events = tape.long().take(events.saturating_sub(1));
+    Ok(tape.written(events, true)?.1)
+}
+
 fn peak() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

@@ -80,6 +80,9 @@ for n in range(600):
 /// Of no program: but that is known only to the host, so every such open is held.
 const HELD: &str = "[[rule]]\nid = \"nobody\"\naction = \"deny\"\ncondition = \"evt.op = write and proc.name = nobody-at-all\"\n";
 
+/// A question about reading something else: the agent looks at each open, nobody is asked.
+const ASKED: &str = "[[rule]]\nid = \"elsewhere\"\naction = \"ask\"\ncondition = \"evt.op = read and fs.path.name = /not/there\"\n";
+
 /// What it costs that calls are held: the same work where nothing is held, and
 /// under the default policy; and the way of one held call to the host and back.
 pub(super) fn holding() -> Result<()> {
@@ -105,9 +108,16 @@ pub(super) fn holding() -> Result<()> {
         }
     }
     std::fs::write(project.join("work.py"), OPENS)?;
-    let held = dir.path().join("held.toml");
-    std::fs::write(&held, HELD)?;
-    for (what, policy) in [("not held", &free), ("held, decided by the host", &held)] {
+    let [held, asked] = [("held.toml", HELD), ("asked.toml", ASKED)].map(|(name, text)| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).map(|()| path)
+    });
+    let (held, asked) = (held?, asked?);
+    for (what, policy) in [
+        ("not held", &free),
+        ("looked at by the agent", &asked),
+        ("held, decided by the host", &held),
+    ] {
         let done = run("opens.bjt", &["--policy", &policy.to_string_lossy()])?;
         let mut times = done.all("open");
         times.sort_by(f64::total_cmp);

@@ -12,6 +12,7 @@
 
 mod adversary;
 mod canary;
+mod compare;
 mod egress;
 mod fail;
 mod faults;
@@ -50,6 +51,7 @@ fn main() {
     tests.extend(users::tests());
     tests.extend(egress::tests());
     tests.extend(canary::tests());
+    tests.extend(compare::tests());
     tests.extend(screen::tests());
     tests.extend(replays::tests());
     tests.extend(ways::tests());

@@ -17,6 +17,11 @@ pub fn tests() -> Vec<Trial> {
         test("policy::races_win_nothing", &[Need::Guest], races),
         test("policy::a_lure_lets_decoys_be_read", &[Need::Guest], lure),
         test(
+            "policy::a_killed_tree_takes_along_who_left_it",
+            &[Need::Guest],
+            killed_tree,
+        ),
+        test(
             "policy::what_cannot_be_enforced_is_refused",
             &[],
             refused_when_loaded,
@@ -143,6 +148,39 @@ fn lure() -> Result {
     check(report["verdict"] == "MALICIOUS", || {
         format!("{}", report["reasons"])
     })
+}
+
+/// A process that has given up its parent, and with a session of its own.
+fn killed_tree() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (trace, project) = (dir.path().join("t.bjt"), dir.path().join("p"));
+    std::fs::create_dir(&project)?;
+    let tree = "cp /bin/sleep /tmp/keeper; (setsid /tmp/keeper 100 &); sleep 1; \
+        echo x > /tmp/forbidden; echo still-there; sleep 100\n";
+    std::fs::write(project.join("tree.sh"), tree)?;
+    let policy = dir.path().join("kills.toml");
+    std::fs::write(
+        &policy,
+        "[[rule]]\nid = \"no\"\naction = \"kill\"\ncondition = \"evt.op = write and fs.path.name = /tmp/forbidden\"\n",
+    )?;
+    let script = "(setsid sleep 50 &); sh tree.sh; sleep 4; \
+        grep -lx keeper /proc/[0-9]*/comm || echo none-left; \
+        grep -lx sleep /proc/[0-9]*/comm > /dev/null && echo other-lives";
+    let policy = policy.to_str().ok_or("a path that is no text")?;
+    let words = ["--policy", policy, "--", "sh", "-c", script];
+    json(&output(&mut run(&project, &trace, &words))?)?;
+    let events = events(&trace)?;
+    let printed = terminal(&events);
+    check(
+        printed.contains("none-left")
+            && printed.contains("other-lives")
+            && !printed.contains("still-there"),
+        || printed.clone(),
+    )?;
+    let kills = events.iter().filter(|event| event["kind"] == "killed");
+    let mut by: Vec<_> = kills.map(|event| event["fact"]["by"].to_string()).collect();
+    by.sort();
+    check(by == ["\"lineage\"", "\"policy\""], || format!("{by:?}"))
 }
 
 fn refused_when_loaded() -> Result {

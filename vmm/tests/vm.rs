@@ -53,6 +53,10 @@ fn main() {
             "boots_talks_pauses_and_powers_off",
             boots_talks_pauses_and_powers_off,
         ),
+        trial(
+            "pauses_lose_no_word_and_are_measured",
+            pauses_lose_no_word_and_are_measured,
+        ),
         trial("handshakes_with_a_guest", handshakes_with_a_guest),
         trial("a_reset_ends_it_and_says_so", a_reset_ends_it_and_says_so),
         trial(
@@ -142,6 +146,56 @@ fn boots_talks_pauses_and_powers_off(kit: &Kit) -> Result<(), Failed> {
         assert!(vm.pause().await.is_err());
         Ok(())
     })
+}
+
+/// What is said to a paused guest is answered after it goes on, each time. What a
+/// pause and the way back cost is printed: `./dev bench pause` shows it.
+fn pauses_lose_no_word_and_are_measured(kit: &Kit) -> Result<(), Failed> {
+    const TURNS: u8 = 40;
+    let [mut pauses, mut resumes, mut answers, mut direct] = [const { Vec::new() }; 4];
+    block(async {
+        let (vm, mut channel) = up(&kit.spec()).await?;
+        let mut answer = [0; 4];
+        for turn in 0..TURNS {
+            let word = [b'w', b'o', b'r', turn];
+            let since = Instant::now();
+            channel.write_all(&word).await?;
+            tokio::time::timeout(UP, channel.read_exact(&mut answer)).await??;
+            assert_eq!(answer, word);
+            direct.push(since.elapsed());
+
+            let since = Instant::now();
+            vm.pause().await?;
+            pauses.push(since.elapsed());
+            let word = [b'W', b'O', b'R', turn];
+            channel.write_all(&word).await?;
+            let since = Instant::now();
+            vm.resume().await?;
+            resumes.push(since.elapsed());
+            tokio::time::timeout(UP, channel.read_exact(&mut answer)).await??;
+            assert_eq!(answer, word);
+            answers.push(since.elapsed());
+        }
+        vm.kill().await;
+        Ok::<_, Failed>(())
+    })?;
+    let named = [
+        ("pause", pauses),
+        ("resume", resumes),
+        ("resume to the guest's answer", answers),
+        ("answer of a guest that runs", direct),
+    ];
+    for (name, mut times) in named {
+        times.sort_unstable();
+        let at = |part: usize| {
+            times
+                .get(times.len() * part / 100)
+                .map(|t| t.as_secs_f64() * 1e3)
+        };
+        let (half, most) = (at(50).unwrap_or(0.0), at(99).unwrap_or(0.0));
+        println!("  {name:<30} p50 {half:>8.3} ms   p99 {most:>8.3} ms");
+    }
+    Ok(())
 }
 
 fn handshakes_with_a_guest(kit: &Kit) -> Result<(), Failed> {

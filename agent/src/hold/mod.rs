@@ -249,6 +249,10 @@ impl Shared {
 
     fn kill(&self, root: u32, by: &str) {
         let count = tree::kill(&self.cgroup, root);
+        if count == 0 {
+            // It has ended by itself.
+            return;
+        }
         let killed = Killed {
             root,
             count,

@@ -47,4 +47,6 @@ pub(crate) struct Export {
     /// What it is called.
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,
+    #[command(flatten)]
+    pub(crate) rules: super::RuleArgs,
 }

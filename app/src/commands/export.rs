@@ -1,6 +1,7 @@
 //! `belljar export`: the screen as a picture, a film or a page.
 
 use std::io::{BufWriter, Read, Write};
+use std::sync::Arc;
 
 use belljar_recorder::Reader;
 use belljar_replay::escape;
@@ -20,6 +21,7 @@ const BATCH: usize = 4096;
 pub(crate) fn export(args: &cli::Export, theme: Theme) -> Result<Exit, AppError> {
     let kind = kind(args)?;
     let at = args.at.map(replay::nanos).transpose()?;
+    let rules = super::rules::loaded(&args.rules)?;
     let Shown {
         model,
         title,
@@ -28,6 +30,7 @@ pub(crate) fn export(args: &cli::Export, theme: Theme) -> Result<Exit, AppError>
         open(&args.trace)?,
         theme.clone(),
         (at, Some(replay::pause(args.idle)?)),
+        rules,
     );
     let title = args.title.clone().unwrap_or(title);
     let film = Film {
@@ -66,11 +69,11 @@ pub(crate) fn shown<R: Read>(
     mut reader: Reader<R>,
     theme: Theme,
     (at, idle): (Option<u64>, Option<u64>),
+    rules: Arc<RuleSet>,
 ) -> Shown {
     let start = reader.start().clone();
     let words: Vec<_> = start.command.iter().map(escape::text).collect();
     let title = format!("{}: {}", escape::string(&start.label), words.join(" "));
-    let rules = RuleSet::builtin();
     let mut model = Model::new(screen::Setup {
         at,
         idle,

@@ -1,20 +1,24 @@
 //! One file a command: arguments in, exit code out.
 
 mod baseline;
+mod corpus;
 mod cut;
 mod demo;
+mod diff;
 mod doctor;
 mod events;
 mod export;
 #[cfg(target_os = "linux")]
 mod image;
 mod kept;
+mod many;
 #[cfg(target_os = "linux")]
 mod pack;
 mod policy;
 mod redact;
 mod replay;
 mod report;
+mod rescore;
 mod rules;
 #[cfg(target_os = "linux")]
 mod run;
@@ -24,8 +28,10 @@ mod verify;
 mod watch;
 
 pub(crate) use baseline::baseline;
+pub(crate) use corpus::corpus_test;
 pub(crate) use cut::cut;
 pub(crate) use demo::demo;
+pub(crate) use diff::diff;
 pub(crate) use doctor::doctor;
 pub(crate) use events::events;
 pub(crate) use export::export;
@@ -37,6 +43,7 @@ pub(crate) use policy::policy;
 pub(crate) use redact::redact;
 pub(crate) use replay::replay;
 pub(crate) use report::report;
+pub(crate) use rescore::rescore;
 pub(crate) use rules::rules;
 #[cfg(target_os = "linux")]
 pub(crate) use run::{npm, pip, run};

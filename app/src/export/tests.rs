@@ -1,6 +1,7 @@
 //! Films of a made-up run: what is in them, and that they are always the same.
 
 use belljar_recorder::Integrity;
+use belljar_replay::rules::RuleSet;
 use crossterm::event::KeyCode;
 
 use super::*;
@@ -184,7 +185,7 @@ fn a_light_theme_has_a_light_page() {
 fn the_picture_in_the_readme_is_what_the_tool_makes() {
     let trace = &include_bytes!("../../../fixtures/traces/npm-credential-thief.bjt")[..];
     let reader = belljar_recorder::Reader::open(trace).unwrap();
-    let shown = crate::commands::shown(reader, dark(), (None, None));
+    let shown = crate::commands::shown(reader, dark(), (None, None), RuleSet::builtin());
     let film = Film {
         size: "120x36".parse().unwrap(),
         rate: 10,

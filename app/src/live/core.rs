@@ -7,6 +7,7 @@
 //! The order is the promise: an event is recorded, then shown and judged, and a
 //! decision is recorded before the one who asked hears it.
 
+mod doom;
 mod flows;
 mod holds;
 
@@ -22,6 +23,7 @@ use belljar_replay::verdict::{Reason, Verdict};
 use belljar_vmm::egress::Ask;
 use tokio::sync::mpsc;
 
+use self::doom::Doomed;
 use self::flows::Asked;
 use self::holds::Stillness;
 pub(crate) use self::holds::{Asking, Word};
@@ -97,6 +99,7 @@ pub(crate) struct Core<W: Write> {
     desk: Desk,
     asking: Asking,
     stillness: Stillness,
+    doomed: Doomed,
     /// Ends the run once its verdict is MALICIOUS.
     terminate: bool,
     /// How many findings have been weighed for that.
@@ -136,6 +139,7 @@ impl<W: Write> Core<W> {
             desk: Desk::default(),
             asking,
             stillness: Stillness::default(),
+            doomed: Doomed::default(),
             terminate,
             weighed: 0,
             flows: HashMap::new(),
@@ -225,6 +229,8 @@ impl<W: Write> Core<W> {
                     self.lose_patience()?;
                     if self.is_stopped() {
                         silent = 0;
+                    } else {
+                        self.end_doomed(false);
                     }
                     silent += 1;
                     if silent > SILENCE && self.ended.is_none() {

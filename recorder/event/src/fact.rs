@@ -584,7 +584,8 @@ pub struct Killed {
     pub root: u32,
     /// How many processes.
     pub count: u32,
-    /// The policy line, or `person`.
+    /// `policy` (the answer to a held call), `person`, or `lineage`: below a tree that was
+    /// ended, but no longer a child of it.
     pub by: String,
 }
 

@@ -192,7 +192,7 @@ fn a_newer_major_is_refused_by_name_whatever_follows_the_header() {
 
 #[test]
 fn a_newer_minor_is_read() {
-    let mut forge = Forge::new(Version { major: 0, minor: 9 });
+    let mut forge = Forge::new(Version { major: 1, minor: 9 });
     forge.events(&[ended(3, END)]);
     let bytes = forge.close(END, |_| {});
     let mut reader = Reader::open(bytes.as_slice()).unwrap();

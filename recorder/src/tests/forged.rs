@@ -1,7 +1,7 @@
 //! Traces whose hashes are right and whose contents are not: what a hostile
 //! sender would make.
 
-use belljar_event::{Event, Fork, MAX_EVENT};
+use belljar_event::{Event, Fork, Freeze, MAX_EVENT};
 
 use super::*;
 use crate::Fault;
@@ -32,7 +32,7 @@ fn the_forge_can_make_a_trace_that_is_whole() {
 #[test]
 fn unknown_kinds_are_counted_keep_their_numbers_and_count_in_the_digest() {
     let make = |bytes: &[u8]| {
-        let mut forge = Forge::new(Version { major: 0, minor: 1 });
+        let mut forge = Forge::new(Version { major: 1, minor: 1 });
         // One in the middle of a block, one at its beginning; one that starts like
         // every event of today, one that does not.
         forge.block(
@@ -50,10 +50,27 @@ fn unknown_kinds_are_counted_keep_their_numbers_and_count_in_the_digest() {
     assert_ne!(other.receipt().unwrap().digest, receipt.digest);
 }
 
+/// An enumeration of a newer minor version has more values; one of ours has not.
+#[test]
+fn values_that_only_a_newer_version_knows_are_counted() {
+    let make = |version| {
+        let mut forge = Forge::new(version);
+        let (kind, mut bytes) = frame(&Event::host(1, Freeze { frozen: true }.into()));
+        *bytes.last_mut().unwrap() = 7;
+        forge.block(&[frame(&fork(1)), (kind, bytes), frame(&ended(2, END))], 1);
+        forge.close(END, |_| {})
+    };
+    let (got, integrity) = read(&make(Version { major: 1, minor: 9 })).unwrap();
+    assert_eq!((got.len(), integrity.receipt().unwrap().unknown), (2, 1));
+    let (count, fault) = fault(&make(crate::VERSION));
+    assert_eq!(count, 1);
+    assert!(fault.to_string().contains("event of kind"), "{fault}");
+}
+
 #[test]
 fn fields_behind_known_ones_count_in_the_digest() {
     let make = |more: &[u8]| {
-        let mut forge = Forge::new(Version { major: 0, minor: 1 });
+        let mut forge = Forge::new(Version { major: 1, minor: 1 });
         let (kind, bytes) = frame(&fork(1));
         forge.block(&[(kind, [&bytes, more].concat()), frame(&ended(2, END))], 1);
         read(&forge.close(END, |_| {})).unwrap()

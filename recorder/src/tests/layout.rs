@@ -6,7 +6,7 @@ use super::*;
 fn the_header_is_what_the_documentation_says() {
     let (bytes, ..) = write(&[], 1);
     assert_eq!(&bytes[..8], b"\x89BJT\r\n\x1a\n");
-    assert_eq!(&bytes[8..12], [0, 0, 0, 0]);
+    assert_eq!(&bytes[8..12], [1, 0, 0, 0]);
     assert_eq!(&bytes[12..16], b"STRT");
     assert_eq!(&bytes[bytes.len() - 4..], b"TJB\n");
 }

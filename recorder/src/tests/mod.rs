@@ -2,6 +2,7 @@ mod columns;
 mod damage;
 mod every_kind;
 mod forged;
+mod golden;
 mod layout;
 mod round_trip;
 mod samples;

@@ -1,5 +1,7 @@
 //! Where files are expected: a few plain forms, since every write is asked.
 
+use memchr::memmem::Finder;
+
 /// A form of path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -10,7 +12,7 @@ pub(super) enum Place {
     /// `~/.cache/**`: begins so in any home.
     HomeBegins(Box<[u8]>),
     /// `**/node_modules/**`: has it somewhere.
-    Has(Box<[u8]>),
+    Has(Part),
     /// `**/package.json`: ends so.
     Ends(Box<[u8]>),
     /// `~/.wget-hsts`: this file in any home.
@@ -37,7 +39,7 @@ impl Place {
         let bytes = |text: &str| text.as_bytes().into();
         Ok(match (floating, open, body.strip_prefix("~/")) {
             (_, true, _) if body.is_empty() => Self::Anywhere,
-            (true, true, _) => Self::Has(bytes(body)),
+            (true, true, _) => Self::Has(Part::new(body.as_bytes())),
             (true, false, _) => Self::Ends(bytes(body)),
             (false, true, Some(rest)) => Self::HomeBegins(bytes(rest)),
             (false, false, Some(rest)) => Self::Home(bytes(rest)),
@@ -51,13 +53,31 @@ impl Place {
             Self::Anywhere => true,
             Self::Begins(head) => path.starts_with(head),
             Self::HomeBegins(head) => in_home(path).is_some_and(|rest| rest.starts_with(head)),
-            Self::Has(part) => memchr::memmem::find(path, part).is_some(),
+            Self::Has(part) => part.0.find(path).is_some(),
             Self::Ends(tail) => path.ends_with(tail),
             Self::Home(exact) => in_home(path) == Some(exact),
             Self::Exact(exact) => path == exact.as_ref(),
         }
     }
 }
+
+/// Bytes that are searched for; making a searcher takes longer than a search.
+#[derive(Clone, Debug)]
+pub(super) struct Part(Box<Finder<'static>>);
+
+impl Part {
+    fn new(bytes: &[u8]) -> Self {
+        Self(Box::new(Finder::new(bytes).into_owned()))
+    }
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.needle() == other.0.needle()
+    }
+}
+
+impl Eq for Part {}
 
 /// The part of a path below somebody's home.
 pub(super) fn in_home(path: &[u8]) -> Option<&[u8]> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use regex::bytes::Regex;
 
 use super::pattern::{Finder, any_finder};
+use super::required::required;
 use super::sets::{IpSet, PathSet, WordSet};
 use super::value::{Truth, Value};
 
@@ -108,7 +109,8 @@ impl Check {
             Matcher::Contains(finder) => finder.literals(),
             Matcher::Glob(_, literal) => vec![literal.clone()],
             Matcher::Path(set) => set.needles()?,
-            Matcher::Pattern(_) | Matcher::Domain(_) => return None,
+            Matcher::Pattern(regex) => required(regex.as_str())?,
+            Matcher::Domain(_) => return None,
         })
     }
 

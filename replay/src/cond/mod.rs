@@ -15,13 +15,16 @@ mod compile;
 mod error;
 mod eval;
 mod fields;
+mod gate;
 mod names;
 mod parse;
 mod pattern;
+mod required;
 mod sets;
 mod shape;
 mod share;
 mod spell;
+mod standing;
 mod syntax;
 mod types;
 mod value;
@@ -43,6 +46,7 @@ pub fn event_types() -> impl Iterator<Item = &'static str> {
 pub use error::CondError;
 pub(crate) use error::{nearest, position, quoted, shown};
 pub use fields::{ALIASES, FIELDS, Field, FieldInfo, MAX_INDEX, Type};
+pub(crate) use gate::{Gates, ROW_WORDS, members};
 pub use names::Names;
 pub(crate) use shape::{Shape, shape};
 pub(crate) use share::{Kept, MAX_KEPT, Memo};
@@ -113,11 +117,12 @@ impl Condition {
     /// `None` if nothing: it holds for none of them.
     pub(crate) fn special(&self, at: usize) -> Option<Special> {
         let name = Types::names().nth(at)?;
-        let node = match types::Special::of(&self.compiled.node, name) {
-            types::Special::Always(false) => return None,
-            types::Special::Always(true) => Node::All(Box::default()),
-            types::Special::Is(node) => node,
-        };
+        let node =
+            match types::Special::of(&self.compiled.node, name, &|field| Types::lacks(at, field)) {
+                types::Special::Always(false) => return None,
+                types::Special::Always(true) => Node::All(Box::default()),
+                types::Special::Is(node) => node,
+            };
         Some(Special(node))
     }
 

@@ -323,6 +323,60 @@ proptest! {
     }
 }
 
+/// The same process, something else that happens.
+fn instead(world: &World, other: &World) -> World {
+    let of_process = [Field::ProcName, Field::ProcAname];
+    let kept = world
+        .0
+        .iter()
+        .filter(|(field, _)| of_process.contains(field));
+    let mut all = other.0.clone();
+    all.extend(kept.map(|(field, value)| (*field, value.clone())));
+    World(all)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// What neither literals nor the process leave to be asked does not hold.
+    #[test]
+    fn nothing_that_may_hold_is_left_unasked(
+        trees in prop::collection::vec(tree(), 1..80),
+        process in world(),
+        worlds in prop::collection::vec(world(), 1..8),
+    ) {
+        let conditions = trees.iter().filter_map(|tree| {
+            let condition = Condition::parse(&tree.text(), &Names::new()).unwrap();
+            Some((tree, condition.special(place())?))
+        });
+        let mut kept = Kept::default();
+        let conditions: Vec<_> = conditions.collect();
+        conditions.iter().for_each(|(_, special)| kept.count(special));
+        kept.settle();
+        let shared: Vec<_> = conditions.iter().map(|(_, special)| kept.share(special)).collect();
+        let gates = Gates::of(&kept, shared.iter()).unwrap();
+        let mut room = [0; MAX_KEPT];
+        let alive = gates.alive(&mut Memo::new(&kept, &mut room), &process, shared.iter());
+        for world in worlds.iter().map(|world| instead(&process, world)) {
+            for alive in [None, Some(&*alive)] {
+                let mut memo = Memo::new(&kept, &mut room);
+                let mut open = vec![0; gates.words()];
+                gates.open(&mut memo, &world, alive, &mut open);
+                let mut rows = members(&open).peekable();
+                for (row, ((tree, _), special)) in conditions.iter().zip(&shared).enumerate() {
+                    let asked = rows.next_if_eq(&row).is_some();
+                    let answer = if asked {
+                        special.matches(&world, &mut memo)
+                    } else {
+                        Truth::No
+                    };
+                    prop_assert_eq!(answer, tree.holds(&world), "{}", tree.text());
+                }
+            }
+        }
+    }
+}
+
 /// The reference itself must be able to differ.
 #[test]
 fn a_wrong_answer_is_noticed() {

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use regex::bytes::Regex;
 
+use super::required::required;
 use super::value::Truth;
 
 /// Sorted distinct byte strings; in lower case where they are looked up without regard to case.
@@ -123,10 +124,13 @@ impl PathSet {
         }
     }
 
-    /// Paths without any of which nothing is covered; `None` if there are patterns.
+    /// Literals without any of which nothing is covered; `None` if a pattern has none.
     pub(super) fn needles(&self) -> Option<Vec<Box<[u8]>>> {
-        let exact = || self.exact.words().map(Into::into).collect();
-        self.patterns.is_empty().then(exact)
+        let mut all: Vec<Box<[u8]>> = self.exact.words().map(Into::into).collect();
+        for pattern in &self.patterns {
+            all.extend(required(pattern.as_str())?);
+        }
+        Some(all)
     }
 
     pub(super) fn covers(&self, path: &[u8]) -> bool {

@@ -60,6 +60,29 @@ impl Types {
         CALLS.len() + usize::from(at)
     }
 
+    /// Fields that events of the type at this place never have. A call's events
+    /// may be of any kind, in a forged trace: only kinds are sure.
+    pub(crate) fn lacks(at: usize, field: Field) -> bool {
+        let kind = at.checked_sub(CALLS.len()).and_then(|at| KINDS.get(at));
+        let pathless = kind.is_some_and(|(_, name)| !matches!(*name, "held" | "denied"));
+        pathless
+            && matches!(
+                field,
+                Field::FsPathName
+                    | Field::FsPathSource
+                    | Field::FsPathTarget
+                    | Field::FsPathWritten
+                    | Field::PathDecoy
+                    | Field::PathDecoyKind
+                    | Field::PathDropped
+                    | Field::PathHidden
+                    | Field::PathCredential
+                    | Field::EvtIsOpenRead
+                    | Field::EvtIsOpenWrite
+                    | Field::EvtIsOpenCreate
+            )
+    }
+
     /// The types that `wanted` accepts.
     fn select(mut wanted: impl FnMut(&'static str) -> bool) -> Self {
         let mut set = [0; WORDS];
@@ -110,21 +133,24 @@ pub(super) enum Special {
 
 impl Special {
     /// The same condition without tests of the type, which is this one. That
-    /// type is always known, so each such test is a plain yes or no.
-    pub(super) fn of(node: &Node, name: &'static str) -> Self {
+    /// type is always known, so each such test is a plain yes or no. A comparison
+    /// of a field that such events lack is a no.
+    pub(super) fn of(node: &Node, name: &'static str, lacks: &dyn Fn(Field) -> bool) -> Self {
         match node {
-            Node::All(nodes) => Self::group(nodes, name, false, Node::All),
-            Node::Any(nodes) => Self::group(nodes, name, true, Node::Any),
-            Node::Not(inner) => match Self::of(inner, name) {
+            Node::All(nodes) => Self::group(nodes, name, lacks, false, Node::All),
+            Node::Any(nodes) => Self::group(nodes, name, lacks, true, Node::Any),
+            Node::Not(inner) => match Self::of(inner, name, lacks) {
                 Self::Always(is) => Self::Always(!is),
                 Self::Is(node) => Self::Is(Node::Not(Box::new(node))),
             },
-            Node::Shared(shared) => Self::of(&shared.node, name),
+            Node::Shared(shared) => Self::of(&shared.node, name, lacks),
             Node::Test {
                 field: Field::EvtType,
                 negated,
                 check,
             } => Self::Always((check.holds(&Value::str(name)) == Truth::Yes) != *negated),
+            Node::Test { field, .. } if lacks(*field) => Self::Always(false),
+            Node::Changed(changed) if lacks(changed.field) => Self::Always(false),
             Node::Test { .. }
             | Node::Changed(_)
             | Node::Fields(_)
@@ -137,12 +163,13 @@ impl Special {
     fn group(
         nodes: &[Node],
         name: &'static str,
+        lacks: &dyn Fn(Field) -> bool,
         decides: bool,
         wrap: fn(Box<[Node]>) -> Node,
     ) -> Self {
         let mut left = Vec::with_capacity(nodes.len());
         for node in nodes {
-            match Self::of(node, name) {
+            match Self::of(node, name, lacks) {
                 Self::Always(is) if is == decides => return Self::Always(decides),
                 Self::Always(_) => {}
                 Self::Is(node) => left.push(node),

@@ -83,7 +83,7 @@ fn looks(op: Op, second: bool) -> Looks {
         (Op::Rename, false) => (WRITE | EXEC, READ),
         // What takes the place of a file has written it.
         (Op::Rename, true) => (READ | EXEC, WRITE),
-        (Op::Link, false) => (0, READ | WRITE | EXEC),
+        (Op::Link, false) => (EXEC, READ | WRITE),
         (Op::Link, true) => (0, WRITE),
         _ => (0, 0),
     };

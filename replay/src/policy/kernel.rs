@@ -245,7 +245,8 @@ impl Enforced {
     /// A yes for renaming or linking something lifts questions about what else is done
     /// with it. Without the restriction they would have refused: so it denies there.
     fn deny_what_leaks(&mut self, asking: &mut [KernelLine]) {
-        const LEAKS: [(Op, u16); 2] = [(Op::Rename, 0b011), (Op::Link, 0b111)];
+        /// Reading and writing.
+        const LEAKS: u16 = 0b011;
         let questions: Vec<_> = self
             .lines
             .iter()
@@ -255,9 +256,9 @@ impl Enforced {
             .collect();
         let mut denials = Vec::new();
         for ask in asking {
-            for (op, leaks) in LEAKS {
+            for op in [Op::Rename, Op::Link] {
                 let leak = |line: &KernelLine| {
-                    line.ops & leaks != 0 && place::may_meet(&line.places, &ask.places)
+                    line.ops & LEAKS != 0 && place::may_meet(&line.places, &ask.places)
                 };
                 if ask.ops & op.bit() != 0 && questions.iter().any(leak) {
                     ask.ops &= !op.bit();

@@ -260,6 +260,28 @@ fn the_first_line_wins_and_is_explained() {
     assert_eq!(explained.settled, Settled::Hold);
 }
 
+/// A second name leaves what is said about the first one's place.
+#[test]
+fn what_is_ruled_has_one_name() {
+    let lines = "[[rule]]\naction = 'ask'\ncondition = \"evt.op = read and fd.name = /work/asked\"\n\
+                 [[rule]]\naction = 'deny'\ncondition = \"evt.op = exec and fd.name = /work/barred\"\n";
+    let mine = Policy::parse("mine", lines).unwrap();
+    for (policy, path, action) in [
+        (&mine, "/work/asked", Action::Deny),
+        (&mine, "/work/barred", Action::Deny),
+        (&mine, "/work/other", Action::Allow),
+        // Every program has to be asked about here: git links what it fetches.
+        (&composed(&[]), "/work/.git/objects/aa", Action::Allow),
+    ] {
+        let case = Case::parse("link", path, "/home/user").unwrap();
+        assert_eq!(
+            policy.explain(&case, &[]).unwrap().decided.action,
+            action,
+            "{path}"
+        );
+    }
+}
+
 #[test]
 fn the_text_loads_back_to_the_same_policy() {
     let policy = composed(&["a.example", "198.51.100.7:8080", "*.b.example:80"]);

@@ -28,15 +28,16 @@ pub fn line_of(seq: u64, event: &Event) -> String {
 }
 
 /// JSON text with every hidden character as an escape. In JSON, such characters
-/// stand inside strings only.
+/// stand inside strings only, but for line ends, which stand between its parts only.
 #[must_use]
 pub fn guarded(json: &str) -> String {
-    if json.chars().all(|c| c == '\\' || is_plain(c)) {
+    let stays = |c: char| c == '\\' || c == '\n' || is_plain(c);
+    if json.chars().all(stays) {
         return json.to_owned();
     }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        if c == '\\' || is_plain(c) {
+        if stays(c) {
             out.push(c);
             continue;
         }

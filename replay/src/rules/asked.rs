@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use belljar_event::{Event, Fact};
 
 use super::Rule;
-use crate::cond::{Kept, Special, Types};
+use crate::cond::{Gates, Kept, Special, Types};
 
 /// What to ask about events of one type.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct Rows {
     pub(super) rows: Box<[Row]>,
     /// Comparisons that several of them share, or that are searched together.
     pub(super) kept: Arc<Kept>,
+    /// Which of them an event leaves to be asked; `None`: all.
+    pub(super) gates: Option<Arc<Gates>>,
 }
 
 /// A step of a rule (there is one, unless it looks beyond one event).
@@ -63,8 +65,10 @@ fn rows(at: usize, rules: &[Arc<Rule>]) -> Rows {
     for row in &mut rows {
         row.left = shared.share(&row.left);
     }
+    let gates = Gates::of(&shared, rows.iter().map(|row| &row.left));
     Rows {
         rows: rows.into(),
+        gates: gates.map(Arc::new),
         kept: Arc::new(shared.done()),
     }
 }
@@ -111,7 +115,7 @@ mod tests {
                 rules.weigh(&moment, moment.event_type(), &mut |rule, truth| {
                     whole.push((rule.id.clone(), truth));
                 });
-                rules.weigh_type(&moment, type_of(entry.event()), &mut |said| {
+                rules.weigh_type(&moment, type_of(entry.event()), None, &mut |said| {
                     // A step of a pattern says nothing by itself.
                     if said.rule.beyond.is_none() {
                         left.push((said.rule.id.clone(), said.truth));

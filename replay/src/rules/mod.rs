@@ -10,6 +10,7 @@ mod foreign;
 mod load;
 mod pattern;
 mod place;
+mod standing;
 mod template;
 
 #[cfg(test)]
@@ -21,12 +22,12 @@ use belljar_event as event;
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::Baselines;
-use crate::cond::{Condition, MAX_KEPT, Memo, Names, Subject, Truth, Types};
+use crate::cond::{Condition, MAX_KEPT, Names, Subject, Truth, Types};
 
 use crate::suppress::Suppressions;
 
+use asked::Asked;
 pub(crate) use asked::type_of;
-use asked::{Asked, Rows};
 pub use beyond::{Beyond, By, Form};
 pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
 use builtin::BUILTIN;
@@ -34,6 +35,8 @@ pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
 pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
 pub(crate) use load::{is_technique, offset_of, own_options, yaml_error};
 pub(crate) use place::Place;
+pub(crate) use standing::Standing;
+use standing::Weighing;
 pub use template::Template;
 
 /// How bad a finding is.
@@ -364,44 +367,28 @@ impl RuleSet {
     }
 
     /// As [`Self::weigh`], for an event whose type [`type_of`] gave, and for each
-    /// event of a pattern.
+    /// event of a pattern. `standing` is what is known of the event's process.
     pub(crate) fn weigh_type(
         &self,
         subject: &dyn Subject,
         at: usize,
+        standing: Option<&mut Standing>,
         found: &mut dyn FnMut(Said<'_>),
     ) {
         let Some(asked) = self.asked.of(at, &self.rules) else {
             return;
         };
         // Most sets of rules need little room, and making it takes time.
+        let weighing = Weighing {
+            rules: &self.rules,
+            asked,
+            subject,
+            at,
+        };
         if asked.kept.slots() <= FEW_KEPT {
-            self.weigh_rows(subject, asked, &mut [0; FEW_KEPT], found);
+            weighing.rows(&mut [0; FEW_KEPT], standing, found);
         } else {
-            self.weigh_rows(subject, asked, &mut [0; MAX_KEPT], found);
-        }
-    }
-
-    fn weigh_rows(
-        &self,
-        subject: &dyn Subject,
-        asked: &Rows,
-        room: &mut [u8],
-        found: &mut dyn FnMut(Said<'_>),
-    ) {
-        let mut memo = Memo::new(&asked.kept, room);
-        for row in &asked.rows {
-            let truth = row.left.matches(subject, &mut memo);
-            if truth != Truth::No
-                && let Some(rule) = self.rules.get(row.rule as usize)
-            {
-                found(Said {
-                    rule,
-                    number: row.rule,
-                    step: usize::from(row.step),
-                    truth,
-                });
-            }
+            weighing.rows(&mut [0; MAX_KEPT], standing, found);
         }
     }
 }

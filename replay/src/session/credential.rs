@@ -3,6 +3,8 @@
 //! Owns: [`kind`], which says what sort of credential belongs at a path.
 //! Must not: care whether the file exists; an attempt is evidence too.
 
+use std::sync::LazyLock;
+
 use super::path::{base_name, folder};
 
 /// How a row of the table is compared.
@@ -174,6 +176,50 @@ fn is_in(path: &[u8], folder: &str) -> bool {
         .is_some_and(|rest| rest.len() > 1 && rest.first() == Some(&b'/'))
 }
 
+/// How the places of the table begin: most paths are like none of them.
+struct Beginnings {
+    /// First letters below a home folder.
+    home: [bool; 256],
+    /// First letters below the root.
+    root: [bool; 256],
+    names: Vec<&'static [u8]>,
+}
+
+static BEGINNINGS: LazyLock<Beginnings> = LazyLock::new(|| {
+    let mut all = Beginnings {
+        home: [false; 256],
+        root: [false; 256],
+        names: Vec::new(),
+    };
+    for (place, _) in PLACES {
+        let (letters, text) = match place {
+            Home(text) | HomeIn(text) | Browser(text) => (&mut all.home, *text),
+            Root(text) | RootIn(text) => (&mut all.root, text.trim_start_matches('/')),
+            Named(text) => {
+                all.names.push(text.as_bytes());
+                continue;
+            }
+        };
+        let letter = text.bytes().next().map(usize::from);
+        if let Some(known) = letter.and_then(|letter| letters.get_mut(letter)) {
+            *known = true;
+        }
+    }
+    all
+});
+
+impl Beginnings {
+    fn may_have(&self, path: &[u8], home: Option<&[u8]>, name: &[u8]) -> bool {
+        let begins = |known: &[bool; 256], text: Option<&[u8]>| {
+            let letter = text.and_then(|text| text.first());
+            letter.is_some_and(|letter| known.get(usize::from(*letter)) == Some(&true))
+        };
+        begins(&self.home, home)
+            || begins(&self.root, path.strip_prefix(b"/"))
+            || self.names.contains(&name)
+    }
+}
+
 /// What sort of credential belongs at this normalised path, if any.
 #[must_use]
 pub fn kind(path: &[u8]) -> Option<&'static str> {
@@ -185,6 +231,9 @@ pub fn kind(path: &[u8]) -> Option<&'static str> {
         return None;
     }
     let home = below_home(path);
+    if !BEGINNINGS.may_have(path, home, name) {
+        return None;
+    }
     let matches = |place: Where| match place {
         Home(exact) => home == Some(exact.as_bytes()),
         // An ssh configuration names hosts, but opens none of them.

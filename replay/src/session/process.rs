@@ -240,6 +240,8 @@ pub(crate) struct Processes {
     /// The process of the event before: most events come in runs.
     last: Option<(u32, u64)>,
     kept: usize,
+    /// How often what some process executes, or who its parent is, has changed.
+    turns: u64,
     pub(crate) overflow: u64,
     pub(crate) ended: u64,
     pub(crate) killed: u64,
@@ -257,6 +259,19 @@ impl Processes {
 
     pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut Process> {
         self.table.get_mut(usize::try_from(key).ok()?)
+    }
+
+    /// While this stays the same, every process known by then and its ancestors do.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// It is the first process of a phase.
+    pub(crate) fn is_payload(&mut self, key: u64) {
+        self.turns = self.turns.saturating_add(1);
+        if let Some(process) = self.get_mut(key) {
+            process.payload = true;
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Process)> {
@@ -376,6 +391,7 @@ impl Processes {
         };
         from.children = from.children.saturating_add(1);
         let program = from.program.clone();
+        self.turns = self.turns.saturating_add(1);
         if let Some(orphan) = self.get_mut(child) {
             orphan.parent = Some(parent);
             orphan.orphan = false;
@@ -386,6 +402,7 @@ impl Processes {
 
     pub(crate) fn executed(&mut self, key: u64, exec: &Exec, dropped: Option<bool>) {
         self.execs = self.execs.saturating_add(1);
+        self.turns = self.turns.saturating_add(1);
         let max = if self.kept < TEXT_BUDGET {
             MAX_CMDLINE
         } else {

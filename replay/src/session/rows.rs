@@ -76,6 +76,17 @@ pub struct Counts {
     pub findings: u64,
 }
 
+/// A process of a tree that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Living {
+    /// Its key.
+    pub key: u64,
+    /// Its pid.
+    pub pid: u32,
+    /// Its parent has ended: it has another now, outside the tree.
+    pub adrift: bool,
+}
+
 /// One process, in tree order: a parent stands right above its first child.
 #[derive(Clone, Debug)]
 pub struct ProcessRow {

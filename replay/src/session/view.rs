@@ -3,12 +3,13 @@
 //! Owns: copying rows out of the tables, in a stable order.
 //! Must not: change the session.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use belljar_event::Text;
 
 use super::rows::{
-    Counts, DestinationRow, FileRow, Finding, NameRow, Overview, PhaseRow, ProcessRow,
+    Counts, DestinationRow, FileRow, Finding, Living, NameRow, Overview, PhaseRow, ProcessRow,
 };
 use super::{FileState, Process, QuestionRow, Session};
 use crate::canary::Canaries;
@@ -162,6 +163,34 @@ impl Session {
             .key_of(pid)
             .map(|key| self.processes.line(key));
         line.is_some_and(|mut line| line.any(|(_, process)| process.pid == root))
+    }
+
+    /// The key of the process that has this pid now.
+    #[must_use]
+    pub fn key_of(&self, pid: u32) -> Option<u64> {
+        self.processes.key_of(pid)
+    }
+
+    /// The processes among `roots` and below them that have not ended. What comes of a
+    /// root goes in there, so that its children are found when it is asked again.
+    #[must_use]
+    pub fn living_below(&self, roots: &mut BTreeSet<u64>) -> Vec<Living> {
+        let mut living = Vec::new();
+        for (key, process) in self.processes.iter() {
+            if !roots.contains(&key) && !process.parent.is_some_and(|up| roots.contains(&up)) {
+                continue;
+            }
+            roots.insert(key);
+            if process.ended.is_none() {
+                let above = process.parent.and_then(|up| self.processes.get(up));
+                living.push(Living {
+                    key,
+                    pid: process.pid,
+                    adrift: above.is_some_and(|above| above.ended.is_some()),
+                });
+            }
+        }
+        living
     }
 
     /// The pid of whoever started this process; itself where that is not known.

@@ -44,24 +44,31 @@ impl Session {
             return;
         }
         let (mut fired, mut steps, mut open) = (Vec::new(), Vec::new(), Vec::new());
+        // Taken out for a moment, because the session answers meanwhile.
+        let mut known = std::mem::take(&mut self.known);
+        let standing = process.and_then(|key| known.of(key, &self.processes));
         let moment = Moment::with_paths(self, seq, event, process, paths, rows);
-        self.rules.weigh_type(&moment, kind, &mut |said: Said<'_>| {
-            let Said {
-                rule,
-                number,
-                step,
-                truth,
-            } = said;
-            match truth {
-                Truth::Yes if rule.beyond.is_some() => steps.push((Arc::clone(rule), number, step)),
-                Truth::Yes => fired.push(Fired {
-                    rule: Arc::clone(rule),
-                    before: Vec::new(),
-                }),
-                Truth::Maybe => open.push(Arc::clone(rule)),
-                Truth::No => {}
-            }
-        });
+        self.rules
+            .weigh_type(&moment, kind, standing, &mut |said: Said<'_>| {
+                let Said {
+                    rule,
+                    number,
+                    step,
+                    truth,
+                } = said;
+                match truth {
+                    Truth::Yes if rule.beyond.is_some() => {
+                        steps.push((Arc::clone(rule), number, step))
+                    }
+                    Truth::Yes => fired.push(Fired {
+                        rule: Arc::clone(rule),
+                        before: Vec::new(),
+                    }),
+                    Truth::Maybe => open.push(Arc::clone(rule)),
+                    Truth::No => {}
+                }
+            });
+        self.known = known;
         for rule in &open {
             self.findings.left_open(rule, seq);
         }

@@ -64,6 +64,6 @@ fn mitigations_are_off_only_where_the_processor_is_emulated() {
     assert!(cmdline(&spec(), Accelerator::Tcg).contains("mitigations=off"));
     assert_eq!(
         cmdline(&spec(), Accelerator::Kvm),
-        "console=ttyS0 quiet panic=-1 lsm=landlock,bpf"
+        "console=ttyS0 quiet panic=-1 lsm=landlock,bpf edd=off cryptomgr.notests"
     );
 }

@@ -176,6 +176,7 @@ impl<W: Write> Core<W> {
                 let by = "person".to_owned();
                 // A full queue means an agent that does not read: the end of the run is near.
                 let _ = self.agent.try_send(ToAgent::Kill { pid, by });
+                self.doom(pid);
             }
         }
         Ok(())
@@ -260,6 +261,9 @@ impl<W: Write> Core<W> {
             id: hold.id,
             verdict,
         });
+        if verdict == Verdict::Kill {
+            self.doom(hold.pid);
+        }
         Ok(())
     }
 

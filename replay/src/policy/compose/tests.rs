@@ -280,7 +280,7 @@ fn reference(
         let (deny, leak): (Vec<Op>, Vec<Op>) = match (case.op, at) {
             (Rename, 0) => (vec![Rename, Write, Exec, Read], vec![Read]),
             (Rename, _) => (vec![Rename, Write, Exec, Read], vec![Write]),
-            (Link, 0) => (vec![Link, Read, Write, Exec], vec![Read, Write, Exec]),
+            (Link, 0) => (vec![Link, Read, Write, Exec], vec![Read, Write]),
             (Link, _) => (vec![Link, Write], vec![Write]),
             (Unlink, _) => (vec![Unlink, Write], vec![]),
             (Chmod, _) => (vec![Chmod, Write], vec![]),
