@@ -1,7 +1,7 @@
 //! Holding judgements against each other: two runs of the same thing, and one
 //! trace under two sets of rules.
 //!
-//! Owns: what counts as the same ([`alike`]), what a run did, in folded rows
+//! Owns: what counts as the same (`alike`), what a run did, in folded rows
 //! ([`Gather`], [`Did`]), what two runs differ in ([`Difference`]), and what
 //! other rules change of a report ([`Rescored`]). Must not: read files, judge,
 //! or depend on the order in which unrelated things happened.
