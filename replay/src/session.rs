@@ -15,6 +15,7 @@ mod findings;
 mod holds;
 mod known;
 mod network;
+mod order;
 mod output;
 pub(crate) mod path;
 mod process;
@@ -236,7 +237,9 @@ impl Session {
                     Step::Begin { pid, .. } => self.processes.at_pid(*pid, event.at),
                     Step::End(_) => None,
                 };
-                begun.into_iter().for_each(|key| self.processes.is_payload(key));
+                begun
+                    .into_iter()
+                    .for_each(|key| self.processes.is_payload(key));
                 self.run.told(event);
                 if begun.is_some() {
                     self.run.begun_as(begun);

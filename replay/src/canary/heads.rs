@@ -24,7 +24,11 @@ const HEAD_BITS: u32 = 16;
 
 impl Heads {
     pub(super) fn of(decoys: &[Arc<Decoy>]) -> Self {
-        let head = |form: &[u8]| form.iter().take(HEAD).fold(0, |head, byte| next(head, *byte));
+        let head = |form: &[u8]| {
+            form.iter()
+                .take(HEAD)
+                .fold(0, |head, byte| next(head, *byte))
+        };
         let mut all: Vec<u64> = needles(decoys).iter().map(|(form, _)| head(form)).collect();
         all.sort_unstable();
         all.dedup();

@@ -215,8 +215,10 @@ fn needed(node: &Node, kept: &Kept) -> Option<Needed> {
             Some(all)
         }
         Node::Shared(shared) => needed(&shared.node, kept),
-        Node::Not(_) | Node::Test { .. } | Node::Changed(_) | Node::Fields(_) | Node::Missing(_) => {
-            None
-        }
+        Node::Not(_)
+        | Node::Test { .. }
+        | Node::Changed(_)
+        | Node::Fields(_)
+        | Node::Missing(_) => None,
     }
 }

@@ -112,11 +112,12 @@ impl Condition {
     /// `None` if nothing: it holds for none of them.
     pub(crate) fn special(&self, at: usize) -> Option<Special> {
         let name = Types::names().nth(at)?;
-        let node = match types::Special::of(&self.compiled.node, name, &|field| Types::lacks(at, field)) {
-            types::Special::Always(false) => return None,
-            types::Special::Always(true) => Node::All(Box::default()),
-            types::Special::Is(node) => node,
-        };
+        let node =
+            match types::Special::of(&self.compiled.node, name, &|field| Types::lacks(at, field)) {
+                types::Special::Always(false) => return None,
+                types::Special::Always(true) => Node::All(Box::default()),
+                types::Special::Is(node) => node,
+            };
         Some(Special(node))
     }
 

@@ -326,7 +326,10 @@ proptest! {
 /// The same process, something else that happens.
 fn instead(world: &World, other: &World) -> World {
     let of_process = [Field::ProcName, Field::ProcAname];
-    let kept = world.0.iter().filter(|(field, _)| of_process.contains(field));
+    let kept = world
+        .0
+        .iter()
+        .filter(|(field, _)| of_process.contains(field));
     let mut all = other.0.clone();
     all.extend(kept.map(|(field, value)| (*field, value.clone())));
     World(all)

@@ -70,7 +70,9 @@ impl<'a> Memo<'a> {
         let mut state = self.slots.get(at).copied().unwrap_or(OPEN);
         if state == UNSEARCHED {
             let group = self.kept.and_then(|kept| kept.place_of(slot));
-            group.into_iter().for_each(|(group, _)| self.search(group, subject, &mut |_| {}));
+            group
+                .into_iter()
+                .for_each(|(group, _)| self.search(group, subject, &mut |_| {}));
             state = self.slots.get(at).copied().unwrap_or(OPEN);
         }
         match state {

@@ -26,10 +26,8 @@ use crate::cond::{Condition, MAX_KEPT, Names, Subject, Truth, Types};
 
 use crate::suppress::Suppressions;
 
-pub(crate) use asked::type_of;
 use asked::Asked;
-use standing::Weighing;
-pub(crate) use standing::Standing;
+pub(crate) use asked::type_of;
 pub use beyond::{Beyond, By, Form};
 pub(crate) use beyond::{MAX_COUNT, MAX_FIELDS, MAX_STEPS, window};
 use builtin::BUILTIN;
@@ -37,6 +35,8 @@ pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
 pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
 pub(crate) use load::{is_technique, offset_of, yaml_error, yaml_message};
 pub(crate) use place::Place;
+pub(crate) use standing::Standing;
+use standing::Weighing;
 pub use template::Template;
 
 /// How bad a finding is.

@@ -72,7 +72,9 @@ impl Weighing<'_> {
             }
             settled.seen = settled.seen.saturating_add(1);
         }
-        let alive = settled.as_ref().and_then(|settled| settled.alive.as_deref());
+        let alive = settled
+            .as_ref()
+            .and_then(|settled| settled.alive.as_deref());
         let mut words = [0; ROW_WORDS];
         let open = words.get_mut(..gates.words()).unwrap_or_default();
         gates.open(&mut memo, self.subject, alive, open);

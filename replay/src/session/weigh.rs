@@ -48,23 +48,26 @@ impl Session {
         let mut known = std::mem::take(&mut self.known);
         let standing = process.and_then(|key| known.of(key, &self.processes));
         let moment = Moment::with_paths(self, seq, event, process, paths, rows);
-        self.rules.weigh_type(&moment, kind, standing, &mut |said: Said<'_>| {
-            let Said {
-                rule,
-                number,
-                step,
-                truth,
-            } = said;
-            match truth {
-                Truth::Yes if rule.beyond.is_some() => steps.push((Arc::clone(rule), number, step)),
-                Truth::Yes => fired.push(Fired {
-                    rule: Arc::clone(rule),
-                    before: Vec::new(),
-                }),
-                Truth::Maybe => open.push(Arc::clone(rule)),
-                Truth::No => {}
-            }
-        });
+        self.rules
+            .weigh_type(&moment, kind, standing, &mut |said: Said<'_>| {
+                let Said {
+                    rule,
+                    number,
+                    step,
+                    truth,
+                } = said;
+                match truth {
+                    Truth::Yes if rule.beyond.is_some() => {
+                        steps.push((Arc::clone(rule), number, step))
+                    }
+                    Truth::Yes => fired.push(Fired {
+                        rule: Arc::clone(rule),
+                        before: Vec::new(),
+                    }),
+                    Truth::Maybe => open.push(Arc::clone(rule)),
+                    Truth::No => {}
+                }
+            });
         self.known = known;
         for rule in &open {
             self.findings.left_open(rule, seq);
