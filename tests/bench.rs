@@ -1,8 +1,9 @@
 //! `./dev bench [fold|rules|quality|rescore|record|peer|million|overhead|hold]`: measurements, printed as figures and ratios.
 //!
 //! `fold` reads, folds and judges a trace again and again; `rules` does so with the
-//! rules of others too; `quality` says how well the rules find what they should
-//! (no time in it); `rescore` judges many traces on one thread and on two; `record` writes it;
+//! rules of others too, and folds what is made to cost much; `quality` says how well the
+//! rules find what they should (no time in it); `rescore` judges many traces on one thread
+//! and on two; `record` writes it;
 //! `million` makes a long trace of it, for the first frame's fold, a seek and
 //! the peak of memory; `peer` asks the same of captures of others, with sysdig. `overhead`
 //! boots, and runs the same work in a guest with the tracer and without; `hold` with
@@ -26,6 +27,8 @@ const RUNS: usize = 5;
 /// How often the trace is gone through in one timing of `fold`.
 const PASSES: u32 = 40;
 
+#[path = "bench/bounds.rs"]
+mod bounds;
 #[path = "bench/long.rs"]
 mod long;
 #[path = "bench/overhead.rs"]

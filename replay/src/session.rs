@@ -15,6 +15,7 @@ mod findings;
 mod holds;
 mod known;
 mod network;
+mod order;
 mod output;
 pub(crate) mod path;
 mod process;

@@ -17,14 +17,14 @@ const MILLION: usize = 1_000_000;
 const FIRST_REPEATED: u16 = 10;
 
 /// The events of the short trace again and again, each time later.
-struct Tape {
-    start: Start,
+pub(super) struct Tape {
+    pub(super) start: Start,
     events: Vec<Event>,
     end: (u64, Ended),
 }
 
 impl Tape {
-    fn load() -> Result<Self> {
+    pub(super) fn load() -> Result<Self> {
         let bytes = std::fs::read(trace())?;
         let mut reader = Reader::open(bytes.as_slice())?;
         let start = reader.start().clone();
@@ -46,21 +46,21 @@ impl Tape {
         }
     }
 
-    fn long(&self) -> impl Iterator<Item = Event> + '_ {
+    pub(super) fn long(&self, events: usize) -> impl Iterator<Item = Event> + '_ {
         let rounds = 0u64..;
-        let events = rounds.flat_map(move |round| {
+        let again = rounds.flat_map(move |round| {
             let later = round * self.end.0;
-            let again = self
+            let round_of = self
                 .events
                 .iter()
                 .filter(move |event| round == 0 || event.fact.kind() >= FIRST_REPEATED);
-            again.map(move |event| {
+            round_of.map(move |event| {
                 let mut event = event.clone();
                 event.at += later;
                 event
             })
         });
-        events.take(MILLION - 1)
+        again.take(events)
     }
 
     fn written(&self, events: impl Iterator<Item = Event>, dense: bool) -> Result<(f64, Vec<u8>)> {
@@ -89,7 +89,7 @@ pub(super) fn record() -> Result<()> {
     let tape = Tape::load()?;
     let events = MILLION / 5;
     for (name, dense) in [("as a run does", false), ("as packed", true)] {
-        let (seconds, bytes) = tape.written(tape.long().take(events), dense)?;
+        let (seconds, bytes) = tape.written(tape.long(events), dense)?;
         println!(
             "record {name:<20} {:>10.0} events/s   {:.2} bytes an event",
             events as f64 / seconds,
@@ -102,7 +102,7 @@ pub(super) fn record() -> Result<()> {
 /// The first fold, a seek, and the peak of memory at a million events.
 pub(super) fn million() -> Result<()> {
     let tape = Tape::load()?;
-    let (_, bytes) = tape.written(tape.long(), false)?;
+    let (_, bytes) = tape.written(tape.long(MILLION - 1), false)?;
     let rules = RuleSet::builtin();
     let (all, (folded, checkpoints)) = super::timed(|| {
         let mut reader = Reader::open(bytes.as_slice())?;
@@ -157,7 +157,7 @@ pub(super) fn million() -> Result<()> {
 /// A trace of a million events.
 pub(super) fn trace_of_a_million() -> Result<Vec<u8>> {
     let tape = Tape::load()?;
-    Ok(tape.written(tape.long(), false)?.1)
+    Ok(tape.written(tape.long(MILLION - 1), false)?.1)
 }
 
 /// A trace of so many events.

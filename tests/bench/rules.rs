@@ -1,4 +1,5 @@
-//! Folding and judging with the built-in rules alone, and with those of others.
+//! Folding and judging with the built-in rules alone, and with those of others,
+//! and events and rules made to cost much.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use belljar_recorder::{Entry, Reader};
 use belljar_replay::rules::RuleSet;
 use belljar_replay::session::Session;
 
-use super::{RUNS, Result, median, repo, timed, trace};
+use super::{RUNS, Result, bounds, median, repo, timed, trace};
 
 /// How often the trace is gone through in one timing.
 const PASSES: u32 = 40;
@@ -28,7 +29,7 @@ pub(crate) fn rules() -> Result<()> {
         let folder = repo(folder);
         if !folder.is_dir() {
             println!("  skipped: {} is not there", folder.display());
-            return Ok(());
+            return bounds::bounds(&RuleSet::builtin());
         }
         walk(&folder, &mut files)?;
     }
@@ -47,7 +48,8 @@ pub(crate) fn rules() -> Result<()> {
         loaded.checked.len(),
         evaluable.count()
     );
-    measure("ours and all of these", &entries, &loaded.rules)
+    measure("ours and all of these", &entries, &loaded.rules)?;
+    bounds::bounds(&RuleSet::builtin())
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

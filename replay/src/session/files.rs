@@ -9,6 +9,7 @@ use belljar_event::{CALLS, Call, Decoy, Decoys, Event, Fact, Open, Outcome};
 
 use super::Map;
 use super::credential;
+use super::order::Order;
 use super::path::{Paths, Place, folder};
 use super::process::Lineage;
 use super::rows::FileRow;
@@ -209,7 +210,7 @@ pub(crate) fn is_denied(outcome: Outcome) -> bool {
 pub(crate) struct Files {
     rows: imbl::Vector<FileState>,
     ids: Map<Arc<[u8]>, u32>,
-    order: imbl::OrdMap<Arc<[u8]>, u32>,
+    order: Order,
     decoys: Map<Arc<[u8]>, Arc<Decoy>>,
     others: Option<Arc<FileState>>,
     kept: usize,
@@ -246,17 +247,21 @@ impl Files {
 
     /// In the order of paths.
     pub(crate) fn sorted(&self) -> impl Iterator<Item = &FileState> {
-        let row = |(_, id): (_, &u32)| self.rows.get(usize::try_from(*id).ok()?);
-        self.order.iter().filter_map(row)
+        self.window_of(0, usize::MAX)
     }
 
     /// `take` rows from `skip` on.
     pub(crate) fn window(&self, skip: usize, take: usize) -> Vec<FileRow> {
-        self.sorted()
-            .skip(skip)
-            .take(take)
-            .map(FileState::row)
-            .collect()
+        let rows = self.window_of(skip, take);
+        rows.map(FileState::row).collect()
+    }
+
+    fn window_of(&self, skip: usize, take: usize) -> impl Iterator<Item = &FileState> {
+        let rows = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        let path = |row: u32| self.rows.get(row as usize).map(|row| &row.path);
+        let order = self.order.of(rows, path);
+        let shown = skip.min(order.len())..skip.saturating_add(take).min(order.len());
+        shown.filter_map(move |at| self.rows.get(*order.get(at)? as usize))
     }
 
     pub(crate) fn others(&self) -> Option<&FileState> {
@@ -390,8 +395,7 @@ impl Files {
         let id = u32::try_from(self.rows.len()).ok()?;
         let name = Arc::clone(&row.path);
         self.kept = self.kept.saturating_add(name.len());
-        self.ids.insert(Arc::clone(&name), id);
-        self.order.insert(name, id);
+        self.ids.insert(name, id);
         self.rows.push_back(row);
         Some(id)
     }
