@@ -163,7 +163,7 @@ pub(super) fn trace_of_a_million() -> Result<Vec<u8>> {
 /// A trace of so many events.
 pub(super) fn trace_of(events: usize) -> Result<Vec<u8>> {
     let tape = Tape::load()?;
-    let events = tape.long().take(events.saturating_sub(1));
+    let events = tape.long(events.saturating_sub(1));
     Ok(tape.written(events, true)?.1)
 }
 
