@@ -37,7 +37,7 @@ const TOO_LARGE: &str = r#"
 
 pub(super) fn bounds(rules: &Arc<RuleSet>) -> Result<()> {
     let tape = Tape::load()?;
-    let argument = Text::new(&[b'a'; 64 << 10]);
+    let argument = Text::new([b'a'; 64 << 10]);
     let long = (0..2_000u32).map(|at| exec(at, vec![Text::new(b"sh"), argument.clone()]));
     run("64 KiB arguments", &tape, rules, long)?;
     let children = (0..100_000u32).flat_map(|at| {
@@ -54,7 +54,7 @@ pub(super) fn bounds(rules: &Arc<RuleSet>) -> Result<()> {
     run("100,000 children", &tape, rules, children)?;
     let source = [("bombs.yaml".to_owned(), BOMBS.to_owned())];
     let loaded = RuleSet::load_all(true, &source)?;
-    let path = Text::new(&[&b"/tmp/"[..], &[b'a'; 4_000]].concat());
+    let path = Text::new([&b"/tmp/"[..], &[b'a'; 4_000]].concat());
     let opens = (0..10_000u32).map(|at| open(at, path.clone()));
     run("regex bombs, paths of 4 KB", &tape, &loaded.rules, opens)?;
     let source = [("large.yaml".to_owned(), TOO_LARGE.to_owned())];
