@@ -1,15 +1,29 @@
 //! What files of every version of the format say, kept for ever: later versions may
-//! tell more of an event, never something else.
+//! tell more of an event, never something else. And every trace among the fixtures is
+//! judged alike in whichever way it is judged.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use belljar_recorder::Reader;
+use belljar_replay::batch::{self, CheckResult, Sameness};
 use belljar_replay::report::jsonl;
+use belljar_replay::rules::RuleSet;
 use serde_json::Value;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/golden")
+}
+
+fn traces(folder: &Path) -> Vec<PathBuf> {
+    let mut traces: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "bjt"))
+        .collect();
+    traces.sort();
+    assert!(!traces.is_empty());
+    traces
 }
 
 /// The first place where `is` lacks or contradicts what `was` says.
@@ -30,13 +44,7 @@ fn lost(was: &Value, is: &Value, at: &str) -> Option<String> {
 
 #[test]
 fn golden_files_say_what_they_said() {
-    let mut traces: Vec<_> = fs::read_dir(folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ext| ext == "bjt"))
-        .collect();
-    traces.sort();
-    assert!(!traces.is_empty());
+    let traces = traces(&folder());
     for trace in traces {
         let reader = Reader::open(File::open(&trace).unwrap()).unwrap();
         let lines: Vec<_> = reader.map(|entry| jsonl::line(&entry.unwrap())).collect();
@@ -70,5 +78,31 @@ fn what_is_lost_is_found() {
         serde_json::json!({"a": 1, "b": [{"c": "x"}, 2]}),
     ] {
         assert!(lost(&was, &other, "").is_some(), "{other}");
+    }
+}
+
+/// Alone, on several threads, from checkpoints, through a recording with other blocks.
+#[test]
+fn every_fixture_is_judged_alike_in_every_way() {
+    let rules = RuleSet::builtin();
+    for trace in traces(&folder().join("../traces")) {
+        let open = || File::open(&trace);
+        let reports: Vec<_> = [1, 2, 5]
+            .into_iter()
+            .map(|threads| {
+                let verified = batch::verify(open, &rules, threads).unwrap();
+                assert_eq!(verified.outcome, Sameness::Same, "{}", trace.display());
+                verified.judged.report.to_json()
+            })
+            .collect();
+        assert!(reports.windows(2).all(|two| two[0] == two[1]));
+    }
+    // Its policy is no policy, and its digest is none: nothing else may differ.
+    for trace in traces(&folder()) {
+        let verified = batch::verify(|| File::open(&trace), &rules, 2).unwrap();
+        let differ = |result: &CheckResult| matches!(result, CheckResult::Differs { .. });
+        let wrong = verified.checks.iter().filter(|check| differ(&check.result));
+        let wrong: Vec<_> = wrong.map(|check| check.name).collect();
+        assert_eq!(wrong.len(), 1, "{}: {wrong:?}", trace.display());
     }
 }
