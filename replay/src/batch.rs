@@ -221,7 +221,7 @@ where
     let source = || open().map_err(BatchError::Source);
     let judged = judge(source()?, rules)?;
     let expected = judged.report.to_json();
-    let mut checks = vec![sealed(&judged), policies(&judged)];
+    let mut checks = vec![sealed(&judged), regular(&judged), policies(&judged)];
     let check = |name, other: &Judged| Check {
         name,
         result: compare(&expected, &judged, other),
@@ -296,6 +296,25 @@ fn sealed(judged: &Judged) -> Check {
     };
     Check {
         name: "the report's own digest",
+        result,
+    }
+}
+
+/// The report contradicts itself nowhere.
+fn regular(judged: &Judged) -> Check {
+    let broken = judged.report.contradictions();
+    let result = if broken.is_empty() {
+        CheckResult::Same
+    } else {
+        CheckResult::Differs {
+            how: format!(
+                "the report contradicts itself: not so: {}",
+                broken.join("; ")
+            ),
+        }
+    };
+    Check {
+        name: "the report by itself",
         result,
     }
 }

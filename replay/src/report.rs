@@ -10,6 +10,7 @@
 mod build;
 mod decided;
 mod decisions;
+mod guard;
 pub mod jsonl;
 pub(crate) mod page;
 mod table;

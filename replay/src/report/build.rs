@@ -38,7 +38,7 @@ impl Report {
             .filter(|row| is_touched(row))
             .collect();
         let refused_names = || session.network.names().filter(|row| row.refused > 0);
-        let mut report = Self {
+        let report = Self {
             format: FORMAT,
             verdict: judgement.verdict,
             reasons: judgement
@@ -96,6 +96,7 @@ impl Report {
             integrity: integrity_report(session, integrity),
             receipt: receipt(session, integrity),
         };
+        let mut report = report.guarded();
         report.receipt.report = Some(report.digest());
         report
     }

@@ -25,8 +25,8 @@ fn verify_finds_every_digest_again() {
     assert_eq!(verified.outcome, Sameness::Same);
     assert_eq!(
         verified.checks.len(),
-        7,
-        "two digests, four threads, one recording"
+        8,
+        "two digests, the report by itself, four threads, one recording"
     );
     assert!(
         verified
