@@ -108,7 +108,8 @@ fn open(at: u32, path: Text) -> Event {
     event(at, 1_000, Fact::Open(open))
 }
 
-/// Folds and judges; the events are not kept, so the memory is the session's.
+/// Folds and judges. The memory is the whole program's, with a batch of events and
+/// what was taken before and not given back.
 fn run(
     name: &str,
     tape: &Tape,
@@ -117,7 +118,6 @@ fn run(
 ) -> Result<()> {
     let mut writer = Writer::create(io::sink(), tape.start.clone())?;
     let mut session = Session::new(Arc::clone(rules));
-    let before = resident();
     let (mut seconds, mut slowest, mut count) = (0.0f64, 0.0f64, 0u64);
     let mut fold = |entries: Vec<belljar_recorder::Entry>| {
         let begun = cpu();
@@ -134,12 +134,14 @@ fn run(
         }
     }
     fold(writer.flush()?);
-    let grown = resident().zip(before).map(|(now, then)| now - then);
     println!(
         "  {name:<28} {count:>10} events  {seconds:>7.2} s  {:>8.2} µs an event, {:>7.1} ms the slowest {BATCH}{}",
         seconds * 1e6 / count.max(1) as f64,
         slowest * 1e3,
-        grown.map_or_else(String::new, |kib| format!("  {:+.0} MiB", kib / 1024.0)),
+        resident().map_or_else(String::new, |kib| format!(
+            ", {:.0} MiB resident",
+            kib / 1024.0
+        )),
     );
     Ok(())
 }

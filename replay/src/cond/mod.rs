@@ -20,6 +20,7 @@ mod names;
 mod parse;
 mod pattern;
 mod required;
+mod search;
 mod sets;
 mod shape;
 mod share;

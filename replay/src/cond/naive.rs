@@ -336,12 +336,12 @@ fn instead(world: &World, other: &World) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     /// What neither literals nor the process leave to be asked does not hold.
     #[test]
     fn nothing_that_may_hold_is_left_unasked(
-        trees in prop::collection::vec(tree(), 1..80),
+        trees in prop::collection::vec(tree(), 1..70),
         process in world(),
         worlds in prop::collection::vec(world(), 1..8),
     ) {

@@ -11,27 +11,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::ops::Range;
 use std::sync::Arc;
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::Special;
 use super::compile::Node;
 use super::fields::Field;
-use super::value::{Subject, Truth, Value};
+use super::search::{Group, rank, searched_with};
+use super::value::{Subject, Truth};
 
 /// Most kept comparisons among the conditions for one event type.
 pub(crate) const MAX_KEPT: usize = 2048;
-/// Fewer comparisons of a field are not worth a search.
-const MIN_SEARCHED: usize = 4;
-
-/// Bytes of literals up to which a search may take a thousand times their room.
-const MAX_DENSE: usize = 8192;
-
 /// What is known of a comparison, for the event that is judged.
-const OPEN: u8 = 0;
-const NO: u8 = 1;
+pub(super) const OPEN: u8 = 0;
+pub(super) const NO: u8 = 1;
 const MAYBE: u8 = 2;
 const YES: u8 = 3;
 /// Its field was not searched yet.
@@ -107,40 +99,8 @@ impl<'a> Memo<'a> {
         let Some(slots) = self.slots.get_mut(group.slots.clone()) else {
             return;
         };
-        match subject.value(group.field) {
-            Value::Absent => slots.fill(NO),
-            Value::Bytes(bytes) => {
-                slots.fill(NO);
-                for hit in group.finder.find_overlapping_iter(bytes.as_ref()) {
-                    let of = group.of.get(hit.pattern().as_usize());
-                    for at in of.into_iter().flatten() {
-                        let at = usize::from(*at);
-                        // A literal may be there many times.
-                        if let Some(place) = slots.get_mut(at).filter(|place| **place == NO) {
-                            *place = OPEN;
-                            open(at);
-                        }
-                    }
-                }
-            }
-            // Unknown or cut: each comparison must see for itself.
-            _ => {
-                slots.fill(OPEN);
-                (0..slots.len()).for_each(open);
-            }
-        }
+        group.search(slots, subject, open);
     }
-}
-
-/// Comparisons of one field with literals.
-#[derive(Debug)]
-struct Group {
-    field: Field,
-    /// Where their answers stand.
-    slots: Range<usize>,
-    finder: AhoCorasick,
-    /// For each literal, the places (from the first of `slots`) that have it.
-    of: Vec<Vec<u16>>,
 }
 
 /// Equal comparisons by what they say.
@@ -168,7 +128,7 @@ impl Kept {
     /// The searches: the field of each, and how many comparisons hang on it.
     pub(super) fn groups(&self) -> impl Iterator<Item = (Field, usize)> {
         let groups = self.groups.iter();
-        groups.map(|group| (group.field, group.slots.len()))
+        groups.map(|group| (group.field(), group.slots.len()))
     }
 
     /// Which search an answer hangs on, and where it stands there.
@@ -203,26 +163,31 @@ impl Kept {
 
     /// Gives out the slots: first those of searched fields, side by side.
     pub(crate) fn settle(&mut self) {
-        let mut fields: BTreeMap<Field, Vec<&mut Known>> = BTreeMap::new();
+        let mut fields: BTreeMap<Field, Vec<(Field, &mut Known)>> = BTreeMap::new();
         let mut others = Vec::new();
         for known in self.known.values_mut() {
             match literals(&known.test) {
-                Some((field, _)) => fields.entry(field).or_default().push(known),
+                Some((field, _)) => {
+                    let tests = fields.entry(searched_with(field)).or_default();
+                    tests.push((field, known));
+                }
                 None => others.push(known),
             }
         }
         let mut used = 0usize;
-        for (field, tests) in fields {
+        for mut tests in fields.into_values() {
+            tests.sort_by_key(|(field, _)| rank(*field));
             let fits = used + tests.len() <= MAX_KEPT;
-            match fits.then(|| group(field, &tests, used)).flatten() {
+            let nodes = tests.iter().map(|(field, known)| (*field, &*known.test));
+            match fits.then(|| Group::of(nodes, used)).flatten() {
                 Some(group) => {
-                    for (known, slot) in tests.into_iter().zip(group.slots.clone()) {
+                    for ((_, known), slot) in tests.into_iter().zip(group.slots.clone()) {
                         known.slot = u32::try_from(slot).ok();
                     }
                     used = group.slots.end;
                     self.groups.push(group);
                 }
-                None => others.extend(tests),
+                None => others.extend(tests.into_iter().map(|(_, known)| known)),
             }
         }
         self.template = vec![UNSEARCHED; used];
@@ -282,34 +247,6 @@ pub(super) fn literals(node: &Node) -> Option<(Field, Vec<Box<[u8]>>)> {
     let literals = check.needles().filter(|_| !field.is_many())?;
     let whole = literals.iter().all(|literal| !literal.is_empty());
     (whole && !literals.is_empty()).then_some((*field, literals))
-}
-
-fn group(field: Field, tests: &[&mut Known], begins: usize) -> Option<Group> {
-    if tests.len() < MIN_SEARCHED {
-        return None;
-    }
-    let mut words: BTreeMap<Box<[u8]>, Vec<u16>> = BTreeMap::new();
-    for (at, known) in tests.iter().enumerate() {
-        let at = u16::try_from(at).ok()?;
-        for literal in literals(&known.test)?.1 {
-            let literal: Box<[u8]> = literal.to_ascii_lowercase().into();
-            words.entry(literal).or_default().push(at);
-        }
-    }
-    let (words, of): (Vec<_>, Vec<_>) = words.into_iter().unzip();
-    // Twice as quick, and a thousand times as large as the literals.
-    let small = words.iter().map(|word| word.len()).sum::<usize>() <= MAX_DENSE;
-    let finder = AhoCorasick::builder()
-        .kind(small.then_some(AhoCorasickKind::DFA))
-        .ascii_case_insensitive(true)
-        .build(&words)
-        .ok()?;
-    Some(Group {
-        field,
-        slots: begins..begins + tests.len(),
-        finder,
-        of,
-    })
 }
 
 /// What a comparison says, in full: two with the same words are the same.
