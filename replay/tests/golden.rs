@@ -16,9 +16,9 @@ fn folder() -> PathBuf {
 }
 
 fn traces(folder: &Path) -> Vec<PathBuf> {
-    let mut traces: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut traces: Vec<_> = entries
+        .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ext| ext == "bjt"))
         .collect();
     traces.sort();

@@ -14,8 +14,10 @@ use crate::escape;
 use crate::rules::Severity;
 use crate::verdict::Verdict;
 
-/// What must hold, and how it is called where it does not.
-const RULES: &[(&str, fn(&Report) -> bool)] = &[
+/// What must hold, in words, and whether it does.
+type Rule = (&'static str, fn(&Report) -> bool);
+
+const RULES: &[Rule] = &[
     ("the verdict is that of its weightiest reason", verdict),
     ("reasons stand in order of weight", reasons_in_order),
     ("reasons name findings that there are", reasons_named),
