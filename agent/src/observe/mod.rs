@@ -1,13 +1,15 @@
 //! The observer: loads the kernel programs, reads their ring buffer, hands events on.
 //!
-//! Owns: life of the programs and maps, the loss counters, and two threads: one
-//! reads the ring buffer, the other completes events and hands them on in order.
+//! Owns: what the rest of the agent asks of it, and the life of its parts: the kernel's
+//! programs (`loaded`), and the two threads that read and complete events (`read`).
 //! Must not: decide what a payload may do beyond the static maps it is given,
 //! or interpret records (`decode`).
 
 mod content;
 mod decode;
 mod grants;
+mod loaded;
+mod read;
 #[expect(
     unsafe_code,
     unreachable_pub,
@@ -22,40 +24,28 @@ mod tests;
 
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use belljar_event::{Arg, CALLS, CallInfo, Class, Event, Fact, Lost, MOVERS, Mover};
-use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, OpenObject, RingBufferBuilder};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use belljar_event::Event;
+use rustix::event::{EventfdFlags, eventfd};
 
 use self::content::Contents;
 pub(crate) use self::decode::Names;
 pub(crate) use self::grants::Grants;
-use crate::abi::{self, Record};
-use crate::boot;
+use self::loaded::{KernelOrigins, Loaded};
+use self::read::{Hander, Reader};
 use crate::enforce::{Lines, LinesError};
-use crate::seam::{EventSink, MountTable, Origin, Origins};
+use crate::seam::{EventSink, MountTable, Origins};
 
-/// How long the reader sleeps when nothing wakes it; bounds how late an event is.
-const POLL: Duration = Duration::from_millis(20);
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 20_000_000,
-};
 /// How long a pass may take until the reader's bell is rung again.
 const DRAINED: Duration = Duration::from_secs(1);
-/// Where links are pinned; only root may enter.
-const PINS: &str = "/sys/fs/bpf";
 /// Events between the two threads; beyond that they wait in the ring buffer.
 const QUEUE: usize = 4096;
-/// What was executed longer ago is not read any more: events must not be late for it.
-const TOO_LATE: Duration = Duration::from_secs(2);
 
 /// The observer could not be started, so nothing may run.
 #[derive(Debug, thiserror::Error)]
@@ -290,390 +280,5 @@ impl Flush {
 impl Drop for Observer {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-    }
-}
-
-/// Sections of programs that only watch; what refuses is attached always.
-const OBSERVERS: [&str; 2] = ["fentry/", "raw_tp/"];
-
-/// The end of what libbpf had to say: with it a refused program can be understood.
-static SAID: Mutex<String> = Mutex::new(String::new());
-const SAID_MOST: usize = 2000;
-
-fn said() -> std::sync::MutexGuard<'static, String> {
-    SAID.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn remember(_: libbpf_rs::PrintLevel, line: String) {
-    let mut said = said();
-    // A verifier's log comes in one piece, with the reason at its end.
-    let skip = line.len().saturating_sub(SAID_MOST);
-    let tail = (skip..line.len()).find_map(|at| line.get(at..));
-    said.push_str(tail.unwrap_or_default());
-    let excess = said.len().saturating_sub(SAID_MOST);
-    if let Some(end) = (excess..=said.len()).find(|at| said.is_char_boundary(*at)) {
-        said.drain(..end);
-    }
-}
-
-/// The programs, attached.
-struct Loaded<'obj> {
-    skel: skel::ObserveSkel<'obj>,
-    _links: Vec<Link>,
-}
-
-impl<'obj> Loaded<'obj> {
-    fn new(
-        storage: &'obj mut MaybeUninit<OpenObject>,
-        cgroup_id: u64,
-        cgroup: &std::fs::File,
-        direct: &[SocketAddr],
-        lines: &Lines,
-        trace: bool,
-    ) -> Result<Self, ObserveError> {
-        let tables = lines.tables().map_err(ObserveError::Lines)?;
-        let mut open = skel::ObserveSkelBuilder::default()
-            .open(storage)
-            .map_err(bpf("cannot open the kernel programs"))?;
-        let Some(rodata) = open.maps.rodata_data.as_deref_mut() else {
-            return Err(ObserveError::Reader);
-        };
-        rodata.payload_cgroup = cgroup_id;
-        rodata.path_seed = lines.seed();
-        rodata.held_ops = lines.held.into();
-        rodata.everywhere.line = tables.everywhere;
-        rodata.watched = tables.watched;
-        for (number, says) in lines.says() {
-            if let Some(slot) = rodata.line_says.get_mut(number) {
-                *slot = says;
-            }
-        }
-        if trace {
-            for info in CALLS {
-                if let Some(slot) = rodata.calls.get_mut(usize::from(info.number)) {
-                    *slot = descriptor(info);
-                }
-            }
-            for mover in MOVERS {
-                if let Some(slot) = rodata.calls.get_mut(usize::from(mover.number)) {
-                    *slot = moving(mover);
-                }
-            }
-        }
-        libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, remember)));
-        let mut skel = open.load().map_err(|source| ObserveError::Refused {
-            source,
-            log: said().clone(),
-        })?;
-        for addr in direct {
-            skel.maps
-                .direct
-                .update(&abi::endpoint(*addr), &[1], MapFlags::ANY)
-                .map_err(bpf("cannot store an allowed address"))?;
-        }
-        grants::fill(&skel.maps, &tables, lines.devices())?;
-        let mut links = Vec::new();
-        for program in skel.object_mut().progs_mut() {
-            let section = program.section().to_string_lossy().into_owned();
-            if !trace
-                && OBSERVERS
-                    .iter()
-                    .any(|observer| section.starts_with(observer))
-            {
-                continue;
-            }
-            let link = if section.starts_with("cgroup/") || section == "sockops" {
-                program.attach_cgroup(std::os::fd::AsRawFd::as_raw_fd(&cgroup.as_fd()))
-            } else {
-                program.attach()
-            };
-            let mut link = link.map_err(bpf("cannot attach a kernel program"))?;
-            // What refuses must not end with whoever attached it.
-            let pin = Path::new(PINS).join(program.name());
-            link.pin(pin).map_err(bpf("cannot pin a kernel program"))?;
-            links.push(link);
-        }
-        Ok(Self {
-            skel,
-            _links: links,
-        })
-    }
-
-    fn origins(&self) -> Result<KernelOrigins, ObserveError> {
-        let handle = |map: &libbpf_rs::MapMut<'_>| {
-            MapHandle::try_from(map).map_err(bpf("cannot share a kernel map"))
-        };
-        Ok(KernelOrigins {
-            by_source: handle(&self.skel.maps.by_source)?,
-            askers: handle(&self.skel.maps.askers)?,
-        })
-    }
-
-    fn grants(&self) -> Result<Grants, ObserveError> {
-        Grants::new(&self.skel.maps)
-    }
-
-    fn lost(&self) -> [u64; 4] {
-        let counters = self
-            .skel
-            .maps
-            .bss_data
-            .as_deref()
-            .map(|bss| bss.lost)
-            .unwrap_or_default();
-        [counters[0], counters[1], counters[2], counters[3]]
-    }
-
-    fn disk_full(&self) -> bool {
-        let bss = self.skel.maps.bss_data.as_deref();
-        bss.is_some_and(|bss| bss.disk_full > 0)
-    }
-}
-
-/// A row of the kernel's table: argument index + 1, 0 for none.
-fn descriptor(info: &CallInfo) -> skel::types::call_desc {
-    let index = |arg: Arg| match arg {
-        Arg::None => 0,
-        Arg::At(at) => at + 1,
-    };
-    skel::types::call_desc {
-        class_: class(info.class),
-        path: index(info.path),
-        dir: index(info.dir),
-        other: index(info.other),
-        other_dir: index(info.other_dir),
-        addr: index(info.addr),
-    }
-}
-
-/// A row of a call that is only summed up.
-fn moving(mover: &Mover) -> skel::types::call_desc {
-    let index = |arg: Option<u8>| arg.map_or(0, |at| at + 1);
-    skel::types::call_desc {
-        class_: CLASS_TRANSFER,
-        dir: index(mover.read),
-        other_dir: index(mover.written),
-        path: 0,
-        other: 0,
-        addr: 0,
-    }
-}
-
-/// `CLASS_TRANSFER` of observe.h.
-const CLASS_TRANSFER: u8 = 17;
-
-/// `enum class_` of observe.h.
-fn class(class: Class) -> u8 {
-    match class {
-        Class::Exec => 1,
-        Class::Open => 2,
-        Class::Change => 3,
-        Class::Look => 4,
-        Class::Socket => 5,
-        Class::Connect => 6,
-        Class::Bind => 7,
-        Class::Listen => 8,
-        Class::Accept => 9,
-        Class::Send => 10,
-        Class::Dup => 11,
-        Class::Guard => 12,
-        Class::GuardRefused => 13,
-        Class::Message => 14,
-        Class::Signal => 15,
-        Class::Identity => 16,
-    }
-}
-
-/// What the reader hands on.
-enum Step {
-    Event(Event),
-    /// An exec that succeeded, with the number of the executed file.
-    Executed(Event, u64),
-    /// The ring buffer was read to its end.
-    Pass,
-}
-
-/// Completes events and hands them on, in their order.
-struct Hander {
-    shared: Arc<Shared>,
-    sink: EventSink,
-    contents: Contents,
-}
-
-impl Hander {
-    fn run(mut self, steps: &mpsc::Receiver<Step>) {
-        for step in steps {
-            match step {
-                Step::Event(event) => self.hand_on(event),
-                Step::Executed(mut event, inode) => {
-                    let age = crate::boot::clock::monotonic().saturating_sub(event.at);
-                    if u128::from(age) < TOO_LATE.as_nanos() {
-                        self.contents.fill(&mut event, inode);
-                    }
-                    self.hand_on(event);
-                }
-                Step::Pass => {
-                    let passes = self.shared.passes.lock();
-                    *passes.unwrap_or_else(PoisonError::into_inner) += 1;
-                    self.shared.passed.notify_all();
-                }
-            }
-        }
-    }
-
-    fn hand_on(&self, event: Event) {
-        let tap = self
-            .shared
-            .taps
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        match &*tap {
-            Some(tap) => drop(tap.send(event)),
-            None => {
-                drop(tap);
-                // The host is gone: so is the machine, any moment.
-                let _ = self.sink.send(event);
-            }
-        }
-    }
-}
-
-/// Reads the ring buffer until told to stop.
-struct Reader {
-    shared: Arc<Shared>,
-    mounts: MountTable,
-    names: Arc<dyn Names + Send + Sync>,
-    queue: mpsc::SyncSender<Step>,
-    lines: Arc<Lines>,
-}
-
-/// What the reader says once it can read.
-type Ready = mpsc::Sender<Result<(KernelOrigins, Grants), ObserveError>>;
-
-/// What the programs' `lost` counters mean.
-const LOST_PLACES: [&str; 4] = [
-    "ring buffer",
-    "task storage",
-    "string area",
-    "totals of open files",
-];
-
-impl Reader {
-    fn run(&self, loaded: &Loaded<'_>, ready: &Ready) {
-        let malformed = std::cell::Cell::new(0u64);
-        let handle = |bytes: &[u8]| {
-            match Record::parse(bytes) {
-                Ok(record) => {
-                    if let Some(event) = decode::event(&record, &self.mounts, &*self.names) {
-                        self.hand_on(match executed(&record, &event) {
-                            Some(inode) => Step::Executed(event, inode),
-                            None => Step::Event(event),
-                        });
-                    }
-                    let denied = decode::denied(&record, &self.mounts, &self.lines);
-                    denied
-                        .into_iter()
-                        .for_each(|event| self.hand_on(Step::Event(event)));
-                }
-                Err(_) => malformed.set(malformed.get() + 1),
-            }
-            0
-        };
-        let mut builder = RingBufferBuilder::new();
-        let added = builder.add(&loaded.skel.maps.ring, handle).map(drop);
-        let ring = added
-            .and_then(|()| builder.build())
-            .map_err(bpf("cannot read kernel events"));
-        let shared = || Ok((loaded.origins()?, loaded.grants()?));
-        let ring = match ring.and_then(|ring| shared().map(|shared| (ring, shared))) {
-            Ok((ring, shared)) => {
-                let _ = ready.send(Ok(shared));
-                ring
-            }
-            Err(error) => return drop(ready.send(Err(error))),
-        };
-        let mut reported = [0u64; 5];
-        while !self.shared.stop.load(Ordering::Acquire) {
-            self.wait(ring.epoll_fd());
-            if ring.consume().is_err() {
-                continue; // interrupted by a signal
-            }
-            let [ring_full, storage, area, totals] = loaded.lost();
-            let now = [ring_full, storage, area, totals, malformed.get()];
-            self.report_losses(now, &mut reported);
-            if loaded.disk_full() {
-                self.shared.disk_full.store(true, Ordering::Relaxed);
-            }
-            self.hand_on(Step::Pass);
-        }
-    }
-
-    /// Until much is waiting, somebody wants it all, or it is time.
-    fn wait(&self, ring: i32) {
-        let Some(ring) = boot::raw::borrowed(ring) else {
-            return std::thread::sleep(POLL);
-        };
-        let bell: BorrowedFd<'_> = self.shared.wake.as_fd();
-        let mut fds = [
-            PollFd::from_borrowed_fd(ring, PollFlags::IN),
-            PollFd::from_borrowed_fd(bell, PollFlags::IN),
-        ];
-        let _ = poll(&mut fds, Some(&PATIENCE));
-        // Empty if nobody rang.
-        let _ = rustix::io::read(bell, &mut [0_u8; 8]);
-    }
-
-    fn hand_on(&self, step: Step) {
-        // The other thread ends only with the machine.
-        let _ = self.queue.send(step);
-    }
-
-    fn report_losses(&self, now: [u64; 5], reported: &mut [u64; 5]) {
-        let places = LOST_PLACES.iter().copied().chain(["kernel record"]);
-        for ((place, now), before) in places.zip(now).zip(reported) {
-            if now > *before {
-                let lost = Lost {
-                    count: now - *before,
-                    place: place.into(),
-                };
-                *before = now;
-                self.hand_on(Step::Event(Event::host(
-                    crate::boot::clock::monotonic(),
-                    Fact::Lost(lost),
-                )));
-            }
-        }
-    }
-}
-
-/// The number of the file that an exec which succeeded has executed.
-fn executed(record: &Record<'_>, event: &Event) -> Option<u64> {
-    let done = matches!(event.fact, Fact::Exec(_)) && event.outcome.succeeded();
-    done.then(|| record.args.last().copied())?
-}
-
-/// The kernel's memory of connects and lookups.
-struct KernelOrigins {
-    by_source: MapHandle,
-    askers: MapHandle,
-}
-
-impl Origins for KernelOrigins {
-    fn take(&self, peer: SocketAddr) -> Option<Origin> {
-        let key = abi::endpoint(peer);
-        let value = self.by_source.lookup(&key, MapFlags::ANY).ok()??;
-        let _ = self.by_source.delete(&key);
-        let (addr, pid, tid) = abi::origin(value.get(..abi::ORIGIN_LEN)?)?;
-        Some(Origin { pid, tid, addr })
-    }
-
-    fn asker(&self, peer: SocketAddr) -> Option<(u32, u32)> {
-        let value = self
-            .askers
-            .lookup(&peer.port().to_ne_bytes(), MapFlags::ANY)
-            .ok()??;
-        let pid = u32::from_ne_bytes(*value.first_chunk::<4>()?);
-        Some((pid, pid))
     }
 }
