@@ -263,15 +263,15 @@ fn the_first_line_wins_and_is_explained() {
 /// A second name leaves what is said about the first one's place.
 #[test]
 fn what_is_ruled_has_one_name() {
-    let lines = "[[rule]]\naction = 'ask'\ncondition = \"evt.op = read and fd.name = /work/asked\"\n\
-                 [[rule]]\naction = 'deny'\ncondition = \"evt.op = exec and fd.name = /work/barred\"\n";
+    let lines = "[[rule]]\naction = 'ask'\ncondition = \"evt.op = read and fd.name = /srv/asked\"\n\
+                 [[rule]]\naction = 'deny'\ncondition = \"evt.op = exec and fd.name = /srv/barred\"\n";
     let mine = Policy::parse("mine", lines).unwrap();
     for (policy, path, action) in [
-        (&mine, "/work/asked", Action::Deny),
-        (&mine, "/work/barred", Action::Deny),
-        (&mine, "/work/other", Action::Allow),
+        (&mine, "/srv/asked", Action::Deny),
+        (&mine, "/srv/barred", Action::Deny),
+        (&mine, "/srv/other", Action::Allow),
         // Every program has to be asked about here: git links what it fetches.
-        (&composed(&[]), "/work/.git/objects/aa", Action::Allow),
+        (&composed(&[]), "/srv/.git/objects/aa", Action::Allow),
     ] {
         let case = Case::parse("link", path, "/home/user").unwrap();
         assert_eq!(
