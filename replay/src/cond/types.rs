@@ -64,7 +64,7 @@ impl Types {
     /// may be of any kind, in a forged trace: only kinds are sure.
     pub(crate) fn lacks(at: usize, field: Field) -> bool {
         let kind = at.checked_sub(CALLS.len()).and_then(|at| KINDS.get(at));
-        let pathless = kind.is_some_and(|(_, name)| !matches!(*name, "held" | "denied"));
+        let pathless = kind.is_some_and(|(_, name)| !matches!(*name, "hold" | "denied"));
         pathless
             && matches!(
                 field,

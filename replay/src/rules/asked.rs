@@ -94,18 +94,50 @@ mod tests {
     use belljar_recorder::Reader;
 
     use super::*;
+    use crate::cond::{FIELDS, Subject as _, Value};
     use crate::moment::Moment;
     use crate::rules::RuleSet;
     use crate::session::Session;
+
+    /// The last one has an event of every kind.
+    const TRACES: [&[u8]; 3] = [
+        include_bytes!("../../../fixtures/traces/npm-credential-thief.bjt"),
+        include_bytes!("../../../fixtures/traces/npm-benign.bjt"),
+        include_bytes!("../../../fixtures/golden/1.0.bjt"),
+    ];
+
+    /// Rules are left out for events that have no path: what says so, and what gives
+    /// an event its path, stand in two places.
+    #[test]
+    fn what_a_type_lacks_its_events_do_not_have() {
+        let mut lacking = 0;
+        for trace in TRACES {
+            let mut session = Session::new(RuleSet::builtin());
+            for entry in Reader::open(trace).unwrap() {
+                let entry = entry.unwrap();
+                session.follow(&entry);
+                let moment = Moment::new(&session, &entry);
+                let at = type_of(entry.event());
+                let fields = FIELDS.iter().map(|info| info.field);
+                for field in fields.filter(|field| Types::lacks(at, *field)) {
+                    let value = moment.value(field);
+                    assert!(
+                        matches!(value, Value::Absent | Value::Bool(false)),
+                        "{field:?} is {value:?} of {:?}",
+                        entry.event()
+                    );
+                    lacking += 1;
+                }
+            }
+        }
+        assert!(lacking > 100);
+    }
 
     #[test]
     fn what_is_left_of_a_rule_says_what_the_rule_says() {
         let rules = RuleSet::builtin();
         let mut said = 0;
-        for trace in [
-            &include_bytes!("../../../fixtures/traces/npm-credential-thief.bjt")[..],
-            include_bytes!("../../../fixtures/traces/npm-benign.bjt"),
-        ] {
+        for trace in TRACES {
             let mut session = Session::new(Arc::clone(&rules));
             for entry in Reader::open(trace).unwrap() {
                 let entry = entry.unwrap();
@@ -130,10 +162,7 @@ mod tests {
 
     #[test]
     fn numbers_and_names_of_types_agree() {
-        for trace in [
-            &include_bytes!("../../../fixtures/traces/npm-credential-thief.bjt")[..],
-            include_bytes!("../../../fixtures/traces/npm-benign.bjt"),
-        ] {
+        for trace in TRACES {
             for entry in Reader::open(trace).unwrap() {
                 let entry = entry.unwrap();
                 let name = Types::names().nth(type_of(entry.event()));
