@@ -63,7 +63,7 @@ pub fn own_image() -> Result<PathBuf> {
 
 /// The kernel of belljar's own image as a distribution has one: a file, and a
 /// folder of modules.
-fn kernel(dir: &Path) -> Result<[String; 4]> {
+pub fn kernel(dir: &Path) -> Result<[String; 4]> {
     let image = own_image()?;
     let tree = dir.join("modules");
     fs::create_dir_all(tree.join("kernel"))?;

@@ -19,6 +19,7 @@ mod faults;
 mod git;
 mod hostile;
 mod image;
+mod nested;
 mod policies;
 mod policy;
 #[expect(
@@ -56,5 +57,6 @@ fn main() {
     tests.extend(replays::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());
+    tests.extend(nested::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }

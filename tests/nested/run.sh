@@ -58,6 +58,8 @@ done
 take() {
     cp -L "$1" "$root/bin/$2"
     chmod 755 "$root/bin/$2"
+    # All of it goes through an emulated machine's memory.
+    strip "$root/bin/$2" 2>/dev/null || true
     { ldd "$1" 2>/dev/null || true; } | grep -o '/[^ )]*' | while read -r library; do
         mkdir -p "$root$(dirname "$library")"
         cp -Lu "$library" "$root$library"

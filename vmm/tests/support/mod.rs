@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ pub(crate) struct Kit {
     pub(crate) image: Image,
     initramfs: PathBuf,
     machine: MachineChoice,
+    init: Vec<u8>,
     _dir: Arc<tempfile::TempDir>,
 }
 
@@ -56,6 +57,7 @@ impl Kit {
             image,
             initramfs,
             machine,
+            init: agent,
             _dir: Arc::new(dir),
         })
     }
@@ -63,6 +65,29 @@ impl Kit {
     /// True if the tests run under cloud-hypervisor.
     pub(crate) fn other(&self) -> bool {
         self.machine == MachineChoice::CloudHypervisor
+    }
+
+    /// This program in an outer guest, with cloud-hypervisor as the machine.
+    pub(crate) fn nested(&self) -> std::io::Result<Output> {
+        let files = tempfile::tempdir()?;
+        let at = |name: &str| files.path().join(name);
+        std::fs::copy(&self.image.kernel, at("vmlinuz"))?;
+        std::fs::create_dir(at("modules"))?;
+        for module in &self.image.modules {
+            let name = module.file_name().unwrap_or_default();
+            std::fs::copy(module, at("modules").join(name))?;
+        }
+        // The test guest mounts no root, and a large one would lie in memory twice.
+        std::fs::write(at("root.erofs"), vec![0; 1 << 20])?;
+        std::fs::write(at("init"), &self.init)?;
+        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/nested/run.sh"))
+            .arg(std::env::current_exe()?)
+            .env("NESTED_FILES", files.path())
+            .env("NESTED_SECONDS", "900")
+            .env(MACHINE, "cloud-hypervisor")
+            .env(INIT, "/files/init")
+            .env("BELLJAR_TEST_IMAGE", "/files")
+            .output()
     }
 
     /// A small machine.

@@ -1,0 +1,189 @@
+//! Whole runs under a real cloud-hypervisor, in an outer guest whose KVM works
+//! (`tests/nested`): what the other tests show of QEMU holds there, too.
+//!
+//! Ignored, with the reason, where no cloud-hypervisor is found.
+
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use libtest_mimic::{Completion, Failed, Trial};
+use serde_json::Value;
+
+use crate::image::kernel;
+use crate::support::{Result, belljar, check, code, events, output, repo, terminal, text};
+
+pub fn tests() -> Vec<Trial> {
+    vec![Trial::ignorable_test(
+        "nested::whole_runs_under_cloud_hypervisor",
+        whole_runs,
+    )]
+}
+
+/// What the outer guest does. Each run leaves its exit code, its report, and a
+/// trace, which are told on the console between marks.
+const SCRIPT: &str = r#"
+export XDG_CACHE_HOME=/files/cache XDG_CONFIG_HOME=/nonexistent NO_COLOR=1
+mkdir /tmp/www && echo 'from the server' >/tmp/www/word
+ip addr add 198.51.100.7/32 dev lo
+httpd -p 198.51.100.7:8080 -h /tmp/www
+one() {
+    name=$1; shift
+    program run --headless --format json --machine cloud-hypervisor --image nested \
+        --memory 768 --disk 300 --on-malicious continue --fail-on malicious \
+        -o /tmp/$name.bjt "$@" >/tmp/$name.json 2>/tmp/$name.err
+    echo "NESTED code $name $?"
+}
+one plain /files/project -- sh -c 'read line <word; echo "$line"; exit 7'
+one flows --allow 198.51.100.7:8080 /files/project -- sh -c \
+    'wget -qO- http://198.51.100.7:8080/word; wget -T 5 -qO- http://198.51.100.9/; cat ~/.ssh/id_*; true'
+one slow --timeout 6s /files/project -- sleep 1000
+one killed /files/project -- sleep 1000 &
+until grep -q running /tmp/killed.err; do sleep 1; done
+kill -9 "$(pidof cloud-hypervisor)"
+wait $!
+echo "NESTED left $(ls /tmp | grep -c belljar) $(pidof cloud-hypervisor)"
+for name in plain flows slow killed; do
+    echo "NESTED begin $name.json"; base64 /tmp/$name.json; echo "NESTED end"
+    echo "NESTED begin $name.bjt"; base64 /tmp/$name.bjt; echo "NESTED end"
+done
+"#;
+
+/// Emulation twice over hangs now and then: once more then.
+fn whole_runs() -> Result<Completion> {
+    let dir = tempfile::tempdir()?;
+    lay_out(dir.path())?;
+    let mut last = String::new();
+    for _ in 0..2 {
+        let outcome = Command::new(repo("tests/nested/run.sh"))
+            .arg(crate::support::BELLJAR)
+            .env("NESTED_FILES", dir.path().join("files"))
+            .env("NESTED_SCRIPT", dir.path().join("script"))
+            .env("NESTED_SECONDS", "900")
+            .output()?;
+        let said = text(&outcome.stdout);
+        match outcome.status.code() {
+            Some(0) => return judge(&said, dir.path()).map(|()| Completion::Completed),
+            Some(77) => {
+                let why = text(&outcome.stderr);
+                let why = why.lines().last().unwrap_or("something is missing");
+                return Ok(Completion::ignored_with(why.to_owned()));
+            }
+            code => last = format!("{code:?}\n{said}"),
+        }
+    }
+    Err(format!("the outer guest: {last}").into())
+}
+
+/// An image of one program, a project, and the script.
+fn lay_out(dir: &Path) -> Result {
+    let files = dir.join("files");
+    let project = files.join("project");
+    std::fs::create_dir_all(&project)?;
+    std::fs::write(project.join("word"), "from the project\n")?;
+    std::fs::write(dir.join("script"), SCRIPT)?;
+    let archive = dir.join("root.tar");
+    let packed = Command::new("sh")
+        .args(["-euc", ROOT, "sh"])
+        .arg(dir.join("root"))
+        .arg(&archive)
+        .output()?;
+    check(packed.status.success(), || text(&packed.stderr))?;
+    let mut import = belljar(["image", "import", "--name", "nested"]);
+    import
+        .args(kernel(dir)?)
+        .arg(&archive)
+        .env("XDG_CACHE_HOME", files.join("cache"));
+    let import = output(&mut import)?;
+    check(code(&import) == 0, || text(&import.stderr))
+}
+
+/// busybox under the names that the script uses.
+const ROOT: &str = r#"
+mkdir -p "$1/bin"
+cp "$(command -v busybox)" "$1/bin/busybox"
+for name in sh cat sleep wget true; do ln -s busybox "$1/bin/$name"; done
+tar -C "$1" -cf "$2" .
+"#;
+
+fn judge(console: &str, dir: &Path) -> Result {
+    let line = |start: &str| {
+        let found = console.lines().find_map(|line| line.strip_prefix(start));
+        found
+            .map(str::trim)
+            .ok_or_else(|| Failed::from(format!("no line {start:?} in\n{console}")))
+    };
+    for name in ["plain", "flows", "slow", "killed"] {
+        for kind in ["json", "bjt"] {
+            let file = format!("{name}.{kind}");
+            std::fs::write(dir.join(&file), sent(console, &file)?)?;
+        }
+    }
+    let report = |name: &str| -> Result<Value> {
+        let bytes = std::fs::read(dir.join(format!("{name}.json")))?;
+        Ok(serde_json::from_slice(&bytes)?)
+    };
+    let trace = |name: &str| dir.join(format!("{name}.bjt"));
+
+    let plain = report("plain")?;
+    check(plain["machine"]["hypervisor"] == "cloud-hypervisor", || {
+        plain["machine"].to_string()
+    })?;
+    check(plain["machine"]["accelerator"] == "kvm", || {
+        plain["machine"].to_string()
+    })?;
+    check(plain["ran"]["end"] == "finished, exit 7", || {
+        plain["ran"].to_string()
+    })?;
+    check(line("NESTED code plain ")? == "0", || console.to_owned())?;
+    let printed = terminal(&events(&trace("plain"))?);
+    check(printed.contains("from the project"), || printed.clone())?;
+    // The same report on this machine, byte for byte.
+    let here = output(belljar(["report", "--format", "json"]).arg(trace("plain")))?;
+    check(
+        here.stdout == std::fs::read(dir.join("plain.json"))?,
+        || "the report differs between the machines".into(),
+    )?;
+
+    let flows = events(&trace("flows"))?;
+    let printed = terminal(&flows);
+    check(printed.contains("from the server"), || printed.clone())?;
+    check(printed.contains("ermission denied"), || printed.clone())?;
+    let flows = report("flows")?;
+    check(
+        flows["allowed"].to_string().contains("198.51.100.7"),
+        || flows["allowed"].to_string(),
+    )?;
+    check(
+        flows["refused"].to_string().contains("198.51.100.9"),
+        || flows["refused"].to_string(),
+    )?;
+    check(flows["verdict"] != "SAFE", || flows["reasons"].to_string())?;
+
+    let slow = report("slow")?;
+    check(slow["ran"]["end"] == "timed out", || {
+        slow["ran"].to_string()
+    })?;
+    let killed = report("killed")?;
+    let end = killed["ran"]["end"].to_string();
+    check(end.contains("signal 9"), || end.clone())?;
+    check(killed["verdict"] != "SAFE", || end.clone())?;
+    check(line("NESTED left ")? == "0", || {
+        format!("left behind: {:?}", line("NESTED left "))
+    })
+}
+
+/// A file that was told on the console.
+fn sent(console: &str, name: &str) -> Result<Vec<u8>> {
+    let begin = format!("NESTED begin {name}");
+    let lines = console.lines().skip_while(|line| line.trim() != begin);
+    let body: String = lines
+        .skip(1)
+        .take_while(|line| line.trim() != "NESTED end")
+        .map(str::trim)
+        .collect();
+    STANDARD
+        .decode(body)
+        .map_err(|error| format!("{name}: {error}\n{console}").into())
+}
