@@ -37,7 +37,7 @@ one() {
 }
 one plain /files/project -- sh -c 'read line <word; echo "$line"; exit 7'
 one flows --allow 198.51.100.7:8080 /files/project -- sh -c \
-    'wget -qO- http://198.51.100.7:8080/word; wget -T 5 -qO- http://198.51.100.9/; cat ~/.ssh/id_*; true'
+    'wget -qO- http://198.51.100.7:8080/word; wget -qO- http://198.51.100.9/; cat ~/.ssh/id_*; true'
 one slow --timeout 6s /files/project -- sleep 1000
 one killed /files/project -- sleep 1000 &
 until grep -q running /tmp/killed.err; do sleep 1; done
@@ -162,7 +162,7 @@ fn judge(console: &str, dir: &Path) -> Result {
     check(flows["verdict"] != "SAFE", || flows["reasons"].to_string())?;
 
     let slow = report("slow")?;
-    check(slow["ran"]["end"] == "timed out", || {
+    check(slow["ran"]["end"] == "stopped by the time limit", || {
         slow["ran"].to_string()
     })?;
     let killed = report("killed")?;
