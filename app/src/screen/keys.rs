@@ -33,6 +33,7 @@ actions! {
     AllowOnce, DenyOnce, AllowMore, DenyMore, SaveAllow, SaveDeny, KillTree,
     Palette, Zoom, Only, Mark, Note, NextMark, PreviousMark, Choose, Keep, Earlier, Later,
     ForTree, ForRun, NotYet, KillNow, SaveLine, Questions, EndTree,
+    Suspend, Same, Wider, Narrower, Taller, Lower,
 }
 
 /// Where a key holds.
@@ -42,6 +43,8 @@ pub(super) enum Scope {
     Always,
     /// Wherever no overlay is open.
     Global,
+    /// Two traces side by side.
+    Diff,
     /// Panes with rows to select.
     Rows,
     /// The process tree.
@@ -92,6 +95,8 @@ pub(super) fn pane_scopes(pane: Pane) -> &'static [Scope] {
     }
 }
 
+/// The scopes that hold over two traces side by side.
+pub(super) const DIFF: &[Scope] = &[Scope::Tree, Scope::Rows, Scope::Diff, Scope::Always];
 /// The scopes that hold over an overlay.
 pub(super) const OVERLAY: &[Scope] = &[Scope::Overlay, Scope::Scroll, Scope::Always];
 /// The scopes that hold while the command palette is open.
@@ -281,6 +286,10 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Global, Action::ClearFilter, &[ESC], "", "Clear the filter"),
     key(Scope::Global, Action::Palette, &[Press::Char(':'), Press::Ctrl('p')], "commands", "Find a command by a few letters"),
     key(Scope::Global, Action::Zoom, &[Press::Char('z')], "zoom", "This pane alone, and back"),
+    key(Scope::Global, Action::Wider, &[Press::Char('L')], "", "Make this pane wider, where panes stand side by side"),
+    key(Scope::Global, Action::Narrower, &[Press::Char('H')], "", "Make this pane narrower"),
+    key(Scope::Global, Action::Taller, &[Press::Char('^')], "", "Make this pane taller"),
+    key(Scope::Global, Action::Lower, &[Press::Char('_')], "", "Make this pane lower"),
     key(Scope::Global, Action::Only, &[Press::Char('f')], "", "Files and network of the selected process, and of what it started, alone; and back"),
     key(Scope::Global, Action::Mark, &[Press::Char('b')], "", "Put a bookmark at the selected event or at this moment, or take it away"),
     key(Scope::Global, Action::Note, &[Press::Char('B')], "", "Put a bookmark with a note"),
@@ -293,6 +302,16 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Global, Action::Timeline, &[Press::Char('t')], "timeline", "To the timeline, and back"),
     key(Scope::Global, Action::Help, &[Press::Char('?')], "help", "This help"),
     key(Scope::Global, Action::Quit, &[Press::Char('q')], "quit", "Leave"),
+    key(Scope::Diff, Action::NextMatch, &[Press::Char('n'), Press::Char(']')], "difference", "Next line that differs"),
+    key(Scope::Diff, Action::PreviousMatch, &[Press::Char('N'), Press::Char('[')], "difference", "Line before that differs"),
+    key(Scope::Diff, Action::NextPane, &[Press::Named(KeyCode::Tab)], "kind", "Next kind of things"),
+    key(Scope::Diff, Action::PreviousPane, &[Press::Named(KeyCode::BackTab)], "", "Kind of things before"),
+    key(Scope::Diff, Action::Same, &[Press::Char('=')], "same", "Show what is the same in both, or fold it"),
+    key(Scope::Diff, Action::Filter, &[Press::Char('/')], "filter", "Show only lines with these words in them"),
+    key(Scope::Diff, Action::ClearFilter, &[ESC], "", "Clear the filter"),
+    key(Scope::Diff, Action::Help, &[Press::Char('?')], "help", "This help"),
+    key(Scope::Diff, Action::Quit, &[Press::Char('q')], "quit", "Leave"),
+    key(Scope::Always, Action::Suspend, &[Press::Ctrl('z')], "", "Back to the shell for a while (fg comes back); in a run only while the guest is frozen"),
     key(Scope::Always, Action::Interrupt, &[Press::Ctrl('c')], "", "Stop the run; once it is over: leave"),
 ];
 

@@ -52,6 +52,15 @@ pub(super) enum Divider {
     Half,
 }
 
+/// How a pane is to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    /// In its width, not in its height.
+    pub(super) across: bool,
+    /// It grows.
+    pub(super) more: bool,
+}
+
 /// Where the dividers were moved to, in thousandths of the panes' room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dividers([Option<u16>; 4]);
@@ -174,6 +183,49 @@ impl Layout {
         ]
         .into_iter()
         .find_map(|(divider, here)| here.then_some(divider))
+    }
+
+    /// Where a divider stands now, in thousandths, and the one cell it is moved by.
+    fn stands(&self, divider: Divider) -> Option<(u16, u16)> {
+        let mut panes = self.panes.iter().map(|(_, rect)| *rect);
+        let (_, files, network) = (panes.next()?, panes.next()?, panes.next()?);
+        let (below, beside) = (panes.next()?, panes.next());
+        let at = match divider {
+            Divider::Left => Position::new(files.x, files.y),
+            Divider::Right => Position::new(network.x, network.y),
+            Divider::Low => Position::new(below.x, below.y),
+            Divider::Half => beside.map(|right| Position::new(right.x, right.y))?,
+        };
+        let of = match divider {
+            Divider::Low => self.body.height,
+            _ => self.body.width,
+        };
+        Some((self.moved(divider, at), of))
+    }
+
+    /// Where a divider comes to stand that makes this pane larger or smaller: in
+    /// thousandths. `None` where none can.
+    pub(super) fn stretched(&self, pane: Pane, change: Stretch) -> Option<(Divider, u16)> {
+        /// Cells at a time.
+        const STEP: (u16, u16) = (4, 2);
+        let upper = [Pane::Processes, Pane::Files, Pane::Network].contains(&pane);
+        let (divider, onwards) = match (change.across, pane) {
+            (false, _) => (Divider::Low, upper),
+            (true, Pane::Processes) => (Divider::Left, true),
+            (true, Pane::Files) => (Divider::Right, true),
+            (true, Pane::Network) => (Divider::Right, false),
+            (true, Pane::Findings) => (Divider::Half, true),
+            (true, _) => (Divider::Half, false),
+        };
+        let (at, of) = self.stands(divider)?;
+        let cells = if change.across { STEP.0 } else { STEP.1 };
+        let by = (u32::from(cells) * 1000).div_ceil(u32::from(of.max(1)));
+        let by = u16::try_from(by).unwrap_or(1000);
+        let to = match onwards == change.more {
+            true => at.saturating_add(by).min(1000),
+            false => at.saturating_sub(by),
+        };
+        Some((divider, to))
     }
 
     /// Where a divider stands that was moved there, in thousandths.

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use belljar_recorder::{Entry, Integrity};
+use belljar_replay::compare::Did;
 use belljar_replay::session::Session;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::density::Density;
+use super::diff::{Found, Wanted};
 use super::events::Filter;
 use super::guest::Doomed;
 use super::layout::{Dividers, Layout, Wish};
@@ -34,6 +36,8 @@ pub(crate) enum Msg {
     Key(KeyEvent),
     /// The mouse.
     Mouse(MouseEvent),
+    /// Text from the clipboard: never keys, whatever stands in it.
+    Paste(String),
     /// The terminal's size: columns, rows.
     Resize(u16, u16),
     /// Time went by.
@@ -53,6 +57,10 @@ pub(crate) enum Msg {
     SourceEnded(Integrity),
     /// The run or the reading failed: shown as a pane, with what to do.
     Failed(Failure),
+    /// What two runs did, for the screen of their comparison.
+    Sides(Box<(Did, Did)>),
+    /// Events behind a row of a comparison.
+    Found(Found),
 }
 
 /// What the screen asks its owner to do.
@@ -60,6 +68,10 @@ pub(crate) enum Msg {
 pub(crate) enum Effect {
     /// Leave the screen.
     Quit,
+    /// Give the terminal back and stand still until somebody goes on with it.
+    Suspend,
+    /// Find the events behind a row of a comparison.
+    Evidence(Wanted),
     /// Stop the run; its end comes as entries and [`Msg::SourceEnded`].
     Interrupt,
     /// Stop the machine, or let it go on.

@@ -40,6 +40,10 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             refresh(model);
             return effects.into_iter().collect();
         }
+        Msg::Paste(text) => {
+            act::paste(model, &text);
+            refresh(model);
+        }
         Msg::Resize(columns, rows) => {
             relayout(model, columns, rows);
             refresh(model);
@@ -52,6 +56,8 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Rules(reload) => rules::reloaded(model, reload),
         Msg::Notice(text) => toast(model, safe_str(&text)),
+        // Of another screen.
+        Msg::Sides(_) | Msg::Found(_) => {}
         Msg::SourceEnded(end) => {
             ended(model, end);
             refresh(model);

@@ -4,7 +4,7 @@
 //! Must not: draw them.
 
 mod detail;
-mod page;
+pub(super) mod page;
 mod question;
 
 use belljar_replay::session::Session;

@@ -17,12 +17,12 @@
 mod events;
 mod files;
 mod findings;
-mod footer;
+pub(super) mod footer;
 mod header;
 mod network;
 mod output;
 mod overlay;
-mod paint;
+pub(super) mod paint;
 mod palette;
 mod processes;
 mod prompt;
@@ -39,7 +39,9 @@ use super::player::Motion;
 use super::text::{cut, grouped, width};
 use super::theme::Role;
 use super::verdict;
+pub(super) use overlay::boxed;
 use paint::Paint;
+pub(super) use prompt::typed as typed_line;
 pub(super) use question::{answered, outcome, rows as question_rows};
 pub(super) use timeline::strip;
 
