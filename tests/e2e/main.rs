@@ -30,6 +30,7 @@ mod replays;
 mod run;
 mod screen;
 mod support;
+mod terminal;
 mod users;
 mod ways;
 
@@ -54,6 +55,7 @@ fn main() {
     tests.extend(compare::tests());
     tests.extend(screen::tests());
     tests.extend(replays::tests());
+    tests.extend(terminal::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());
     libtest_mimic::run(&arguments, tests).exit();
