@@ -46,7 +46,7 @@ fn leave(terminal: &mut Terminal, want: u32) -> Result {
 fn resized() -> Result {
     let mut terminal = replay()?;
     terminal.resize(5, 20)?;
-    terminal.shows("MALICIOUS · enlarg", SOON)?;
+    terminal.shows("MALICIOUS · enlar", SOON)?;
     let lines = terminal.contents().trim_end().lines().count();
     check(lines == 1, || {
         format!("{lines} lines:\n{}", terminal.contents())

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{self, Event};
 use crossterm::style::Print;
-use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
+use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
@@ -168,7 +168,10 @@ fn take_again<S: Screen>(
     // It may have another size by now.
     let (columns, rows) = terminal::size()?;
     screen.update(Msg::Resize(columns, rows));
-    terminal.clear()
+    // `Terminal::clear` asks where the cursor stands, which not every terminal says.
+    execute!(io::stdout(), Clear(ClearType::All))?;
+    *terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    Ok(())
 }
 
 /// Ends the process if it was told to end and cannot.
