@@ -290,7 +290,7 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Global, Action::Narrower, &[Press::Char('H')], "", "Make this pane narrower"),
     key(Scope::Global, Action::Taller, &[Press::Char('^')], "", "Make this pane taller"),
     key(Scope::Global, Action::Lower, &[Press::Char('_')], "", "Make this pane lower"),
-    key(Scope::Global, Action::Only, &[Press::Char('f')], "", "Files and network of the selected process, and of what it started, alone; and back"),
+    key(Scope::Global, Action::Only, &[Press::Char('f')], "", "Files, network and events of the selected process, and of what it started, alone; and back"),
     key(Scope::Global, Action::Mark, &[Press::Char('b')], "", "Put a bookmark at the selected event or at this moment, or take it away"),
     key(Scope::Global, Action::Note, &[Press::Char('B')], "", "Put a bookmark with a note"),
     key(Scope::Global, Action::PreviousMark, &[Press::Char('{')], "", "Previous bookmark"),

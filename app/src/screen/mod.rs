@@ -26,6 +26,7 @@ mod overlay;
 mod palette;
 mod player;
 mod prompt;
+mod pulse;
 mod question;
 mod render;
 mod rows;

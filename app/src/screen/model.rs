@@ -23,6 +23,7 @@ use super::overlay::Overlay;
 use super::palette::Palette;
 use super::player::{Motion, Player, SECOND};
 use super::prompt::Prompt;
+use super::pulse::Pulse;
 use super::question::Asking;
 use super::rows::{Facts, RowKey, Rows};
 use super::rules::{Reload, Watched};
@@ -185,6 +186,8 @@ pub(crate) struct Model {
     pub(super) setup: Setup,
     pub(super) player: Player,
     pub(super) density: Density,
+    /// What each destination did over time.
+    pub(super) pulse: Pulse,
     /// The payload's home folder, read off the decoys.
     pub(super) home: Option<Vec<u8>>,
     pub(super) layout: Layout,
@@ -261,6 +264,7 @@ impl Model {
             ),
             setup,
             density: Density::default(),
+            pulse: Pulse::default(),
             home: None,
             layout: Layout::new(80, 24, Wish::default()),
             focus: Pane::Processes,
@@ -302,6 +306,13 @@ impl Model {
     #[must_use]
     pub(crate) fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// The number of the newest event before the playhead.
+    pub(super) fn newest_shown(&self) -> u64 {
+        let last = self.player.position().checked_sub(1);
+        let entry = last.and_then(|last| self.player.entry(last));
+        entry.map_or(0, belljar_recorder::Entry::seq)
     }
 
     /// True while entries may still come.

@@ -80,6 +80,7 @@ fn take(model: &mut Model, entries: Vec<Entry>) {
     model.asking.learn(&entries);
     for (index, entry) in (model.player.len()..).zip(&entries) {
         model.density.add(entry.at());
+        model.pulse.add(entry);
         if let Fact::Output(_) = &entry.event().fact {
             model.terminal.has_output_at(index);
         }

@@ -152,6 +152,19 @@ fn process_detail(model: &Model, session: &Session, row: &ProcessRow, page: &mut
             &short_path(exe.bytes(), model.home.as_deref()),
         );
     }
+    for (is, origin, text) in [
+        (row.dropped, verdict::DROPPED, "made during the run"),
+        (
+            row.hidden,
+            verdict::HIDDEN,
+            "in a hidden place, or without a name any more",
+        ),
+    ] {
+        if is {
+            let text = format!("{} {}: {text}", origin.glyph, origin.word);
+            page.pair("", origin.role, &text);
+        }
+    }
     let words: Vec<String> = row.argv.iter().take(200).map(quote).collect();
     page.pair("arguments", Role::Text, &words.join(" "));
     page.pair(
@@ -270,6 +283,10 @@ fn destination_detail(model: &Model, session: &Session, name: &str, port: u16, p
             "by name"
         };
         page.pair("reached", Role::Text, how);
+        let said = model.pulse.said(name, port, model.newest_shown());
+        if !said.is_empty() {
+            page.pair("tls name", Role::Text, &said.join(" "));
+        }
         let programs: Vec<String> = row.programs.iter().take(32).map(safe_text).collect();
         page.pair("programs", Role::Text, &programs.join(" "));
         page.pair(

@@ -140,9 +140,20 @@ fn help(model: &Model, page: &mut Page) -> String {
         ("▲ ✗", "a finding: warning, danger"),
         ("◆ ◇", "enforcement: armed, not armed"),
         ("●", "recording; at the right of the timeline: following"),
+        (
+            "↓ ◌",
+            "a program that was made in the run; one in a hidden place or without a name",
+        ),
+        (
+            "tls ✓ ≠",
+            "what the client called the destination in TLS: the same, or something else",
+        ),
         ("≈", "an event that the filter can neither affirm nor deny"),
         ("⚑", "a bookmark"),
-        ("w r", "writes and reads of a file or below a folder"),
+        (
+            "w r c d",
+            "writes and reads of a file or below a folder; where there is room, w without what was created and deleted, which is c and d",
+        ),
     ] {
         page.pair(mark, Role::Text, text);
     }

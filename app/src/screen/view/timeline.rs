@@ -9,7 +9,7 @@ use crate::screen::text::{clock, safe_str, width};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
 
-const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+pub(super) const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
     let (first, last) = model.player.range();
