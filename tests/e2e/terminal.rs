@@ -187,9 +187,14 @@ fn hypervisor_dies() -> Result {
     let machine = hypervisor(terminal.pid()).ok_or("no hypervisor was started")?;
     signal(machine, "KILL");
     // It is said on the screen, which stays: what was recorded can be looked at.
-    terminal.shows("✗ stopped", LONG)?;
-    terminal.press("\x1b")?;
+    terminal.shows("guest lost", SOON)?;
     terminal.shows("TICK", SOON)?;
+    terminal.press("v")?;
+    terminal.shows("In numbers", SOON)?;
+    terminal.press("\x1b")?;
+    wait_until("the verdict's end", SOON, || {
+        !terminal.contents().contains("In numbers")
+    })?;
     leave(&mut terminal, 3)?;
     gone(&[machine])?;
     let events = crate::support::events(&trace)?;

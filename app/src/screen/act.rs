@@ -123,7 +123,7 @@ fn run(model: &mut Model, action: Action, digit: Option<u32>) -> Vec<Effect> {
                 Action::ClearFilter => {}
                 Action::NextMatch => events::jump(model, true),
                 Action::PreviousMatch => events::jump(model, false),
-                Action::GoThere => events::go_to_selected(model),
+                Action::GoThere => play::go_there(model),
                 Action::Palette => palette::open(model),
                 Action::Zoom => model.zoomed = !model.zoomed,
                 Action::Wider => stretch(model, true, true),

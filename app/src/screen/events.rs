@@ -287,15 +287,6 @@ pub(super) fn jump(model: &mut Model, forward: bool) {
     toast(model, format!("match {} of {all}", row + 1));
 }
 
-/// Moves the playhead to the selected event.
-pub(super) fn go_to_selected(model: &mut Model) {
-    if let Some(index) = selected(model) {
-        model.player.set_motion(Motion::Paused);
-        model.player.seek(index + 1);
-        model.event = None;
-    }
-}
-
 /// The list's window, for keys that scroll it.
 pub(super) fn list(model: &Model) -> (List, usize) {
     (

@@ -51,8 +51,8 @@ pub(super) enum Scope {
     Processes,
     /// Panes whose rows fold.
     Tree,
-    /// The list of events.
-    Events,
+    /// Panes whose rows have a moment.
+    Moments,
     /// A question of the policy, while it waits in its pane.
     Question,
     /// What an answer holds for.
@@ -79,19 +79,13 @@ pub(super) enum Scope {
 
 /// The scopes that hold while a pane has the keys.
 pub(super) fn pane_scopes(pane: Pane) -> &'static [Scope] {
+    use Scope::{Always, Global, Moments, Processes, Rows, Scroll, Timeline, Tree};
     match pane {
-        Pane::Processes => &[
-            Scope::Processes,
-            Scope::Tree,
-            Scope::Rows,
-            Scope::Global,
-            Scope::Always,
-        ],
-        Pane::Files => &[Scope::Tree, Scope::Rows, Scope::Global, Scope::Always],
-        Pane::Network | Pane::Findings => &[Scope::Rows, Scope::Global, Scope::Always],
-        Pane::Events => &[Scope::Events, Scope::Rows, Scope::Global, Scope::Always],
-        Pane::Output => &[Scope::Scroll, Scope::Global, Scope::Always],
-        Pane::Timeline => &[Scope::Timeline, Scope::Global, Scope::Always],
+        Pane::Processes => &[Processes, Moments, Tree, Rows, Global, Always],
+        Pane::Files => &[Moments, Tree, Rows, Global, Always],
+        Pane::Network | Pane::Findings | Pane::Events => &[Moments, Rows, Global, Always],
+        Pane::Output => &[Scroll, Global, Always],
+        Pane::Timeline => &[Timeline, Global, Always],
     }
 }
 
@@ -240,7 +234,7 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Edit, Action::EraseWord, &[Press::Ctrl('w')], "", "Remove the word before the cursor"),
     key(Scope::Edit, Action::EraseAll, &[Press::Ctrl('u')], "clear", "Remove everything"),
 
-    key(Scope::Events, Action::GoThere, &[Press::Char('m')], "go there", "Move the playhead to the selected event"),
+    key(Scope::Moments, Action::GoThere, &[Press::Char('m')], "go there", "Move the playhead to what is selected: an event, a finding's first one, a start, a first attempt"),
     key(Scope::Rows, Action::Open, &[ENTER], "open", "Open what is selected: why, and the very events"),
     key(Scope::Processes, Action::EndTree, &[Press::Char('K')], "", "End the selected process and all below it; asks once more"),
     key(Scope::Tree, Action::Fold, &[Press::Char('h'), Press::Char('-')], "fold", "Fold what is selected, or go to its parent"),

@@ -185,7 +185,7 @@ impl Layout {
         .find_map(|(divider, here)| here.then_some(divider))
     }
 
-    /// Where a divider stands now, in thousandths, and the one cell it is moved by.
+    /// The cell that a divider stands at, and of how many.
     fn stands(&self, divider: Divider) -> Option<(u16, u16)> {
         let mut panes = self.panes.iter().map(|(_, rect)| *rect);
         let (_, files, network) = (panes.next()?, panes.next()?, panes.next()?);
@@ -196,11 +196,10 @@ impl Layout {
             Divider::Low => Position::new(below.x, below.y),
             Divider::Half => beside.map(|right| Position::new(right.x, right.y))?,
         };
-        let of = match divider {
-            Divider::Low => self.body.height,
-            _ => self.body.width,
-        };
-        Some((self.moved(divider, at), of))
+        Some(match divider {
+            Divider::Low => (at.y.saturating_sub(self.body.y), self.body.height),
+            _ => (at.x.saturating_sub(self.body.x), self.body.width),
+        })
     }
 
     /// Where a divider comes to stand that makes this pane larger or smaller: in
@@ -219,13 +218,11 @@ impl Layout {
         };
         let (at, of) = self.stands(divider)?;
         let cells = if change.across { STEP.0 } else { STEP.1 };
-        let by = (u32::from(cells) * 1000).div_ceil(u32::from(of.max(1)));
-        let by = u16::try_from(by).unwrap_or(1000);
         let to = match onwards == change.more {
-            true => at.saturating_add(by).min(1000),
-            false => at.saturating_sub(by),
+            true => at.saturating_add(cells),
+            false => at.saturating_sub(cells),
         };
-        Some((divider, to))
+        Some((divider, thousandths(to, of)))
     }
 
     /// Where a divider stands that was moved there, in thousandths.
@@ -234,9 +231,7 @@ impl Layout {
             Divider::Low => (at.y.saturating_sub(self.body.y), self.body.height),
             _ => (at.x.saturating_sub(self.body.x), self.body.width),
         };
-        // Rounded up, so that it comes to stand at the very cell.
-        let to = (u32::from(along) * 1000).div_ceil(u32::from(of.max(1)));
-        u16::try_from(to.min(1000)).unwrap_or(1000)
+        thousandths(along, of)
     }
 
     /// The frame of a pane, if it is visible.
@@ -252,6 +247,12 @@ impl Layout {
         self.pane(pane)
             .map_or(0, |rect| usize::from(inner(rect).height))
     }
+}
+
+/// Rounded up, so that a divider comes to stand at the very cell.
+fn thousandths(cell: u16, of: u16) -> u16 {
+    let to = (u32::from(cell) * 1000).div_ceil(u32::from(of.max(1)));
+    u16::try_from(to.min(1000)).unwrap_or(1000)
 }
 
 /// The rows that a question gets: what it wants, but the panes stay usable; where

@@ -165,6 +165,8 @@ impl Behind {
             Fact::Decision(of) => self.flows.contains(&of.flow),
             Fact::FlowOpened(of) => self.flows.contains(&of.flow),
             Fact::FlowClosed(of) => self.flows.contains(&of.flow),
+            Fact::TlsHello(of) => self.flows.contains(&of.flow),
+            Fact::HttpRequest(of) => self.flows.contains(&of.flow),
             Fact::CanarySeen(of) => self.flows.contains(&of.flow),
             Fact::Connect(connect) => self.is_connect(connect),
             _ => false,

@@ -317,6 +317,8 @@ fn destination_detail(model: &Model, session: &Session, name: &str, port: u16, p
         Fact::Decision(fact) => flows.contains(&fact.flow),
         Fact::FlowOpened(fact) => flows.contains(&fact.flow),
         Fact::FlowClosed(fact) => flows.contains(&fact.flow),
+        Fact::TlsHello(fact) => flows.contains(&fact.flow),
+        Fact::HttpRequest(fact) => flows.contains(&fact.flow),
         Fact::CanarySeen(fact) => flows.contains(&fact.flow),
         Fact::Name(fact) => fact.name.bytes() == name.as_bytes(),
         Fact::Connect(fact) => connects(fact, name, port),

@@ -100,7 +100,7 @@ fn help(model: &Model, page: &mut Page) -> String {
         (Scope::Global, "Everywhere"),
         (Scope::Rows, "Processes, files, network, findings, events"),
         (Scope::Tree, "Processes and files"),
-        (Scope::Events, "Events"),
+        (Scope::Moments, "Rows that have a moment"),
         (Scope::Question, "While a question waits, in any pane"),
         (Scope::Reach, "After A or D"),
         (Scope::Kill, "After k"),
