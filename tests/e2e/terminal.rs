@@ -16,6 +16,7 @@ pub fn tests() -> Vec<Trial> {
         test("terminal::stopped_and_continued_by_others", &[], stopped),
         test("terminal::what_is_pasted_is_no_key", &[], pasted),
         test("terminal::two_traces_side_by_side", &[], diff),
+        test("terminal::another_policy_beside_a_recording", &[], policy),
         test(
             "terminal::the_hypervisor_dies_under_the_screen",
             &[Need::Guest],
@@ -167,6 +168,27 @@ fn diff() -> Result {
         check(shown.contains("they differ"), || shown)?;
     }
     leave(&mut terminal, 1)
+}
+
+fn policy() -> Result {
+    let words = ["replay", "--policy", "strict", "--screen"];
+    let mut terminal = Terminal::start(&words, &repo(THIEF))?;
+    terminal.shows("verified", SOON)?;
+    terminal.shows("policy strict: would deny 6", SOON)?;
+    terminal.press("0)")?;
+    terminal.shows("1 of 7 would deny: node: read", SOON)?;
+    terminal.press("P")?;
+    terminal.shows("would deny, by strict:decoys", SOON)?;
+    terminal.press("\x1b")?;
+    wait_until("the list's end", SOON, || {
+        !terminal.contents().contains("strict:decoys")
+    })?;
+    // The event itself says so, too.
+    terminal.press("e\r")?;
+    terminal.shows("Under another policy", SOON)?;
+    terminal.press("\x1b")?;
+    std::thread::sleep(Duration::from_millis(500));
+    leave(&mut terminal, 0)
 }
 
 fn hypervisor_dies() -> Result {

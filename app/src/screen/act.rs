@@ -19,6 +19,7 @@ use super::layout::Stretch;
 use super::marks;
 use super::model::{Effect, Model, Pane};
 use super::only;
+use super::other;
 use super::overlay::{Kind, Overlay};
 use super::palette::{self, Choice};
 use super::prompt::Prompt;
@@ -107,6 +108,9 @@ fn run(model: &mut Model, action: Action, digit: Option<u32>) -> Vec<Effect> {
                 Action::Close => model.overlay = None,
                 Action::Help => model.overlay = Some(Overlay::new(Kind::Help)),
                 Action::Questions => model.overlay = Some(Overlay::new(Kind::Questions)),
+                Action::Other => model.overlay = Some(Overlay::new(Kind::Other)),
+                Action::NextOther => other::jump(model, true),
+                Action::PreviousOther => other::jump(model, false),
                 Action::Verdict => model.overlay = Some(Overlay::new(Kind::Verdict)),
                 Action::NextPane => turn(model, 1),
                 Action::PreviousPane => turn(model, Pane::ALL.len() - 1),

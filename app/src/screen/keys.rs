@@ -33,7 +33,7 @@ actions! {
     AllowOnce, DenyOnce, AllowMore, DenyMore, SaveAllow, SaveDeny, KillTree,
     Palette, Zoom, Only, Mark, Note, NextMark, PreviousMark, Choose, Keep, Earlier, Later,
     ForTree, ForRun, NotYet, KillNow, SaveLine, Questions, EndTree,
-    Suspend, Same, Wider, Narrower, Taller, Lower,
+    Suspend, Same, Other, NextOther, PreviousOther, Wider, Narrower, Taller, Lower,
 }
 
 /// Where a key holds.
@@ -234,7 +234,6 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Edit, Action::EraseWord, &[Press::Ctrl('w')], "", "Remove the word before the cursor"),
     key(Scope::Edit, Action::EraseAll, &[Press::Ctrl('u')], "clear", "Remove everything"),
 
-    key(Scope::Moments, Action::GoThere, &[Press::Char('m')], "go there", "Move the playhead to what is selected: an event, a finding's first one, a start, a first attempt"),
     key(Scope::Rows, Action::Open, &[ENTER], "open", "Open what is selected: why, and the very events"),
     key(Scope::Processes, Action::EndTree, &[Press::Char('K')], "", "End the selected process and all below it; asks once more"),
     key(Scope::Tree, Action::Fold, &[Press::Char('h'), Press::Char('-')], "fold", "Fold what is selected, or go to its parent"),
@@ -246,6 +245,7 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Rows, Action::Top, &[Press::Char('g')], "", "First row"),
     key(Scope::Rows, Action::Bottom, &[Press::Char('G')], "", "Last row"),
     key(Scope::Rows, Action::Copy, &[Press::Char('y')], "copy", "Copy what is selected (escaped text)"),
+    key(Scope::Moments, Action::GoThere, &[Press::Char('m')], "go there", "Move the playhead to what is selected: an event, a finding's first one, a start, a first attempt"),
 
     key(Scope::Overlay, Action::Close, &[ESC, Press::Char('q'), ENTER], "close", "Close"),
     key(Scope::Overlay, Action::Copy, &[Press::Char('y')], "copy", "Copy what is shown (escaped text)"),
@@ -289,6 +289,9 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Global, Action::Note, &[Press::Char('B')], "", "Put a bookmark with a note"),
     key(Scope::Global, Action::PreviousMark, &[Press::Char('{')], "", "Previous bookmark"),
     key(Scope::Global, Action::NextMark, &[Press::Char('}')], "", "Next bookmark"),
+    key(Scope::Global, Action::Other, &[Press::Char('P')], "", "What another policy would have decided (--policy)"),
+    key(Scope::Global, Action::PreviousOther, &[Press::Char('(')], "", "Previous decision that another policy makes otherwise"),
+    key(Scope::Global, Action::NextOther, &[Press::Char(')')], "", "Next decision that another policy makes otherwise"),
     key(Scope::Global, Action::Verdict, &[Press::Char('v')], "verdict", "Why the verdict is what it is"),
     key(Scope::Global, Action::Events, &[Press::Char('e')], "events", "The list of events, and back"),
     key(Scope::Global, Action::Output, &[Press::Char('o')], "output", "What the code wrote to its terminal, and back"),

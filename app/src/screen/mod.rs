@@ -22,6 +22,7 @@ mod marks;
 mod model;
 mod mouse;
 mod only;
+mod other;
 mod overlay;
 mod palette;
 mod player;

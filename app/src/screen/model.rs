@@ -9,6 +9,7 @@ use std::sync::Arc;
 use belljar_recorder::{Entry, Integrity};
 use belljar_replay::compare::Did;
 use belljar_replay::session::Session;
+use belljar_replay::what_if::WhatIf;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::density::Density;
@@ -62,6 +63,8 @@ pub(crate) enum Msg {
     Sides(Box<(Did, Did)>),
     /// Events behind a row of a comparison.
     Found(Found),
+    /// What another policy would have decided about this recording.
+    Other(Box<WhatIf>),
 }
 
 /// What the screen asks its owner to do.
@@ -210,6 +213,8 @@ pub(crate) struct Model {
     pub(super) filters: Vec<String>,
     /// Bookmarks, by their events.
     pub(super) marks: Vec<Mark>,
+    /// What another policy would have decided.
+    pub(super) other: Option<Box<WhatIf>>,
     /// The one process whose files and network are shown.
     pub(super) only: Option<Only>,
     /// The pane that has the keys stands alone.
@@ -278,6 +283,7 @@ impl Model {
             palette: None,
             filters,
             marks,
+            other: None,
             only: None,
             zoomed: false,
             dividers: Dividers::default(),

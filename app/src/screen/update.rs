@@ -13,6 +13,7 @@ use super::layout::{Layout, Wish, inner};
 use super::model::{Effect, List, Model, Msg, Pane, Toast};
 use super::mouse;
 use super::only;
+use super::other;
 use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
 use super::question;
@@ -56,6 +57,7 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Rules(reload) => rules::reloaded(model, reload),
         Msg::Notice(text) => toast(model, safe_str(&text)),
+        Msg::Other(told) => other::told(model, told),
         // Of another screen.
         Msg::Sides(_) | Msg::Found(_) => {}
         Msg::SourceEnded(end) => {

@@ -243,7 +243,8 @@ impl Screen for Diff {
                 self.stage = None;
                 act::show(self, Over::Failure(failure));
             }
-            Msg::Entries(_) | Msg::Rules(_) | Msg::SourceEnded(_) => {}
+            // Of another screen.
+            Msg::Entries(_) | Msg::Rules(_) | Msg::SourceEnded(_) | Msg::Other(_) => {}
         }
         Vec::new()
     }

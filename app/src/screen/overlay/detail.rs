@@ -89,6 +89,10 @@ fn event_detail(model: &Model, session: &Session, seq: u64, page: &mut Page) {
     if let Some(key) = moment.process_key() {
         page.pair("by", Role::Text, &session.lineage(key).join(" ← "));
     }
+    if let Some(row) = model.otherwise(seq) {
+        page.heading("Under another policy");
+        super::other::decisions(row, page);
+    }
     page.heading("As it was recorded");
     let Value::Object(fields) = jsonl::value(entry) else {
         return;

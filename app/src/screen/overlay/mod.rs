@@ -4,6 +4,7 @@
 //! Must not: draw them.
 
 mod detail;
+mod other;
 pub(super) mod page;
 mod question;
 
@@ -37,6 +38,8 @@ pub(super) enum Kind {
     Failure,
     /// What was asked, and the answers.
     Questions,
+    /// What another policy would have decided.
+    Other,
     /// One row.
     Detail(RowKey),
 }
@@ -85,6 +88,7 @@ pub(super) fn content(model: &Model, kind: &Kind) -> (String, Vec<Vec<Span>>) {
         Kind::Verdict => reasons(model, &mut page),
         Kind::Failure => failure(model, &mut page),
         Kind::Questions => question::list(model, &mut page),
+        Kind::Other => other::list(model, &mut page),
         Kind::Detail(key) => detail::detail(model, key, &mut page),
     };
     (title, page.lines)
@@ -150,6 +154,7 @@ fn help(model: &Model, page: &mut Page) -> String {
         ),
         ("≈", "an event that the filter can neither affirm nor deny"),
         ("⚑", "a bookmark"),
+        ("≠", "a decision that another policy makes otherwise"),
         (
             "w r c d",
             "writes and reads of a file or below a folder; where there is room, w without what was created and deleted, which is c and d",

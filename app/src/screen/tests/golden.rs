@@ -211,6 +211,85 @@ fn small_screens() {
     golden!("small", all.join("\n"));
 }
 
+/// What another policy would have decided: listed, marked, stepped through.
+#[test]
+fn another_policy_beside_a_recording() {
+    use belljar_replay::what_if::{Ended, Row, Said, WhatIf};
+    let mut model = replay();
+    typed(&mut model, ")");
+    assert!(
+        model
+            .toast
+            .as_ref()
+            .unwrap()
+            .text
+            .contains("no other policy")
+    );
+    typed(&mut model, "P");
+    assert!(render_text(&model, 80, 24).contains("No other policy was asked"));
+    press(&mut model, &[KeyCode::Esc]);
+    let said = |action, by: &str| Said {
+        action,
+        by: by.to_owned(),
+        reason: (action == "deny").then(|| "credentials are not for installs".to_owned()),
+    };
+    let row = |seq, object: &str, ended, recorded, now| Row {
+        seq,
+        count: 1,
+        op: "read",
+        object: object.to_owned(),
+        program: "node".to_owned(),
+        recorded: said(recorded, "default:1"),
+        ended,
+        now: said(now, "strict:decoys"),
+    };
+    let told = WhatIf {
+        policy: "strict\u{202e}".to_owned(),
+        digest: String::new(),
+        recorded: None,
+        asked: 90,
+        same: 87,
+        would_deny: 1,
+        would_ask: 1,
+        would_allow: 1,
+        otherwise: 0,
+        failed: 0,
+        rows: vec![
+            row(
+                160,
+                "/home/dev/.ssh/id_ed25519",
+                Ended::Allowed,
+                "allow",
+                "deny",
+            ),
+            row(
+                163,
+                "/home/dev/.aws/credentials",
+                Ended::Allowed,
+                "allow",
+                "ask",
+            ),
+            row(170, "/etc/shadow", Ended::Refused, "deny", "allow"),
+        ],
+        beyond: 0,
+        limits: vec!["3 events were lost".to_owned()],
+    };
+    update(&mut model, Msg::Other(Box::new(told)));
+    let mut out = render_text(&model, 120, 40);
+    typed(&mut model, "P");
+    out.push_str(&all(&model));
+    press(&mut model, &[KeyCode::Esc, KeyCode::Home]);
+    for (keys, at) in [(")", 160), (")", 163), (")", 170), (")", 170), ("(", 163)] {
+        typed(&mut model, keys);
+        assert_eq!(model.newest_shown(), at, "{keys}");
+    }
+    typed(&mut model, "e");
+    out.push_str(&render_text(&model, 120, 40));
+    press(&mut model, &[KeyCode::Enter]);
+    out.push_str(&render_text(&model, 120, 40));
+    golden!("other", out);
+}
+
 #[test]
 fn drawing_twice_is_equal() {
     for mut model in [replay(), live(story::unfinished()), live(story::hidden())] {

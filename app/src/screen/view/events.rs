@@ -23,6 +23,10 @@ pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
         if model.mark(line.seq).is_some() {
             left.push((Role::Accent, "⚑ ".to_owned()));
         }
+        if let Some(row) = model.otherwise(line.seq) {
+            let mark = crate::screen::other::mark(row);
+            left.push((mark.role, format!("≠ {} ", mark.word)));
+        }
         if line.open {
             left.push((Role::Notice, "≈ ".to_owned()));
         }
