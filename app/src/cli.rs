@@ -134,6 +134,9 @@ pub(crate) enum FailOn {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  belljar doctor\n  belljar doctor --format json")]
 pub(crate) struct Doctor {
+    /// The program to use for cloud-hypervisor; without this it is looked for in PATH.
+    #[arg(long, value_name = "FILE", env = "BELLJAR_CLOUD_HYPERVISOR")]
+    pub(crate) cloud_hypervisor: Option<std::path::PathBuf>,
     /// How to print it (table or json).
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,

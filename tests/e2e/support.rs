@@ -170,13 +170,45 @@ pub fn finish(child: Child) -> Result<Output> {
     let pid = child.id();
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || drop(sender.send(child.wait_with_output())));
-    match receiver.recv_timeout(LONG) {
-        Ok(output) => Ok(output?),
-        Err(_) => {
-            signal(pid, "KILL");
-            Err(format!("belljar (pid {pid}) did not end within {LONG:?}").into())
+    if let Ok(output) = receiver.recv_timeout(LONG) {
+        return Ok(output?);
+    }
+    // What it hangs on must be told by the one failure that is seen: where its
+    // threads are, whom it waits for, and what it says when it is asked to end.
+    let waits = hangs_on(pid);
+    signal(pid, "TERM");
+    let said = receiver.recv_timeout(Duration::from_secs(30));
+    signal(pid, "KILL");
+    let said = match said {
+        Ok(Ok(output)) => format!("{}{}", text(&output.stdout), text(&output.stderr)),
+        _ => "nothing, and did not end by TERM".into(),
+    };
+    Err(format!("belljar (pid {pid}) did not end within {LONG:?}\n{waits}\nit said: {said}").into())
+}
+
+/// Command, threads and children of a process that does not end.
+fn hangs_on(pid: u32) -> String {
+    let read = |path: PathBuf| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        text(&bytes).replace('\0', " ").trim().to_owned()
+    };
+    let of = |pid: &str, file: &str| read(Path::new("/proc").join(pid).join(file));
+    let mut lines = vec![of(&pid.to_string(), "cmdline")];
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    for task in tasks.into_iter().flatten().flatten() {
+        let at = |file: &str| read(task.path().join(file));
+        lines.push(format!(
+            "thread {}: {} {}",
+            at("comm"),
+            at("wchan"),
+            at("syscall")
+        ));
+        for child in at("children").split_whitespace() {
+            let command: String = of(child, "cmdline").chars().take(200).collect();
+            lines.push(format!("child {child}: {} {command}", of(child, "wchan")));
         }
     }
+    lines.join("\n")
 }
 
 pub fn code(output: &Output) -> i32 {

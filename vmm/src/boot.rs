@@ -1,31 +1,29 @@
 //! From a [`Spec`] to a running [`Vm`].
 //!
-//! Owns: the choice of the machine, handing files over as descriptors, and the
-//! errors of the way up. Must not: wait for the agent (that is
-//! [`Vm::link`]), or fall back from what was asked for.
+//! Owns: the choice of the machine, what every hypervisor's start needs (files
+//! and sockets as descriptors, programs found), and the errors of the way up.
+//! Must not: wait for the agent (that is [`Vm::link`]), or fall back from what
+//! was asked for.
 
 mod files;
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use belljar_event::Machine;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use std::os::fd::{AsRawFd, OwnedFd};
 use tokio::net::UnixStream;
 
+use crate::control::ControlError;
 use crate::probe::{self, Probe};
-use crate::process::{Process, Program, SpawnError};
-use crate::qemu::{self, Accelerator, Fds, Qmp, QmpError, Shutdown};
-use crate::vm::{Channel, MachineExit, Tail, Vm, collect};
-use crate::{MachineChoice, Spec, SpecError};
+use crate::process::SpawnError;
+use crate::qemu::{self, Accelerator};
+use crate::vm::{MachineExit, Vm};
+use crate::{MachineChoice, Spec, SpecError, cloud_hypervisor};
 
-pub(crate) use files::{copy_to_memory, in_memory};
+pub(crate) use files::{copy_to_memory, in_memory, open};
 
 /// The hypervisor that is looked for in `PATH`.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
-/// How long the hypervisor may take to start before its end explains a failure.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Why a machine did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +35,9 @@ pub enum BootError {
     /// The spec is wrong.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// KVM was asked for by name and cannot be used.
-    #[error("machine `kvm` cannot be used: {why}")]
-    Kvm { why: String },
+    /// A machine that needs KVM was asked for by name, and KVM cannot be used.
+    #[error("machine `{machine}` cannot be used: {why}")]
+    Kvm { machine: &'static str, why: String },
     /// Only software emulation is possible, and nobody consented to it.
     #[error("only software emulation is possible ({why}), and it is no security boundary")]
     NeedsConsent { why: String },
@@ -65,7 +63,7 @@ pub enum BootError {
     #[error("{stage} failed: {source}")]
     Control {
         stage: &'static str,
-        source: QmpError,
+        source: ControlError,
     },
 }
 
@@ -74,6 +72,12 @@ fn said(exit: &MachineExit) -> String {
         "" => String::new(),
         text => format!(", saying: {text}"),
     }
+}
+
+fn is_cloud_hypervisor(program: &Path) -> bool {
+    let name = program.file_name().unwrap_or_default();
+    name.as_encoded_bytes()
+        .starts_with(cloud_hypervisor::PROGRAM.as_bytes())
 }
 
 impl BootError {
@@ -91,6 +95,12 @@ impl BootError {
                 "pass `--allow-degraded` to run under emulation all the same: fit for looking at \
                  ordinary packages, not for code that attacks the hypervisor; every report is \
                  marked"
+                    .into()
+            }
+            Self::NoHypervisor { program } if is_cloud_hypervisor(program) => {
+                "take the release binary of cloud-hypervisor, compare its checksum with the \
+                 release page, and put it into PATH or name it in BELLJAR_CLOUD_HYPERVISOR; or \
+                 use `--machine qemu`"
                     .into()
             }
             Self::NoHypervisor { .. } | Self::Spawn(SpawnError::Exec { .. }) => {
@@ -111,153 +121,78 @@ impl BootError {
 /// See [`BootError`].
 pub async fn boot(spec: &Spec) -> Result<Vm, BootError> {
     spec.validate()?;
-    let program = find(spec.hypervisor.as_deref().unwrap_or(Path::new(QEMU)))?;
-    let accelerator = choose(spec, &program).await?;
-    let owned = spec.clone();
-    let started = tokio::task::spawn_blocking(move || start(&owned, accelerator, program)).await;
-    let started =
-        started.map_err(|error| prepare("the hypervisor", std::io::Error::other(error)))??;
-
-    let mut parts = started.listen()?;
-    let shutdown = Shutdown::default();
-    let qmp = tokio::select! {
-        qmp = Qmp::connect(parts.qmp, shutdown.clone()) => qmp,
-        _ = parts.process.wait() => Err(QmpError::Gone { command: "qmp_capabilities" }),
-    };
-    let stage = "its control socket was set up";
-    let qmp = match qmp {
-        Ok(qmp) => qmp,
-        Err(QmpError::Gone { .. }) => {
-            parts.process.kill();
-            let how = parts.process.wait().await;
-            parts.messages.drained(LAST_WORDS).await;
-            let exit = MachineExit {
-                how,
-                reason: None,
-                console: parts.console.text(),
-                messages: parts.messages.text(),
-            };
-            return Err(BootError::Ended {
-                stage,
-                exit: Box::new(exit),
-            });
-        }
-        Err(source) => {
-            return Err(BootError::Control {
-                stage: "setting up control",
-                source,
-            });
-        }
-    };
-    Ok(Vm {
-        process: parts.process,
-        qmp,
-        shutdown,
-        channel: parts.channel.take(),
-        console: parts.console,
-        messages: parts.messages,
-        machine: Machine {
-            hypervisor: "qemu".into(),
-            accelerator: accelerator.name().into(),
-            degraded: accelerator == Accelerator::Tcg,
-            cpus: spec.cpus,
-            memory_mib: spec.memory_mib,
-        },
-    })
+    match choose(spec).await? {
+        Chosen::CloudHypervisor(program) => cloud_hypervisor::start(spec, program).await,
+        Chosen::Qemu(program, accelerator) => qemu::start(spec, accelerator, program).await,
+    }
 }
 
-/// What executes the guest: never less than what was asked for or consented to.
-async fn choose(spec: &Spec, program: &Path) -> Result<Accelerator, BootError> {
+/// What runs the guest, after the choice was made.
+#[derive(Debug, PartialEq, Eq)]
+enum Chosen {
+    CloudHypervisor(PathBuf),
+    Qemu(PathBuf, Accelerator),
+}
+
+/// What runs the guest: never less than what was asked for or consented to.
+async fn choose(spec: &Spec) -> Result<Chosen, BootError> {
+    let qemu = find(spec.hypervisor.as_deref().unwrap_or(Path::new(QEMU)));
+    let named = spec.cloud_hypervisor.as_deref();
+    let other = find(named.unwrap_or(Path::new(cloud_hypervisor::PROGRAM)));
     let kvm = match spec.machine {
         MachineChoice::Tcg => Probe::Unusable("software emulation was asked for".into()),
-        MachineChoice::Auto | MachineChoice::Kvm => probe::kvm_with(program).await,
+        _ => probe::kvm_with(qemu.as_deref().ok()).await,
     };
-    match (kvm, spec.machine, spec.allow_degraded) {
-        (Probe::Usable, _, _) => Ok(Accelerator::Kvm),
-        (Probe::Unusable(why), MachineChoice::Kvm, _) => Err(BootError::Kvm { why }),
-        (Probe::Unusable(_), _, true) => Ok(Accelerator::Tcg),
-        (Probe::Unusable(why), _, false) => Err(BootError::NeedsConsent { why }),
+    decide(spec, qemu, other, kvm)
+}
+
+/// The choice by what was found.
+fn decide(
+    spec: &Spec,
+    qemu: Result<PathBuf, BootError>,
+    other: Result<PathBuf, BootError>,
+    kvm: Probe,
+) -> Result<Chosen, BootError> {
+    match (spec.machine, kvm) {
+        (MachineChoice::CloudHypervisor, Probe::Usable) => Ok(Chosen::CloudHypervisor(other?)),
+        (MachineChoice::CloudHypervisor, Probe::Unusable(why)) => {
+            // Without the program the machine's lack of KVM is not what to mend first.
+            other?;
+            Err(BootError::Kvm {
+                machine: "cloud-hypervisor",
+                why,
+            })
+        }
+        (MachineChoice::Auto, Probe::Usable) if other.is_ok() => {
+            Ok(Chosen::CloudHypervisor(other?))
+        }
+        // A program that was named is meant, and one that is not there is no wish.
+        (MachineChoice::Auto, _) if spec.cloud_hypervisor.is_some() && other.is_err() => {
+            other.map(Chosen::CloudHypervisor)
+        }
+        (_, Probe::Usable) => Ok(Chosen::Qemu(qemu?, Accelerator::Kvm)),
+        (MachineChoice::Kvm, Probe::Unusable(why)) => {
+            qemu?;
+            Err(BootError::Kvm {
+                machine: "kvm",
+                why,
+            })
+        }
+        (_, Probe::Unusable(why)) => {
+            let program = qemu?;
+            if spec.allow_degraded {
+                Ok(Chosen::Qemu(program, Accelerator::Tcg))
+            } else {
+                Err(BootError::NeedsConsent { why })
+            }
+        }
     }
-}
-
-/// A running hypervisor and our ends of its sockets, before a runtime knows them.
-struct Started {
-    process: Process,
-    channel: OwnedFd,
-    console: OwnedFd,
-    qmp: OwnedFd,
-    messages: OwnedFd,
-}
-
-/// The same, known to the runtime.
-struct Parts {
-    process: Process,
-    channel: Option<Channel>,
-    console: Tail,
-    messages: Tail,
-    qmp: UnixStream,
-}
-
-impl Started {
-    fn listen(self) -> Result<Parts, BootError> {
-        Ok(Parts {
-            process: self.process,
-            channel: Some(Channel(stream(self.channel)?)),
-            console: collect(stream(self.console)?),
-            messages: collect(stream(self.messages)?),
-            qmp: stream(self.qmp)?,
-        })
-    }
-}
-
-/// Opens everything, starts the hypervisor, and keeps only our ends.
-fn start(spec: &Spec, accelerator: Accelerator, program: PathBuf) -> Result<Started, BootError> {
-    let [kernel, initramfs, root] = spec.files();
-    let kernel = in_memory(kernel)?;
-    let initramfs = in_memory(initramfs)?;
-    let root = files::open(root)?;
-    let (channel, their_channel) = pair()?;
-    let (console, their_console) = pair()?;
-    let (qmp, their_qmp) = pair()?;
-    let (messages, stderr) = pair()?;
-    let fds = Fds {
-        kernel: kernel.as_raw_fd(),
-        initramfs: initramfs.as_raw_fd(),
-        root: root.as_raw_fd(),
-        channel: their_channel.as_raw_fd(),
-        console: their_console.as_raw_fd(),
-        qmp: their_qmp.as_raw_fd(),
-    };
-    let process = Process::spawn(Program {
-        path: program,
-        argv: qemu::argv(spec, accelerator, fds),
-        inherit: vec![
-            kernel,
-            initramfs,
-            root,
-            their_channel,
-            their_console,
-            their_qmp,
-        ],
-        stderr,
-        group: kvm_group(accelerator),
-    })?;
-    Ok(Started {
-        process,
-        channel,
-        console,
-        qmp,
-        messages,
-    })
 }
 
 /// The group that opens `/dev/kvm` for an ordinary user.
-pub(crate) fn kvm_group(accelerator: Accelerator) -> Option<u32> {
+pub(crate) fn kvm_group() -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
-    let needed = accelerator == Accelerator::Kvm;
-    let meta = needed
-        .then(|| std::fs::metadata("/dev/kvm").ok())
-        .flatten()?;
+    let meta = std::fs::metadata("/dev/kvm").ok()?;
     // Never the group of root: that would open far more than one device.
     Some(meta.gid()).filter(|gid| *gid != 0)
 }
@@ -311,7 +246,7 @@ pub(crate) fn stream(fd: OwnedFd) -> Result<UnixStream, BootError> {
         .map_err(|source| prepare("a socket", source))
 }
 
-fn prepare(what: impl Into<String>, source: std::io::Error) -> BootError {
+pub(crate) fn prepare(what: impl Into<String>, source: std::io::Error) -> BootError {
     BootError::Prepare {
         what: what.into(),
         source,

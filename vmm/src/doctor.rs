@@ -9,6 +9,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::boot;
+use crate::cloud_hypervisor::PROGRAM;
 use crate::image::tools::{TOOLS, Tool, USER_TOOLS, find, install_line, search_path};
 use crate::image::{self, KernelFiles, Recipe, subids};
 use crate::probe::Probe;
@@ -50,15 +52,21 @@ pub struct Part {
     pub hint: Option<String>,
 }
 
-/// Looks at everything. `kvm` is what the probe said, and `emulation` what the one
-/// without KVM did, if it was asked.
+/// What the caller has found out, or was told.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// What the probe of KVM said.
+    pub kvm: &'a Probe,
+    /// What the one without KVM said, if it was asked.
+    pub emulation: Option<&'a Probe>,
+    /// The program to use for cloud-hypervisor; found in `PATH` if not given.
+    pub cloud_hypervisor: Option<&'a Path>,
+}
+
+/// Looks at everything.
 #[must_use]
-pub fn examine(
-    cache_dir: &Path,
-    recipe: &Recipe,
-    kvm: &Probe,
-    emulation: Option<&Probe>,
-) -> Vec<Part> {
+pub fn examine(cache_dir: &Path, recipe: &Recipe, asked: &Asked<'_>) -> Vec<Part> {
+    let kvm = asked.kvm;
     let cached = image::cached(cache_dir, recipe);
     // With an image there, what is only needed to build one is no obstacle.
     let absent = if matches!(cached, Ok(Some(_))) {
@@ -79,12 +87,20 @@ pub fn examine(
             },
         }
     };
+    let other = cloud_hypervisor(asked.cloud_hypervisor);
+    // With KVM the other one does it alone; nobody else emulates.
+    let without = if other.state == State::Found && *kvm == Probe::Usable {
+        State::Optional
+    } else {
+        State::Missing
+    };
     let mut parts = vec![
-        program("qemu", "runs the guest", QEMU, State::Missing),
+        program("qemu", "runs the guest", QEMU, without),
+        other,
         device(),
         acceleration(kvm),
     ];
-    parts.extend(emulation.map(emulated));
+    parts.extend(asked.emulation.map(emulated));
     let build = "builds the guest image on first use";
     parts.extend(
         TOOLS
@@ -169,6 +185,48 @@ fn kvm_hint(closed: bool) -> String {
         format!("sudo chgrp kvm /dev/kvm && sudo chmod 660 /dev/kvm; until then {degraded}")
     } else {
         degraded.to_owned()
+    }
+}
+
+/// The release that belljar was tried with.
+const TRIED: u32 = 53;
+
+fn cloud_hypervisor(named: Option<&Path>) -> Part {
+    let (name, purpose) = (
+        PROGRAM,
+        "runs the guest where KVM works, with less code than QEMU",
+    );
+    let part = |state, found: String, hint: &str| Part {
+        name,
+        purpose,
+        state,
+        found,
+        hint: Some(hint.to_owned()),
+    };
+    let program = match boot::find(named.unwrap_or(Path::new(PROGRAM))) {
+        Ok(program) => program,
+        Err(error) => {
+            let state = match named {
+                Some(_) => State::Missing,
+                None => State::Optional,
+            };
+            let hint = "take the release binary, compare its checksum with the release page, and \
+                        put it into PATH or name it in BELLJAR_CLOUD_HYPERVISOR";
+            return part(state, error.to_string(), hint);
+        }
+    };
+    let version = version(&program);
+    let major = version
+        .split(|c: char| !c.is_ascii_digit())
+        .find(|digits| !digits.is_empty())
+        .and_then(|digits| digits.parse::<u32>().ok());
+    match major {
+        Some(TRIED..) => found(name, purpose, version),
+        _ => part(
+            State::Limited,
+            format!("{version}, which belljar was not tried with"),
+            "use release 53 or a later one; `--machine qemu` leaves it out",
+        ),
     }
 }
 

@@ -12,6 +12,9 @@
 #![deny(unsafe_code)]
 
 mod boot;
+mod cloud_hypervisor;
+mod cmdline;
+mod control;
 pub mod doctor;
 pub mod egress;
 pub mod image;
@@ -25,7 +28,7 @@ mod spec;
 mod vm;
 
 pub use boot::{BootError, boot};
+pub use control::ControlError;
 pub use process::{ExitHow, SpawnError};
-pub use qemu::QmpError;
 pub use spec::{MachineChoice, Spec, SpecError};
 pub use vm::{Channel, MachineExit, Vm};

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use crate::boot::{self, QEMU, copy_to_memory, kvm_group, pair, stream};
+use crate::boot::{self, QEMU, copy_to_memory, pair, stream};
 use crate::process::{ExitHow, Process, Program};
 use crate::qemu::{Accelerator, probe_argv};
 use crate::vm::collect;
@@ -38,10 +38,8 @@ pub enum Probe {
 
 /// Probes KVM, once a process, with this QEMU or the one in `PATH`.
 pub async fn kvm(hypervisor: Option<&Path>) -> Probe {
-    match boot::find(hypervisor.unwrap_or(Path::new(QEMU))) {
-        Ok(program) => kvm_with(&program).await,
-        Err(error) => Probe::Unusable(error.to_string()),
-    }
+    let program = boot::find(hypervisor.unwrap_or(Path::new(QEMU)));
+    kvm_with(program.as_deref().ok()).await
 }
 
 /// Runs the same guest under software emulation: does this QEMU run at all?
@@ -52,13 +50,16 @@ pub async fn emulation(hypervisor: Option<&Path>) -> Probe {
     }
 }
 
-/// Probes KVM with this QEMU, once a process.
-pub(crate) async fn kvm_with(program: &Path) -> Probe {
+/// Probes KVM with this QEMU, once a process. Without one there is nothing to
+/// run the probe's guest with: then the device must do, and a machine that does
+/// not come up says so itself.
+pub(crate) async fn kvm_with(program: Option<&Path>) -> Probe {
     static KVM: OnceCell<Probe> = OnceCell::const_new();
     let probe = || async {
-        match accessible() {
-            Ok(()) => run(program, Accelerator::Kvm, DEADLINE).await,
-            Err(why) => Probe::Unusable(why),
+        match (accessible(), program) {
+            (Ok(()), Some(program)) => run(program, Accelerator::Kvm, DEADLINE).await,
+            (Ok(()), None) => Probe::Usable,
+            (Err(why), _) => Probe::Unusable(why),
         }
     };
     KVM.get_or_init(probe).await.clone()
@@ -108,7 +109,7 @@ async fn answer(
         argv: probe_argv(accelerator, image.as_raw_fd()),
         inherit: vec![image],
         stderr,
-        group: kvm_group(accelerator),
+        group: accelerator.group(),
     };
     let spawned = tokio::task::spawn_blocking(|| Process::spawn(program)).await;
     let process = spawned

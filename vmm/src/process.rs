@@ -15,13 +15,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::sync::watch;
 
 /// `nobody` and `nogroup`, by number: the hypervisor has no business owning anything.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// A program to start.
 #[derive(Debug)]
@@ -95,9 +96,21 @@ impl From<ExitStatus> for ExitHow {
 #[derive(Debug)]
 pub(crate) struct Process {
     pid: u32,
-    pidfd: OwnedFd,
+    pidfd: Arc<OwnedFd>,
     exit: watch::Receiver<Option<ExitHow>>,
     keeper: Option<JoinHandle<()>>,
+}
+
+/// Can end a process and nothing else.
+#[derive(Clone, Debug)]
+pub(crate) struct Killer(Arc<OwnedFd>);
+
+impl Killer {
+    /// Asks the kernel to end it now. No effect if it has ended.
+    pub(crate) fn kill(&self) {
+        // The only failure is that it has already been reaped.
+        let _ = pidfd_send_signal(&*self.0, Signal::KILL);
+    }
 }
 
 impl Process {
@@ -112,7 +125,7 @@ impl Process {
         match started.recv() {
             Ok(Ok((pid, pidfd))) => Ok(Self {
                 pid,
-                pidfd,
+                pidfd: Arc::new(pidfd),
                 exit,
                 keeper: Some(keeper),
             }),
@@ -129,8 +142,12 @@ impl Process {
 
     /// Asks the kernel to end it now. No effect if it has ended.
     pub(crate) fn kill(&self) {
-        // The only failure is that it has already been reaped.
-        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        self.killer().kill();
+    }
+
+    /// For who must be able to end it without owning it.
+    pub(crate) fn killer(&self) -> Killer {
+        Killer(Arc::clone(&self.pidfd))
     }
 
     /// Waits for its end, however often and by however many.

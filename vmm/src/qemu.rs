@@ -1,20 +1,24 @@
 //! QEMU's command line and its control socket.
 //!
-//! Owns: argv as a pure function of [`Spec`] and descriptor numbers, and the
-//! QMP client. Must not: start a process or open a file.
+//! Owns: argv as a pure function of [`Spec`] and descriptor numbers, the QMP
+//! client, and starting the process. Must not: choose the machine (`boot` does)
+//! or fall back to another.
 //!
 //! Nothing of the host's is named on the command line: every file and socket
 //! is an inherited descriptor, so no path leaks into the process list, commas
 //! in paths mean nothing, and nothing is left on disk when all of it dies.
 
 mod qmp;
+mod start;
 
-pub use qmp::QmpError;
-pub(crate) use qmp::{Qmp, Shutdown};
+pub(crate) use qmp::Qmp;
+pub(crate) use start::start;
 
 use std::os::fd::RawFd;
 
 use crate::Spec;
+use crate::boot::kvm_group;
+use crate::cmdline::cmdline;
 
 /// The name of the channel's port inside the guest.
 const PORT: &str = "belljar.0";
@@ -33,6 +37,14 @@ impl Accelerator {
         match self {
             Self::Kvm => "kvm",
             Self::Tcg => "tcg",
+        }
+    }
+
+    /// The group that the hypervisor must keep.
+    pub(crate) fn group(self) -> Option<u32> {
+        match self {
+            Self::Kvm => kvm_group(),
+            Self::Tcg => None,
         }
     }
 
@@ -96,7 +108,7 @@ pub(crate) fn argv(spec: &Spec, accelerator: Accelerator, fds: Fds) -> Vec<Strin
         "-initrd",
         &path_of(fds.initramfs),
     ]);
-    add(&["-append", &cmdline(spec, accelerator)]);
+    add(&["-append", &cmdline(spec, accelerator == Accelerator::Tcg)]);
 
     add(&[
         "-chardev",
@@ -145,27 +157,6 @@ pub(crate) fn probe_argv(accelerator: Accelerator, image: RawFd) -> Vec<String> 
     add(&["-m", "16M", "-bios", &path_of(image)]);
     add(&["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]);
     argv
-}
-
-/// The guest kernel's command line.
-fn cmdline(spec: &Spec, accelerator: Accelerator) -> String {
-    // The BIOS has no disk to ask, and nobody needs the kernel's ciphers tested at each
-    // boot: an eighth of the processor time until the agent runs.
-    let mut line =
-        String::from("console=ttyS0 quiet panic=-1 lsm=landlock,bpf edd=off cryptomgr.notests");
-    if accelerator == Accelerator::Tcg {
-        // Calibration hangs under load, and mitigations against the host's
-        // processor only cost time where the processor is emulated. The test of
-        // the timer counts ticks against emulated time: on a busy host it misses
-        // some now and then, and the kernel panics before it says a word.
-        line.push_str(" tsc=unstable no_timer_check mitigations=off");
-    }
-    let extra = spec.cmdline_extra.trim();
-    if !extra.is_empty() {
-        line.push(' ');
-        line.push_str(extra);
-    }
-    line
 }
 
 /// QEMU opens these two by name only.

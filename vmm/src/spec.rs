@@ -16,9 +16,14 @@ const CMDLINE_EXTRA: usize = 1024;
 /// How the guest's instructions are executed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MachineChoice {
-    /// KVM where it works, else software emulation if that was consented to.
+    /// cloud-hypervisor where it is there and KVM works, else QEMU.
     #[default]
     Auto,
+    /// cloud-hypervisor, or an error.
+    CloudHypervisor,
+    /// QEMU with KVM where that works, else with software emulation if that was
+    /// consented to.
+    Qemu,
     /// QEMU with KVM, or an error.
     Kvm,
     /// QEMU with software emulation, which needs consent.
@@ -27,8 +32,13 @@ pub enum MachineChoice {
 
 impl MachineChoice {
     /// Every choice with the name that a user types.
-    pub const ALL: &[(Self, &str)] =
-        &[(Self::Auto, "auto"), (Self::Kvm, "kvm"), (Self::Tcg, "tcg")];
+    pub const ALL: &[(Self, &str)] = &[
+        (Self::Auto, "auto"),
+        (Self::CloudHypervisor, "cloud-hypervisor"),
+        (Self::Qemu, "qemu"),
+        (Self::Kvm, "kvm"),
+        (Self::Tcg, "tcg"),
+    ];
 }
 
 impl std::fmt::Display for MachineChoice {
@@ -76,6 +86,8 @@ pub struct Spec {
     pub cmdline_extra: String,
     /// The QEMU binary; found in `PATH` if not given.
     pub hypervisor: Option<PathBuf>,
+    /// The cloud-hypervisor binary; found in `PATH` if not given.
+    pub cloud_hypervisor: Option<PathBuf>,
 }
 
 impl Spec {
@@ -92,6 +104,7 @@ impl Spec {
             allow_degraded: false,
             cmdline_extra: String::new(),
             hypervisor: None,
+            cloud_hypervisor: None,
         }
     }
 

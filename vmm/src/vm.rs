@@ -7,27 +7,49 @@
 //! is nothing else to remove: no file is ever made.
 
 mod tail;
+mod vsock;
 
 pub(crate) use tail::{Tail, collect};
 
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use belljar_event::Machine;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
+use crate::control::{Control, ControlError, Shutdown};
 use crate::link::{Link, LinkError};
 use crate::process::{ExitHow, Process};
-use crate::qemu::{Qmp, QmpError, Shutdown};
 
 /// How long last words may take after the hypervisor has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The host's end of the byte stream to the agent.
 #[derive(Debug)]
-pub struct Channel(pub(crate) UnixStream);
+pub struct Channel(UnixStream);
+
+/// Where the channel is had.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// It stands already.
+    Stream(UnixStream),
+    /// Through the place of the hypervisor's vsock socket, once the agent listens.
+    Vsock(OwnedFd),
+}
+
+impl Way {
+    /// Waits for as long as it takes.
+    async fn open(self) -> Channel {
+        match self {
+            Self::Stream(stream) => Channel(stream),
+            Self::Vsock(place) => Channel(vsock::connect(&place).await),
+        }
+    }
+}
 
 impl AsyncRead for Channel {
     fn poll_read(
@@ -92,18 +114,19 @@ impl std::fmt::Display for MachineExit {
 #[derive(Debug)]
 pub struct Vm {
     pub(crate) process: Process,
-    pub(crate) qmp: Qmp,
+    pub(crate) control: Control,
     pub(crate) shutdown: Shutdown,
-    pub(crate) channel: Option<Channel>,
+    pub(crate) channel: Option<Way>,
     pub(crate) console: Tail,
     pub(crate) messages: Tail,
     pub(crate) machine: Machine,
 }
 
 impl Vm {
-    /// The channel, once.
-    pub fn take_channel(&mut self) -> Option<Channel> {
-        self.channel.take()
+    /// The channel, once. Waits until the guest has its end open, where the
+    /// hypervisor knows that.
+    pub async fn channel(&mut self) -> Option<Channel> {
+        Some(self.channel.take()?.open().await)
     }
 
     /// Takes the channel and shakes hands with the agent. Fails at once if the
@@ -112,14 +135,23 @@ impl Vm {
     /// # Errors
     /// See [`LinkError`].
     pub async fn link(&mut self, deadline: Duration) -> Result<Link, LinkError> {
-        let channel = self.take_channel().ok_or(LinkError::Taken)?;
+        let way = self.channel.take().ok_or(LinkError::Taken)?;
+        let greet = async {
+            let since = Instant::now();
+            let silent = || LinkError::Silent {
+                deadline,
+                console: String::new(),
+            };
+            let channel = timeout(deadline, way.open()).await.map_err(|_| silent())?;
+            Link::handshake(channel, deadline.saturating_sub(since.elapsed())).await
+        };
         let failed = tokio::select! {
             biased;
-            link = Link::handshake(channel, deadline) => match link {
+            link = greet => match link {
                 Ok(link) => return Ok(link),
                 // Usually the symptom of the machine's end, which says more.
                 Err(error @ (LinkError::Closed | LinkError::Io { .. })) => {
-                    let exit = tokio::time::timeout(LAST_WORDS, self.wait()).await;
+                    let exit = timeout(LAST_WORDS, self.wait()).await;
                     exit.map_or(error, |exit| LinkError::ended(&exit))
                 }
                 Err(error) => error,
@@ -151,34 +183,30 @@ impl Vm {
     ///
     /// # Errors
     /// If the hypervisor does not carry it out.
-    pub async fn pause(&self) -> Result<(), QmpError> {
-        self.qmp.command("stop").await.map(drop)
+    pub async fn pause(&self) -> Result<(), ControlError> {
+        self.control.pause().await
     }
 
     /// Lets it go on.
     ///
     /// # Errors
     /// If the hypervisor does not carry it out.
-    pub async fn resume(&self) -> Result<(), QmpError> {
-        self.qmp.command("cont").await.map(drop)
+    pub async fn resume(&self) -> Result<(), ControlError> {
+        self.control.resume().await
     }
 
     /// True if the guest's processors run, in the hypervisor's words.
     ///
     /// # Errors
     /// If the hypervisor does not answer.
-    pub async fn running(&self) -> Result<bool, QmpError> {
-        let status = self.qmp.command("query-status").await?;
-        Ok(status
-            .get("running")
-            .and_then(serde_json::Value::as_bool)
-            .unwrap_or(false))
+    pub async fn running(&self) -> Result<bool, ControlError> {
+        self.control.running().await
     }
 
     /// Waits for the machine's end; may be asked again.
     pub async fn wait(&self) -> MachineExit {
         let how = self.process.wait().await;
-        self.qmp.drained(LAST_WORDS).await;
+        self.control.drained(LAST_WORDS).await;
         self.console.drained(LAST_WORDS).await;
         self.messages.drained(LAST_WORDS).await;
         MachineExit {

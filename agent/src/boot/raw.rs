@@ -1,7 +1,7 @@
 //! System calls without a safe wrapper.
 //!
-//! Owns: the ioctls for the random pool and the network interfaces, and handing
-//! a descriptor to the runtime.
+//! Owns: the ioctls for the random pool and the network interfaces, sockets of
+//! the vsock family, and handing a descriptor to the runtime.
 //! Must not: be called from between fork and exec (that is `spawn`).
 #![expect(unsafe_code, reason = "calls that have no safe wrapper")]
 
@@ -75,6 +75,63 @@ pub(crate) fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is an open descriptor; the `AsyncFd` owns it, and
     // nothing replaces or closes it before that is dropped.
     Ok(unsafe { AsyncFd::register(fd)? })
+}
+
+/// The host's address in the vsock family.
+pub(crate) const HOST: u32 = libc::VMADDR_CID_HOST;
+
+/// A socket that listens on a vsock port, blocking.
+pub(crate) fn listen_vsock(port: u32) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: plain numbers; the result is checked before it is owned.
+    let fd = unsafe { libc::socket(libc::AF_VSOCK, kind, 0) };
+    check(fd)?;
+    // SAFETY: `fd` was just returned by the kernel and nobody else has it.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    let address = libc::sockaddr_vm {
+        svm_cid: libc::VMADDR_CID_ANY,
+        svm_port: port,
+        ..no_vsock()
+    };
+    // SAFETY: `address` outlives the call and has the stated length.
+    check(unsafe {
+        libc::bind(
+            socket.as_raw_fd(),
+            (&raw const address).cast(),
+            VSOCK_ADDRESS,
+        )
+    })?;
+    // SAFETY: plain numbers.
+    check(unsafe { libc::listen(socket.as_raw_fd(), 1) })?;
+    Ok(socket)
+}
+
+/// Waits for a connection: its socket, non-blocking, and whose it is.
+pub(crate) fn accept_vsock(listener: &OwnedFd) -> io::Result<(OwnedFd, u32)> {
+    let mut from = no_vsock();
+    let mut length = VSOCK_ADDRESS;
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: `from` has room for `length` bytes, and both outlive the call.
+    let fd = unsafe {
+        libc::accept4(
+            listener.as_raw_fd(),
+            (&raw mut from).cast(),
+            &raw mut length,
+            flags,
+        )
+    };
+    check(fd)?;
+    // SAFETY: `fd` was just returned by the kernel and nobody else has it.
+    Ok((unsafe { OwnedFd::from_raw_fd(fd) }, from.svm_cid))
+}
+
+const VSOCK_ADDRESS: libc::socklen_t = size_of::<libc::sockaddr_vm>() as libc::socklen_t;
+
+fn no_vsock() -> libc::sockaddr_vm {
+    // SAFETY: `sockaddr_vm` is plain data for which zeroes are valid.
+    let mut address: libc::sockaddr_vm = unsafe { std::mem::zeroed() };
+    address.svm_family = libc::AF_VSOCK as libc::sa_family_t;
+    address
 }
 
 fn control_socket() -> io::Result<OwnedFd> {

@@ -11,8 +11,9 @@ use crate::boot::console;
 /// Between looks at a port whose host end is not open (a poll would not sleep).
 const ABSENT: Duration = Duration::from_millis(5);
 
-/// Waits for a hello of this version and answers it. Returns what came behind it.
-pub(super) fn answer(port: &Port) -> Result<Vec<u8>, LinkError> {
+/// Waits for a hello of this version and answers it. Returns what came behind
+/// it; nothing if this was a connection and it ended.
+pub(super) fn answer(port: &Port) -> Result<Option<Vec<u8>>, LinkError> {
     let failed = |step| move |source| LinkError::Port { step, source };
     let mut scanner = Scanner::default();
     let mut chunk = [0; 4096];
@@ -21,15 +22,20 @@ pub(super) fn answer(port: &Port) -> Result<Vec<u8>, LinkError> {
             std::thread::sleep(ABSENT);
         }
         let count = match port.read(&mut chunk) {
+            Ok(0) if port.ends() => return Ok(None),
             Ok(count) => count,
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(_) if port.ends() => return Ok(None),
             Err(e) => return Err(failed("read")(e)),
         };
         scanner.push(chunk.get(..count).unwrap_or_default());
         while let Some((version, session)) = scanner.next() {
-            send(port, &hello(AGENT_MAGIC, session)).map_err(failed("write"))?;
+            match send(port, &hello(AGENT_MAGIC, session)) {
+                Err(_) if port.ends() => return Ok(None),
+                sent => sent.map_err(failed("write"))?,
+            }
             if version == VERSION {
-                return Ok(scanner.bytes);
+                return Ok(Some(scanner.bytes));
             }
             // The answer carries our version: the host says what is wrong, and
             // goes. Or it was a stale hello's beginning, and ours lies in it.

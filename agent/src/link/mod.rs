@@ -39,10 +39,15 @@ pub(crate) struct Greeted {
     pub(crate) rest: Vec<u8>,
 }
 
-/// Finds the port and waits for the host.
+/// Finds the door and waits for the host. Whoever connects and goes before the
+/// hello was answered leaves the door as it was.
 pub(crate) fn greet() -> Result<Greeted, LinkError> {
-    let port = Arc::new(Port::find()?);
-    let rest = handshake::answer(&port)?;
-    port::watch(Arc::clone(&port));
-    Ok(Greeted { port, rest })
+    let door = port::Door::find()?;
+    loop {
+        let port = Arc::new(door.open()?);
+        if let Some(rest) = handshake::answer(&port)? {
+            port::watch(Arc::clone(&port));
+            return Ok(Greeted { port, rest });
+        }
+    }
 }

@@ -1,6 +1,10 @@
-//! The virtio port to the host.
+//! The byte stream to the host: a virtio port, or a connection over vsock.
 //!
 //! Owns: finding and opening it, and noticing that the host's end is gone.
+//! Must not: let anybody but the host connect.
+//!
+//! Which of the two there is depends on the hypervisor. The payload can open
+//! neither: the port is root's, and its filter knows no vsock.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -12,24 +16,34 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use belljar_event::wire::VSOCK_PORT;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::LinkError;
+use crate::boot::raw;
 
 const NAME: &str = "belljar.0";
 const CLASS: &str = "/sys/class/virtio-ports";
+const DEVICES: &str = "/sys/bus/virtio/devices";
+/// The number of socket devices in the virtio standard, as the kernel prints it.
+const VSOCK_DEVICE: &str = "0x0013";
 const WAIT: Duration = Duration::from_secs(60);
 /// How often a thread that does nothing else looks whether the host is there.
 const WATCH: Duration = Duration::from_millis(200);
 
-/// The port's descriptor, non-blocking.
-pub(crate) struct Port(OwnedFd);
+/// Where the host can be met.
+pub(super) enum Door {
+    /// A port with our name: there is one host, and it is there or not yet.
+    Port(Port),
+    /// A listener: the host comes, and may go and come again.
+    Vsock(OwnedFd),
+}
 
-impl Port {
-    /// Waits for the port to turn up and opens it.
-    pub(crate) fn find() -> Result<Self, LinkError> {
+impl Door {
+    /// Waits for the device to turn up and opens it.
+    pub(super) fn find() -> Result<Self, LinkError> {
         let start = Instant::now();
         loop {
             if let Some(device) = device() {
@@ -38,11 +52,13 @@ impl Port {
                     .write(true)
                     .custom_flags(libc::O_NONBLOCK)
                     .open(device)
-                    .map(|file| Self(file.into()))
-                    .map_err(|source| LinkError::Port {
-                        step: "open",
-                        source,
-                    });
+                    .map(|file| Self::Port(Port::new(file.into(), false)))
+                    .map_err(failed("open"));
+            }
+            if has_vsock() {
+                return raw::listen_vsock(VSOCK_PORT)
+                    .map(Self::Vsock)
+                    .map_err(failed("listen on"));
             }
             if start.elapsed() > WAIT {
                 return Err(LinkError::NoPort(NAME));
@@ -51,25 +67,66 @@ impl Port {
         }
     }
 
+    /// The stream to the host, which may have to come first.
+    pub(super) fn open(&self) -> Result<Port, LinkError> {
+        match self {
+            Self::Port(port) => port.again(),
+            Self::Vsock(listener) => loop {
+                let (fd, from) = raw::accept_vsock(listener).map_err(failed("accept"))?;
+                if from == raw::HOST {
+                    return Ok(Port::new(fd, true));
+                }
+            },
+        }
+    }
+}
+
+fn failed(step: &'static str) -> impl FnOnce(io::Error) -> LinkError {
+    move |source| LinkError::Port { step, source }
+}
+
+/// The stream's descriptor, non-blocking.
+pub(crate) struct Port {
+    fd: OwnedFd,
+    /// A connection, which ends once; a port's other end may be opened again.
+    connection: bool,
+}
+
+impl Port {
+    fn new(fd: OwnedFd, connection: bool) -> Self {
+        Self { fd, connection }
+    }
+
+    fn again(&self) -> Result<Self, LinkError> {
+        let fd = self.fd.try_clone().map_err(failed("open"))?;
+        Ok(Self::new(fd, self.connection))
+    }
+
+    /// True if no bytes at all means that the host has gone for good.
+    pub(super) fn ends(&self) -> bool {
+        self.connection
+    }
+
     /// Waits until there is something to read; false if the host's end is
     /// closed, or not yet open.
     pub(super) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN | PollFlags::RDHUP)];
         let timeout = timeout.map(|t| Timespec {
             tv_sec: t.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: t.subsec_nanos().into(),
         });
         poll(&mut fds, timeout.as_ref())?;
         let [fd] = fds;
-        Ok(!fd.revents().contains(PollFlags::HUP))
+        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        Ok(!fd.revents().intersects(gone))
     }
 
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        read(&self.0, into)
+        read(&self.fd, into)
     }
 
     pub(super) fn write(&self, from: &[u8]) -> io::Result<usize> {
-        write(&self.0, from)
+        write(&self.fd, from)
     }
 }
 
@@ -91,6 +148,20 @@ fn device() -> Option<PathBuf> {
         }
     }
     None
+}
+
+/// True if the hypervisor gave the machine a vsock device.
+fn has_vsock() -> bool {
+    let devices = std::fs::read_dir(DEVICES);
+    devices
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .any(|entry| {
+            let id = std::fs::read_to_string(entry.path().join("device"));
+            // The driver must have taken it: until then nobody could connect.
+            id.is_ok_and(|id| id.trim() == VSOCK_DEVICE) && entry.path().join("driver").exists()
+        })
 }
 
 /// Powers the machine off soon after the host is gone, even if everything else
@@ -122,9 +193,9 @@ pub(super) struct AsyncPort {
 
 impl AsyncPort {
     pub(super) fn new(greeted: super::Greeted) -> Result<Self, LinkError> {
-        let port = greeted.port.0.try_clone();
+        let port = greeted.port.fd.try_clone();
         let port = port
-            .and_then(crate::boot::raw::register)
+            .and_then(raw::register)
             .map_err(|source| LinkError::Port {
                 step: "register",
                 source,

@@ -9,9 +9,12 @@ use super::{FailOn, Format, RuleArgs, duration};
 /// Which machine to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MachineArg {
-    /// The best that really works here.
+    /// The best that really works here: cloud-hypervisor where it is there and
+    /// KVM works, else QEMU.
     Auto,
-    /// QEMU.
+    /// cloud-hypervisor, which needs KVM, or an error.
+    CloudHypervisor,
+    /// QEMU, with KVM where that works, else emulated if you consented to it.
     Qemu,
 }
 
@@ -143,6 +146,9 @@ pub(crate) struct Options {
     /// Which machine to use.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) machine: MachineArg,
+    /// The program to use for cloud-hypervisor; without this it is looked for in PATH.
+    #[arg(long, value_name = "FILE", env = "BELLJAR_CLOUD_HYPERVISOR")]
+    pub(crate) cloud_hypervisor: Option<PathBuf>,
     /// Go on with the next phase when one fails.
     #[arg(long)]
     pub(crate) keep_going: bool,

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::print;
 
 #[cfg(target_os = "linux")]
-use belljar_vmm::doctor::{Part, State, examine};
+use belljar_vmm::doctor::{Asked, Part, State, examine};
 #[cfg(target_os = "linux")]
 use belljar_vmm::probe::{self, Probe};
 
@@ -19,7 +19,12 @@ pub(crate) fn doctor(args: &cli::Doctor) -> Result<Exit, AppError> {
     // Only asked where it is needed: it takes a second.
     let emulation = degraded.then(|| runtime.block_on(probe::emulation(None)));
     let recipe = crate::live::recipe();
-    let mut parts = examine(&cache, &recipe, &kvm, emulation.as_ref());
+    let asked = Asked {
+        kvm: &kvm,
+        emulation: emulation.as_ref(),
+        cloud_hypervisor: args.cloud_hypervisor.as_deref(),
+    };
+    let mut parts = examine(&cache, &recipe, &asked);
     parts.push(terminal());
     let missing = parts.iter().any(|part| part.state == State::Missing);
     match args.format {

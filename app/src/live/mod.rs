@@ -223,6 +223,7 @@ async fn explain(vm: &Vm, why: &mut String) {
 fn spec(plan: &Plan, guest: &Guest) -> Spec {
     let mut spec = Spec::new(&guest.image.kernel, &guest.initramfs, &guest.image.root);
     spec.machine = plan.machine;
+    spec.cloud_hypervisor.clone_from(&plan.cloud_hypervisor);
     spec.cpus = plan.cpus;
     spec.memory_mib = plan.memory;
     spec.allow_degraded = plan.allow_degraded;

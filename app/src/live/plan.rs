@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     /// Which clients' registries are allowed.
     pub(crate) ecosystems: Vec<Ecosystem>,
     pub(crate) machine: MachineChoice,
+    /// The program, if not the one in `PATH`.
+    pub(crate) cloud_hypervisor: Option<PathBuf>,
     pub(crate) allow_degraded: bool,
     pub(crate) cpus: u32,
     pub(crate) memory: u32,
@@ -131,10 +133,12 @@ impl Plan {
             steps: way.steps,
             keep_going: options.keep_going,
             ecosystems: way.ecosystems,
-            // Both names mean QEMU until there is a second hypervisor.
             machine: match options.machine {
-                MachineArg::Auto | MachineArg::Qemu => MachineChoice::Auto,
+                MachineArg::Auto => MachineChoice::Auto,
+                MachineArg::CloudHypervisor => MachineChoice::CloudHypervisor,
+                MachineArg::Qemu => MachineChoice::Qemu,
             },
+            cloud_hypervisor: options.cloud_hypervisor.clone(),
             allow_degraded: options.allow_degraded,
             cpus: options.cpus,
             memory: options.memory,

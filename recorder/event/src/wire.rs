@@ -1,6 +1,7 @@
 //! The host channel: handshake, streams, messages.
 //!
-//! One byte stream a machine. First a handshake in the open (the agent waits
+//! One byte stream a machine: a virtio-serial port, or a vsock connection that
+//! the host makes to [`VSOCK_PORT`]. First a handshake in the open (the agent waits
 //! for it; stale bytes of an earlier session may precede it), then yamux: the
 //! host is its client and opens `Control`, `Upload`; the agent opens one `Flow`
 //! a connection. The first frame on every stream is a [`StreamKind`].
@@ -22,6 +23,9 @@ pub const HELLO_LEN: usize = 26;
 pub const HOST_MAGIC: [u8; 8] = *b"BELLJARh";
 /// Agent to host.
 pub const AGENT_MAGIC: [u8; 8] = *b"BELLJARa";
+
+/// Where the agent listens if the machine's channel is a vsock.
+pub const VSOCK_PORT: u32 = 5417;
 
 /// The handshake's bytes.
 #[must_use]

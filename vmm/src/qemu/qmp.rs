@@ -7,7 +7,6 @@
 //! One task reads all the time (an unread socket would make QEMU buffer), and
 //! a caller that gives up waiting leaves nothing half-read behind.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,57 +16,13 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::control::{ControlError, DEADLINE, Shutdown, short};
+
 /// Longest line that is read.
 const MAX_LINE: u64 = 64 << 10;
-/// Longest wait for an answer. Under load a command takes milliseconds.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// Why a command to the hypervisor failed.
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-pub enum QmpError {
-    /// No answer in time.
-    #[error("hypervisor did not answer `{command}` within {} s", DEADLINE.as_secs())]
-    Silent {
-        /// The command.
-        command: &'static str,
-    },
-    /// The control socket is closed: the hypervisor is gone.
-    #[error("hypervisor is gone: `{command}` was not carried out")]
-    Gone {
-        /// The command.
-        command: &'static str,
-    },
-    /// The hypervisor said no.
-    #[error("hypervisor refused `{command}`: {why}")]
-    Refused {
-        /// The command.
-        command: &'static str,
-        /// Its words, escaped.
-        why: String,
-    },
-}
-
-/// Why the machine went down, as the hypervisor put it (`guest-shutdown`,
-/// `guest-reset`, `guest-panic`, `host-qmp-quit` …). Filled when it says so.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Shutdown(Arc<Mutex<Option<String>>>);
-
-impl Shutdown {
-    pub(crate) fn get(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set(&self, reason: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(short(reason));
-    }
-}
-
 struct Request {
     command: &'static str,
-    answer: oneshot::Sender<Result<Value, QmpError>>,
+    answer: oneshot::Sender<Result<Value, ControlError>>,
 }
 
 /// The control socket of one machine.
@@ -79,7 +34,10 @@ pub(crate) struct Qmp {
 
 impl Qmp {
     /// Takes the socket over and negotiates.
-    pub(crate) async fn connect(socket: UnixStream, shutdown: Shutdown) -> Result<Self, QmpError> {
+    pub(crate) async fn connect(
+        socket: UnixStream,
+        shutdown: Shutdown,
+    ) -> Result<Self, ControlError> {
         let (read, write) = socket.into_split();
         let (requests, queue) = mpsc::channel(8);
         let driver = tokio::spawn(drive(BufReader::new(read), write, queue, shutdown));
@@ -90,10 +48,10 @@ impl Qmp {
     }
 
     /// Runs a command without arguments.
-    pub(crate) async fn command(&self, command: &'static str) -> Result<Value, QmpError> {
+    pub(crate) async fn command(&self, command: &'static str) -> Result<Value, ControlError> {
         let (answer, reply) = oneshot::channel();
         let exchange = async {
-            let gone = QmpError::Gone { command };
+            let gone = ControlError::Gone { command };
             if self
                 .requests
                 .send(Request { command, answer })
@@ -106,7 +64,7 @@ impl Qmp {
         };
         timeout(DEADLINE, exchange)
             .await
-            .unwrap_or(Err(QmpError::Silent { command }))
+            .unwrap_or(Err(ControlError::Silent { command }))
     }
 
     /// Waits until the socket is closed, so that the last words are in.
@@ -181,7 +139,7 @@ fn understand(line: &[u8], waiting: &mut Option<(u64, Request)>, shutdown: &Shut
                 .get("desc")
                 .and_then(Value::as_str)
                 .unwrap_or("no reason given");
-            Err(QmpError::Refused {
+            Err(ControlError::Refused {
                 command: request.command,
                 why: short(why),
             })
@@ -190,14 +148,6 @@ fn understand(line: &[u8], waiting: &mut Option<(u64, Request)>, shutdown: &Shut
     };
     // Whoever asked may have given up.
     let _ = request.answer.send(answer);
-}
-
-/// Safe to print: at most 200 characters, escaped.
-fn short(text: &str) -> String {
-    text.chars()
-        .take(200)
-        .flat_map(char::escape_default)
-        .collect()
 }
 
 #[cfg(test)]

@@ -59,5 +59,11 @@ fn machines_are_named_as_they_are_typed() {
         assert_eq!(choice.to_string(), *name);
     }
     let error = "xen".parse::<MachineChoice>().unwrap_err();
-    assert!(error.hint().contains("auto, kvm, tcg"), "{}", error.hint());
+    assert!(
+        error
+            .hint()
+            .contains("auto, cloud-hypervisor, qemu, kvm, tcg"),
+        "{}",
+        error.hint()
+    );
 }

@@ -6,24 +6,40 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use belljar_vmm::Spec;
 use belljar_vmm::image::{self, Clients, Host, Image, Recipe};
+use belljar_vmm::{MachineChoice, Spec};
 
 /// Set in the process that is started to be killed.
 pub(crate) const HELPER: &str = "BELLJAR_TEST_HELPER";
+
+/// Which machine to test, by the name that a user types; QEMU if it is not set.
+pub(crate) const MACHINE: &str = "BELLJAR_TEST_MACHINE";
+/// The test guest, compiled already.
+pub(crate) const INIT: &str = "BELLJAR_TEST_INIT";
 
 /// An image with the test guest in place of the agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Kit {
     pub(crate) image: Image,
     initramfs: PathBuf,
+    machine: MachineChoice,
     _dir: Arc<tempfile::TempDir>,
 }
 
 impl Kit {
     /// Everything that is needed, or what is missing.
     pub(crate) fn find() -> Result<Self, String> {
-        for program in ["qemu-system-x86_64", "cc"] {
+        let machine = match std::env::var(MACHINE) {
+            Ok(name) => name.parse().map_err(|error| format!("{error}"))?,
+            Err(_) => MachineChoice::Qemu,
+        };
+        let hypervisor = match machine {
+            MachineChoice::CloudHypervisor => "cloud-hypervisor",
+            _ => "qemu-system-x86_64",
+        };
+        let ready = std::env::var_os(INIT);
+        let needed = [Some(hypervisor), ready.is_none().then_some("cc")];
+        for program in needed.into_iter().flatten() {
             Command::new(program)
                 .arg("--version")
                 .output()
@@ -31,18 +47,28 @@ impl Kit {
         }
         let image = find_image()?;
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let agent = compile(dir.path())?;
+        let agent = match ready {
+            Some(file) => std::fs::read(file).map_err(|error| error.to_string())?,
+            None => compile(dir.path())?,
+        };
         let initramfs = image::initramfs(&image, &agent, dir.path()).map_err(|e| e.to_string())?;
         Ok(Self {
             image,
             initramfs,
+            machine,
             _dir: Arc::new(dir),
         })
+    }
+
+    /// True if the tests run under cloud-hypervisor.
+    pub(crate) fn other(&self) -> bool {
+        self.machine == MachineChoice::CloudHypervisor
     }
 
     /// A small machine.
     pub(crate) fn spec(&self) -> Spec {
         let mut spec = Spec::new(&self.image.kernel, &self.initramfs, &self.image.root);
+        spec.machine = self.machine;
         spec.allow_degraded = true;
         spec.memory_mib = 512;
         spec

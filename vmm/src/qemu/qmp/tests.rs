@@ -54,7 +54,7 @@ async fn commands_are_answered_past_events_and_noise() {
     let refused = qmp.command("cont").await.unwrap_err();
     assert_eq!(
         refused,
-        QmpError::Refused {
+        ControlError::Refused {
             command: "cont",
             why: "no\\u{1b}[31m".into()
         }
@@ -62,7 +62,7 @@ async fn commands_are_answered_past_events_and_noise() {
     drop(peer.await.unwrap());
     assert_eq!(
         qmp.command("stop").await.unwrap_err(),
-        QmpError::Gone { command: "stop" }
+        ControlError::Gone { command: "stop" }
     );
 }
 
@@ -94,7 +94,7 @@ async fn an_endless_line_ends_it() {
     let error = Qmp::connect(ours, Shutdown::default()).await.unwrap_err();
     assert_eq!(
         error,
-        QmpError::Gone {
+        ControlError::Gone {
             command: "qmp_capabilities"
         }
     );
@@ -107,7 +107,7 @@ async fn silence_is_an_error_in_time() {
     let error = Qmp::connect(ours, Shutdown::default()).await.unwrap_err();
     assert_eq!(
         error,
-        QmpError::Silent {
+        ControlError::Silent {
             command: "qmp_capabilities"
         }
     );

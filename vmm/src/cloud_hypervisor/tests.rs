@@ -1,0 +1,44 @@
+use super::*;
+
+const FDS: Fds = Fds {
+    kernel: 11,
+    initramfs: 12,
+    root: 13,
+    console: 14,
+    api: 15,
+    events: 16,
+};
+
+fn spec() -> Spec {
+    Spec::new(
+        "/secret/kernel".as_ref(),
+        "/secret/initramfs".as_ref(),
+        "/secret/root".as_ref(),
+    )
+}
+
+fn described(spec: &Spec) -> String {
+    let config = config(spec, FDS, Path::new("/run/folder/vsock.sock"));
+    serde_json::to_string_pretty(&config).unwrap()
+}
+
+#[test]
+fn argv_names_descriptors_only() {
+    insta::assert_snapshot!(argv(FDS).join(" "));
+}
+
+#[test]
+fn a_machine() {
+    insta::assert_snapshot!(described(&spec()));
+}
+
+#[test]
+fn a_larger_machine_with_more_words() {
+    let mut spec = spec();
+    spec.cpus = 8;
+    spec.memory_mib = 262_144;
+    spec.cmdline_extra = " loglevel=7 ".into();
+    let text = described(&spec);
+    insta::assert_snapshot!(text);
+    assert!(!text.contains("secret"));
+}
