@@ -3,9 +3,9 @@
 //!
 //! Owns: the files and the thread that reads them. Must not: compare or draw.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
 use belljar_replay::compare::{Alike, Behind, Did, Difference, Evident};
@@ -72,10 +72,8 @@ pub(super) fn show(
         |effect| {
             if let screen::Effect::Evidence(row) = effect {
                 newest.store(row.number, Ordering::Relaxed);
-                // Full only of questions that are older than this one.
-                if let Err(TrySendError::Full(row)) = wanted.try_send(row.clone()) {
-                    drop(row);
-                }
+                // It is full only of very many that were asked at once: Enter asks again.
+                drop(wanted.try_send(row.clone()));
             }
         },
         screen::Options::default(),
@@ -129,7 +127,7 @@ impl Traces {
     }
 
     /// The events behind a row in one of the traces.
-    fn behind(&self, path: &PathBuf, row: &Wanted) -> Result<Evident, AppError> {
+    fn behind(&self, path: &Path, row: &Wanted) -> Result<Evident, AppError> {
         let mut reader = open(path)?;
         let start = reader.start().clone();
         let alike = self.alike.clone();
@@ -138,7 +136,7 @@ impl Traces {
         for entry in &mut reader {
             behind.push(&entry.map_err(|error| batch_error(path, error.into()))?);
             read += 1;
-            if read % LOOK == 0 && self.newest.load(Ordering::Relaxed) != row.number {
+            if read.is_multiple_of(LOOK) && self.newest.load(Ordering::Relaxed) != row.number {
                 break;
             }
         }
