@@ -64,12 +64,13 @@ const APART: [&str; 3] = ["target", ".git", "node_modules"];
 
 /// Every file below a folder whose name has this in it.
 fn files(folder: PathBuf, part: &str, out: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let (path, kind) = entry.map(|e| (e.path(), e.file_type().unwrap())).unwrap();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if kind.is_dir() && !APART.contains(&&*name) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && !APART.contains(&&*name) {
             files(path, part, out);
-        } else if kind.is_file() && name.contains(part) {
+        } else if !is_folder && name.contains(part) {
             out.push(path);
         }
     }
