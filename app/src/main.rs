@@ -51,7 +51,7 @@ fn obey(command: cli::Command, theme: screen::Theme) -> Result<exit::Exit, error
         cli::Command::Events(args) => commands::events(&args),
         cli::Command::Verify(args) => commands::verify(&args),
         cli::Command::Rescore(args) => commands::rescore(&args),
-        cli::Command::Diff(args) => commands::diff(&args),
+        cli::Command::Diff(args) => commands::diff(&args, theme),
         cli::Command::Test(args) => commands::corpus_test(&args),
         cli::Command::Redact(args) => commands::redact(&args),
         cli::Command::Cut(args) => commands::cut(&args),

@@ -31,6 +31,7 @@ mod replays;
 mod run;
 mod screen;
 mod support;
+mod terminal;
 mod users;
 mod ways;
 
@@ -55,6 +56,7 @@ fn main() {
     tests.extend(compare::tests());
     tests.extend(screen::tests());
     tests.extend(replays::tests());
+    tests.extend(terminal::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());
     tests.extend(nested::tests());

@@ -54,6 +54,16 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn start(args: &[&str], path: &Path) -> Result<Self> {
+        let mut command = CommandBuilder::new(BELLJAR);
+        command.args(args);
+        command.arg(path);
+        // Where answers are saved.
+        let config = path.parent().unwrap_or(path).join("config");
+        command.env("XDG_CONFIG_HOME", config);
+        Self::of(command)
+    }
+
+    pub fn of(mut command: CommandBuilder) -> Result<Self> {
         let window = PtySize {
             rows: 40,
             cols: 120,
@@ -61,14 +71,8 @@ impl Terminal {
             pixel_height: 0,
         };
         let pty = native_pty_system().openpty(window)?;
-        let mut command = CommandBuilder::new(BELLJAR);
-        command.args(args);
-        command.arg(path);
         command.env("TERM", "xterm-256color");
         command.env("BELLJAR_ALLOW_DEGRADED", "1");
-        // Where answers are saved.
-        let config = path.parent().unwrap_or(path).join("config");
-        command.env("XDG_CONFIG_HOME", config);
         let child = pty.slave.spawn_command(command)?;
         drop(pty.slave);
         let parser = Arc::new(Mutex::new(vt100::Parser::new(size(40), size(120), 0)));
@@ -129,7 +133,7 @@ impl Terminal {
         Ok(())
     }
 
-    fn resize(&self, rows: u16, cols: u16) -> Result {
+    pub fn resize(&self, rows: u16, cols: u16) -> Result {
         self.master.resize(PtySize {
             rows,
             cols,
@@ -142,6 +146,28 @@ impl Terminal {
         Ok(())
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap_or_default()
+    }
+
+    /// True if anything of the terminal is as the screen wants it.
+    pub fn is_taken(&self) -> bool {
+        self.parser.lock().is_ok_and(|parser| {
+            let screen = parser.screen();
+            let mouse = screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None;
+            let paste = screen.bracketed_paste();
+            screen.alternate_screen() || screen.hide_cursor() || mouse || paste
+        })
+    }
+
+    /// True if lines are read and echoed, as a shell leaves a terminal.
+    fn is_cooked(&self) -> bool {
+        self.master.get_termios().is_none_or(|modes| {
+            let flags = format!("{:?}", modes.local_flags);
+            flags.contains("ICANON") && flags.contains("ECHO")
+        })
+    }
+
     /// Waits for the end; true if the terminal is as it was.
     pub fn end(&mut self, limit: Duration) -> Result<(u32, bool)> {
         let mut status = None;
@@ -152,11 +178,7 @@ impl Terminal {
         .map_err(|e| format!("{}\n{}", e.message().unwrap_or_default(), self.contents()))?;
         // Its last words are still on their way through the terminal.
         let restored = wait_until("the terminal as it was", Duration::from_secs(10), || {
-            self.parser.lock().is_ok_and(|parser| {
-                let screen = parser.screen();
-                let mouse = screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None;
-                !screen.alternate_screen() && !screen.hide_cursor() && !mouse
-            })
+            !self.is_taken() && self.is_cooked()
         });
         Ok((
             status.map_or(0, |status| status.exit_code()),

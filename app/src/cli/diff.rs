@@ -13,6 +13,7 @@ Examples:
   belljar diff tool-1.2.2.bjt tool-1.2.3.bjt --fold '1\\.2\\.[23]'
   belljar diff a.bjt b.bjt --format json | jq '.sections[].new'
   belljar diff a.bjt b.bjt --all
+  belljar diff tool-1.2.2.bjt tool-1.2.3.bjt --screen
   belljar diff --folds
 
 What is held against each other: verdict, phases and how they ended, lifecycle
@@ -40,6 +41,9 @@ pub(crate) struct Diff {
     /// List what is folded, and do nothing else.
     #[arg(long, conflicts_with_all = ["a", "b"])]
     pub(crate) folds: bool,
+    /// Look at both side by side on the screen, with the events behind each row.
+    #[arg(long, conflicts_with_all = ["folds", "all", "format"])]
+    pub(crate) screen: bool,
     /// How to print it (table or json).
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,

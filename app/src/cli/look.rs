@@ -9,7 +9,7 @@ use super::{FailOn, Format, RuleArgs};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n  belljar replay run.bjt --rules mine.yaml\n  belljar replay run.bjt --follow\n  belljar replay run.bjt --policy strict\n  belljar replay run.bjt --policy mine.toml --format json\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all.\nFiles of --rules are watched: edit one, and the trace is judged again at once.\n\nWith --policy nothing is shown on a screen: the differences are printed. The exit\ncode is 1 if that policy would have denied something that the run allowed."
+    after_help = "Examples:\n  belljar replay run.bjt\n  belljar replay --at 12.5 run.bjt\n  belljar replay run.bjt --rules mine.yaml\n  belljar replay run.bjt --follow\n  belljar replay run.bjt --policy strict\n  belljar replay run.bjt --policy strict --screen\n  belljar replay run.bjt --policy mine.toml --format json\n\nKeys: space pauses, arrows jump 5 s, , and . step, [ and ] go to findings, ? shows all.\nFiles of --rules are watched: edit one, and the trace is judged again at once.\n\nWith --policy the differences are printed; with --screen they are marks in the\nrecording: P lists them, ( and ) go from one to the next. Of the table the exit\ncode is 1 if that policy would have denied something that the run allowed."
 )]
 pub(crate) struct Replay {
     /// The trace.
@@ -19,6 +19,9 @@ pub(crate) struct Replay {
     /// registries and profiles.
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "at")]
     pub(crate) policy: Option<String>,
+    /// With --policy: show it on the screen, not as a table.
+    #[arg(long, requires = "policy", conflicts_with_all = ["all", "format"])]
+    pub(crate) screen: bool,
     /// List what both policies agree on, too.
     #[arg(long, requires = "policy")]
     pub(crate) all: bool,

@@ -2,11 +2,12 @@
 //! have decided about it.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use belljar_recorder::Reader;
+use belljar_replay::policy::Policy;
 use belljar_replay::rules::RuleSet;
 use belljar_replay::what_if::{WhatIfError, what_if};
 
@@ -25,9 +26,11 @@ use crate::screen::{self, Msg, Theme};
 const WAITING: usize = 64;
 
 pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError> {
-    if let Some(policy) = &args.policy {
-        return under(args, policy);
-    }
+    let other = match &args.policy {
+        Some(policy) if !args.screen => return under(args, policy),
+        Some(policy) => Some(loaded(policy)?),
+        None => None,
+    };
     if !print::interactive() {
         return Err(AppError::usage(
             "replay needs a terminal",
@@ -48,6 +51,14 @@ pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError>
         watched,
         trace: Some(&args.trace),
     };
+    if let Some(policy) = other {
+        ask(
+            args.trace.clone(),
+            Arc::clone(&rules),
+            policy,
+            messages.clone(),
+        );
+    }
     let pump = Arc::new(Pump::new(messages.clone()));
     if args.follow {
         let tail = Tail::open(&args.trace, Arc::clone(&pump))
@@ -59,11 +70,31 @@ pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError>
     on_screen(reader, how, theme, rules, (pump, messages, source))
 }
 
-/// What another policy would have decided.
-fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
+/// A policy by its name or its file.
+fn loaded(policy: &str) -> Result<Policy, AppError> {
     // Who enforces its lines makes no difference here.
     let policy = Chosen::read(policy)?.load();
-    let policy = policy.map_err(|error| AppError::Rules(error.to_string()))?;
+    policy.map_err(|error| AppError::Rules(error.to_string()))
+}
+
+/// Asks another policy behind the screen, which is told when it is done.
+fn ask(trace: PathBuf, rules: Arc<RuleSet>, policy: Policy, messages: SyncSender<Msg>) {
+    std::thread::spawn(move || {
+        let told = open(&trace)
+            .map_err(|error| error.to_string())
+            .and_then(|mut reader| {
+                what_if(&mut reader, &rules, &policy, false).map_err(|error| error.to_string())
+            });
+        drop(messages.send(match told {
+            Ok(told) => Msg::Other(Box::new(told)),
+            Err(why) => Msg::Notice(format!("the other policy was not asked: {why}")),
+        }));
+    });
+}
+
+/// What another policy would have decided.
+fn under(args: &cli::Replay, policy: &str) -> Result<Exit, AppError> {
+    let policy = loaded(policy)?;
     let rules = super::rules::loaded(&args.rules)?;
     let mut reader = open(&args.trace)?;
     let told = what_if(&mut reader, &rules, &policy, args.all);

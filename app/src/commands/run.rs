@@ -348,7 +348,11 @@ fn with_screen(
                 drop(notices.try_send(Msg::Notice(wrong)));
             }
         }
-        screen::Effect::Quit | screen::Effect::Copy(_) => {}
+        // The terminal's own, or another screen's.
+        screen::Effect::Quit
+        | screen::Effect::Copy(_)
+        | screen::Effect::Suspend
+        | screen::Effect::Evidence(_) => {}
     };
     let shown = screen::run(
         screen::Model::new(setup),

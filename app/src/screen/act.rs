@@ -9,14 +9,17 @@ mod rows;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+pub(super) use self::copy::{commented, word};
 pub(super) use self::play::leap;
-pub(super) use self::rows::{open, scroll, scroll_in};
+pub(super) use self::rows::{moved, open, scroll, scroll_in};
 use super::events;
 use super::guest;
 use super::keys::{self, Action};
+use super::layout::Stretch;
 use super::marks;
 use super::model::{Effect, Model, Pane};
 use super::only;
+use super::other;
 use super::overlay::{Kind, Overlay};
 use super::palette::{self, Choice};
 use super::prompt::Prompt;
@@ -72,6 +75,7 @@ fn run(model: &mut Model, action: Action, digit: Option<u32>) -> Vec<Effect> {
         Action::Apply => apply(model),
         Action::Quit | Action::Interrupt | Action::Yes | Action::No => leave(model, action),
         Action::Copy => copy::copy(model),
+        Action::Suspend => suspend(model),
         Action::KillNow | Action::NotYet if model.doomed.is_some() => {
             guest::sentence(model, action)
         }
@@ -104,6 +108,9 @@ fn run(model: &mut Model, action: Action, digit: Option<u32>) -> Vec<Effect> {
                 Action::Close => model.overlay = None,
                 Action::Help => model.overlay = Some(Overlay::new(Kind::Help)),
                 Action::Questions => model.overlay = Some(Overlay::new(Kind::Questions)),
+                Action::Other => model.overlay = Some(Overlay::new(Kind::Other)),
+                Action::NextOther => other::jump(model, true),
+                Action::PreviousOther => other::jump(model, false),
                 Action::Verdict => model.overlay = Some(Overlay::new(Kind::Verdict)),
                 Action::NextPane => turn(model, 1),
                 Action::PreviousPane => turn(model, Pane::ALL.len() - 1),
@@ -120,9 +127,13 @@ fn run(model: &mut Model, action: Action, digit: Option<u32>) -> Vec<Effect> {
                 Action::ClearFilter => {}
                 Action::NextMatch => events::jump(model, true),
                 Action::PreviousMatch => events::jump(model, false),
-                Action::GoThere => events::go_to_selected(model),
+                Action::GoThere => play::go_there(model),
                 Action::Palette => palette::open(model),
                 Action::Zoom => model.zoomed = !model.zoomed,
+                Action::Wider => stretch(model, true, true),
+                Action::Narrower => stretch(model, true, false),
+                Action::Taller => stretch(model, false, true),
+                Action::Lower => stretch(model, false, false),
                 Action::Only => only::toggle(model),
                 Action::Note => marks::begin_note(model),
                 Action::NextMark => marks::jump(model, true),
@@ -156,6 +167,20 @@ fn character(model: &mut Model, event: &KeyEvent) {
     {
         prompt.insert(c, model.setup.rules.names());
         look_up(model);
+    }
+}
+
+/// Text from the clipboard goes into the line that is typed, or nowhere: it may hold
+/// anything, and nothing of it is a key.
+pub(super) fn paste(model: &mut Model, text: &str) {
+    let typed = model.palette.as_mut().map(|palette| &mut palette.typed);
+    let line = typed.or(model.asking.line()).or(model.prompt.as_mut());
+    match line {
+        Some(prompt) => {
+            prompt.paste(text, model.setup.rules.names());
+            look_up(model);
+        }
+        None => toast(model, "nothing is typed here: what was pasted is left out"),
     }
 }
 
@@ -290,6 +315,27 @@ fn leave(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Yes if running => vec![Effect::Interrupt, Effect::Quit],
         _ => vec![Effect::Quit],
     }
+}
+
+/// Moves what lies between the pane that has the keys and its neighbour.
+fn stretch(model: &mut Model, across: bool, more: bool) {
+    let change = Stretch { across, more };
+    match model.layout.stretched(model.focus, change) {
+        Some((divider, to)) => model.dividers.set(divider, to),
+        None => toast(model, "there is no pane beside this one to take room from"),
+    }
+}
+
+/// Who stands still records nothing: a guest that goes on must stand still first.
+fn suspend(model: &mut Model) -> Vec<Effect> {
+    if model.is_live() && model.is_open() && !model.player.tip().is_frozen() {
+        toast(
+            model,
+            "the run would go on unrecorded: freeze the guest first (p)",
+        );
+        return Vec::new();
+    }
+    vec![Effect::Suspend]
 }
 
 fn turn(model: &mut Model, by: usize) {

@@ -13,6 +13,7 @@ const FINEST: u64 = 1_000_000;
 pub(super) struct Density {
     start: Option<u64>,
     length: u64,
+    most: usize,
     counts: Vec<u64>,
 }
 
@@ -21,26 +22,41 @@ impl Default for Density {
         Self {
             start: None,
             length: FINEST,
+            most: BUCKETS,
             counts: Vec::new(),
         }
     }
 }
 
 impl Density {
+    /// From a known start, in so many buckets at most.
+    pub(super) fn with(start: u64, most: usize) -> Self {
+        Self {
+            start: Some(start),
+            most: most.max(2),
+            ..Self::default()
+        }
+    }
+
     /// Counts one event; what is earlier than the first counts as the first.
     pub(super) fn add(&mut self, time: u64) {
+        self.weigh(time, 1);
+    }
+
+    /// Counts something that weighs so much.
+    pub(super) fn weigh(&mut self, time: u64, weight: u64) {
         let start = *self.start.get_or_insert(time);
         let since = time.saturating_sub(start);
-        while since / self.length >= BUCKETS as u64 {
+        while since / self.length >= self.most as u64 {
             self.halve();
         }
-        // Below BUCKETS, so it fits.
+        // Below `most`, so it fits.
         let bucket = (since / self.length) as usize;
         if self.counts.len() <= bucket {
             self.counts.resize(bucket + 1, 0);
         }
         if let Some(count) = self.counts.get_mut(bucket) {
-            *count += 1;
+            *count = count.saturating_add(weight);
         }
     }
 
@@ -62,9 +78,12 @@ impl Density {
         let mut sums = vec![0_u64; cells];
         for (bucket, count) in self.counts.iter().enumerate() {
             let middle = bucket as u128 * u128::from(self.length);
+            if middle >= total {
+                break; // behind the end
+            }
             let cell = (middle * cells as u128 / total).min(cells.saturating_sub(1) as u128);
             if let Some(sum) = sums.get_mut(cell as usize) {
-                *sum += count;
+                *sum = sum.saturating_add(*count);
             }
         }
         let most = sums.iter().copied().max().unwrap_or(0);

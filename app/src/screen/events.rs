@@ -1,7 +1,8 @@
 //! The list of events, and the filter that narrows it.
 //!
 //! Owns: searching the trace with a condition a bounded piece at a time, the
-//! window of events before the playhead, the next and previous match.
+//! window of events before the playhead (of one process alone, where that was
+//! chosen), the next and previous match.
 //! Must not: parse keys or draw.
 //!
 //! A condition is asked about each event in the session that has folded it and
@@ -13,6 +14,7 @@ use belljar_replay::moment::Moment;
 use belljar_replay::session::Session;
 
 use super::model::{List, Model, Pane};
+use super::only::Only;
 use super::player::{Motion, Player};
 use super::rows::{EventLine, RowKey};
 use super::update::{toast, window};
@@ -28,6 +30,65 @@ pub(super) struct Filter {
     searched: usize,
     /// Entries for which it holds or may hold, ascending; true: may.
     found: Vec<(usize, bool)>,
+    /// Those of one process.
+    narrowed: Narrowed,
+}
+
+/// What a filter has found of one process alone.
+#[derive(Clone, Default)]
+struct Narrowed {
+    /// Which process.
+    key: Option<u64>,
+    /// How many of the filter's were looked at.
+    next: usize,
+    found: Vec<(usize, bool)>,
+}
+
+/// The entries that the list has, ascending, without what lies behind the playhead.
+enum Listed<'a> {
+    /// Every one.
+    All,
+    /// Those of one process.
+    Of(&'a [usize]),
+    /// Those that a filter leaves.
+    Found(&'a [(usize, bool)]),
+}
+
+impl Listed<'_> {
+    /// How many lie before an entry.
+    fn before(&self, index: usize) -> usize {
+        match self {
+            Self::All => index,
+            Self::Of(entries) => entries.partition_point(|at| *at < index),
+            Self::Found(found) => found.partition_point(|(at, _)| *at < index),
+        }
+    }
+
+    /// The entry at a row, and whether the filter left it open.
+    fn nth(&self, row: usize) -> Option<(usize, bool)> {
+        match self {
+            Self::All => Some((row, false)),
+            Self::Of(entries) => entries.get(row).map(|at| (*at, false)),
+            Self::Found(found) => found.get(row).copied(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::All => 0,
+            Self::Of(entries) => entries.len(),
+            Self::Found(found) => found.len(),
+        }
+    }
+}
+
+fn listed(model: &Model) -> Listed<'_> {
+    match (&model.filter, &model.only) {
+        (None, None) => Listed::All,
+        (None, Some(only)) => Listed::Of(only.entries()),
+        (Some(filter), None) => Listed::Found(&filter.found),
+        (Some(filter), Some(_)) => Listed::Found(&filter.narrowed.found),
+    }
 }
 
 impl Filter {
@@ -38,6 +99,26 @@ impl Filter {
             session: empty,
             searched: 0,
             found: Vec::new(),
+            narrowed: Narrowed::default(),
+        }
+    }
+
+    /// Goes on to find which of the found are this process's.
+    fn narrow(&mut self, only: &Only) {
+        let narrowed = &mut self.narrowed;
+        if narrowed.key != Some(only.key()) {
+            *narrowed = Narrowed {
+                key: Some(only.key()),
+                ..Narrowed::default()
+            };
+        }
+        let rest = self.found.get(narrowed.next..).unwrap_or_default();
+        let known = |found: &&(usize, bool)| found.0 < only.listed();
+        for found in rest.iter().take_while(known) {
+            if only.entries().binary_search(&found.0).is_ok() {
+                narrowed.found.push(*found);
+            }
+            narrowed.next += 1;
         }
     }
 
@@ -69,40 +150,23 @@ impl Filter {
         }
         self.searched != before
     }
-
-    /// How many matches lie before an entry.
-    pub(super) fn before(&self, index: usize) -> usize {
-        self.found.partition_point(|(at, _)| *at < index)
-    }
-
-    fn nth(&self, row: usize) -> Option<(usize, bool)> {
-        self.found.get(row).copied()
-    }
 }
 
 /// How many events the list has at the playhead.
 pub(super) fn total(model: &Model) -> usize {
-    let position = model.player.position();
-    match &model.filter {
-        Some(filter) => filter.before(position),
-        None => position,
-    }
+    listed(model).before(model.player.position())
 }
 
 /// The entry at a row, and whether the filter left it open.
 fn at_row(model: &Model, row: usize) -> Option<(usize, bool)> {
-    match &model.filter {
-        Some(filter) => filter.nth(row),
-        None => Some((row, false)),
-    }
+    listed(model).nth(row)
 }
 
 fn row_of(model: &Model, index: usize) -> usize {
-    match &model.filter {
-        // The match itself, or the last one before it.
-        Some(filter) => filter.before(index.saturating_add(1)).saturating_sub(1),
-        None => index,
-    }
+    // The entry itself, or the last one before it.
+    listed(model)
+        .before(index.saturating_add(1))
+        .saturating_sub(1)
 }
 
 /// Searches on and lays the list out anew if that changed it; true if so.
@@ -120,6 +184,9 @@ pub(super) fn search(model: &mut Model) -> bool {
 
 /// Computes the rows in the window from the playhead and the selection.
 pub(super) fn settle(model: &mut Model) {
+    if let (Some(filter), Some(only)) = (&mut model.filter, &model.only) {
+        filter.narrow(only);
+    }
     let rows = model.layout.rows_of(Pane::Events);
     let total = total(model);
     let held = model.event.filter(|index| *index < model.player.position());
@@ -190,16 +257,21 @@ pub(super) fn apply(model: &mut Model, condition: Condition) {
 /// Moves the playhead to the moment right behind a match.
 pub(super) fn jump(model: &mut Model, forward: bool) {
     let here = model.player.position();
-    let Some(filter) = &model.filter else {
+    let listed = listed(model);
+    if matches!(listed, Listed::All) {
         toast(model, "no filter is set; / sets one");
         return;
-    };
+    }
     let row = match forward {
-        true => Some(filter.before(here)),
-        false => filter.before(here.saturating_sub(1)).checked_sub(1),
+        true => Some(listed.before(here)),
+        false => listed.before(here.saturating_sub(1)).checked_sub(1),
     };
-    let found = row.and_then(|row| Some((row, filter.nth(row)?.0)));
-    let (all, searched) = (filter.found.len(), filter.searched());
+    let found = row.and_then(|row| Some((row, listed.nth(row)?.0)));
+    let all = listed.len();
+    let searched = model
+        .filter
+        .as_ref()
+        .map_or(model.player.len(), Filter::searched);
     let Some((row, index)) = found else {
         let text = match (forward, searched < model.player.len()) {
             (true, true) => "no match up to where the search has come; it goes on",
@@ -213,15 +285,6 @@ pub(super) fn jump(model: &mut Model, forward: bool) {
     model.player.seek(index + 1);
     model.event = None;
     toast(model, format!("match {} of {all}", row + 1));
-}
-
-/// Moves the playhead to the selected event.
-pub(super) fn go_to_selected(model: &mut Model) {
-    if let Some(index) = selected(model) {
-        model.player.set_motion(Motion::Paused);
-        model.player.seek(index + 1);
-        model.event = None;
-    }
 }
 
 /// The list's window, for keys that scroll it.

@@ -33,6 +33,7 @@ actions! {
     AllowOnce, DenyOnce, AllowMore, DenyMore, SaveAllow, SaveDeny, KillTree,
     Palette, Zoom, Only, Mark, Note, NextMark, PreviousMark, Choose, Keep, Earlier, Later,
     ForTree, ForRun, NotYet, KillNow, SaveLine, Questions, EndTree,
+    Suspend, Same, Other, NextOther, PreviousOther, Wider, Narrower, Taller, Lower,
 }
 
 /// Where a key holds.
@@ -42,14 +43,16 @@ pub(super) enum Scope {
     Always,
     /// Wherever no overlay is open.
     Global,
+    /// Two traces side by side.
+    Diff,
     /// Panes with rows to select.
     Rows,
     /// The process tree.
     Processes,
     /// Panes whose rows fold.
     Tree,
-    /// The list of events.
-    Events,
+    /// Panes whose rows have a moment.
+    Moments,
     /// A question of the policy, while it waits in its pane.
     Question,
     /// What an answer holds for.
@@ -76,22 +79,18 @@ pub(super) enum Scope {
 
 /// The scopes that hold while a pane has the keys.
 pub(super) fn pane_scopes(pane: Pane) -> &'static [Scope] {
+    use Scope::{Always, Global, Moments, Processes, Rows, Scroll, Timeline, Tree};
     match pane {
-        Pane::Processes => &[
-            Scope::Processes,
-            Scope::Tree,
-            Scope::Rows,
-            Scope::Global,
-            Scope::Always,
-        ],
-        Pane::Files => &[Scope::Tree, Scope::Rows, Scope::Global, Scope::Always],
-        Pane::Network | Pane::Findings => &[Scope::Rows, Scope::Global, Scope::Always],
-        Pane::Events => &[Scope::Events, Scope::Rows, Scope::Global, Scope::Always],
-        Pane::Output => &[Scope::Scroll, Scope::Global, Scope::Always],
-        Pane::Timeline => &[Scope::Timeline, Scope::Global, Scope::Always],
+        Pane::Processes => &[Processes, Moments, Tree, Rows, Global, Always],
+        Pane::Files => &[Moments, Tree, Rows, Global, Always],
+        Pane::Network | Pane::Findings | Pane::Events => &[Moments, Rows, Global, Always],
+        Pane::Output => &[Scroll, Global, Always],
+        Pane::Timeline => &[Timeline, Global, Always],
     }
 }
 
+/// The scopes that hold over two traces side by side.
+pub(super) const DIFF: &[Scope] = &[Scope::Tree, Scope::Rows, Scope::Diff, Scope::Always];
 /// The scopes that hold over an overlay.
 pub(super) const OVERLAY: &[Scope] = &[Scope::Overlay, Scope::Scroll, Scope::Always];
 /// The scopes that hold while the command palette is open.
@@ -235,7 +234,6 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Edit, Action::EraseWord, &[Press::Ctrl('w')], "", "Remove the word before the cursor"),
     key(Scope::Edit, Action::EraseAll, &[Press::Ctrl('u')], "clear", "Remove everything"),
 
-    key(Scope::Events, Action::GoThere, &[Press::Char('m')], "go there", "Move the playhead to the selected event"),
     key(Scope::Rows, Action::Open, &[ENTER], "open", "Open what is selected: why, and the very events"),
     key(Scope::Processes, Action::EndTree, &[Press::Char('K')], "", "End the selected process and all below it; asks once more"),
     key(Scope::Tree, Action::Fold, &[Press::Char('h'), Press::Char('-')], "fold", "Fold what is selected, or go to its parent"),
@@ -247,6 +245,7 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Rows, Action::Top, &[Press::Char('g')], "", "First row"),
     key(Scope::Rows, Action::Bottom, &[Press::Char('G')], "", "Last row"),
     key(Scope::Rows, Action::Copy, &[Press::Char('y')], "copy", "Copy what is selected (escaped text)"),
+    key(Scope::Moments, Action::GoThere, &[Press::Char('m')], "go there", "Move the playhead to what is selected: an event, a finding's first one, a start, a first attempt"),
 
     key(Scope::Overlay, Action::Close, &[ESC, Press::Char('q'), ENTER], "close", "Close"),
     key(Scope::Overlay, Action::Copy, &[Press::Char('y')], "copy", "Copy what is shown (escaped text)"),
@@ -281,11 +280,18 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Global, Action::ClearFilter, &[ESC], "", "Clear the filter"),
     key(Scope::Global, Action::Palette, &[Press::Char(':'), Press::Ctrl('p')], "commands", "Find a command by a few letters"),
     key(Scope::Global, Action::Zoom, &[Press::Char('z')], "zoom", "This pane alone, and back"),
-    key(Scope::Global, Action::Only, &[Press::Char('f')], "", "Files and network of the selected process, and of what it started, alone; and back"),
+    key(Scope::Global, Action::Wider, &[Press::Char('L')], "", "Make this pane wider, where panes stand side by side"),
+    key(Scope::Global, Action::Narrower, &[Press::Char('H')], "", "Make this pane narrower"),
+    key(Scope::Global, Action::Taller, &[Press::Char('^')], "", "Make this pane taller"),
+    key(Scope::Global, Action::Lower, &[Press::Char('_')], "", "Make this pane lower"),
+    key(Scope::Global, Action::Only, &[Press::Char('f')], "", "Files, network and events of the selected process, and of what it started, alone; and back"),
     key(Scope::Global, Action::Mark, &[Press::Char('b')], "", "Put a bookmark at the selected event or at this moment, or take it away"),
     key(Scope::Global, Action::Note, &[Press::Char('B')], "", "Put a bookmark with a note"),
     key(Scope::Global, Action::PreviousMark, &[Press::Char('{')], "", "Previous bookmark"),
     key(Scope::Global, Action::NextMark, &[Press::Char('}')], "", "Next bookmark"),
+    key(Scope::Global, Action::Other, &[Press::Char('P')], "", "What another policy would have decided (--policy)"),
+    key(Scope::Global, Action::PreviousOther, &[Press::Char('(')], "", "Previous decision that another policy makes otherwise"),
+    key(Scope::Global, Action::NextOther, &[Press::Char(')')], "", "Next decision that another policy makes otherwise"),
     key(Scope::Global, Action::Verdict, &[Press::Char('v')], "verdict", "Why the verdict is what it is"),
     key(Scope::Global, Action::Events, &[Press::Char('e')], "events", "The list of events, and back"),
     key(Scope::Global, Action::Output, &[Press::Char('o')], "output", "What the code wrote to its terminal, and back"),
@@ -293,6 +299,16 @@ pub(super) const KEYS: &[Binding] = &[
     key(Scope::Global, Action::Timeline, &[Press::Char('t')], "timeline", "To the timeline, and back"),
     key(Scope::Global, Action::Help, &[Press::Char('?')], "help", "This help"),
     key(Scope::Global, Action::Quit, &[Press::Char('q')], "quit", "Leave"),
+    key(Scope::Diff, Action::NextMatch, &[Press::Char('n'), Press::Char(']')], "difference", "Next line that differs"),
+    key(Scope::Diff, Action::PreviousMatch, &[Press::Char('N'), Press::Char('[')], "difference", "Line before that differs"),
+    key(Scope::Diff, Action::NextPane, &[Press::Named(KeyCode::Tab)], "kind", "Next kind of things"),
+    key(Scope::Diff, Action::PreviousPane, &[Press::Named(KeyCode::BackTab)], "", "Kind of things before"),
+    key(Scope::Diff, Action::Same, &[Press::Char('=')], "same", "Show what is the same in both, or fold it"),
+    key(Scope::Diff, Action::Filter, &[Press::Char('/')], "filter", "Show only lines with these words in them"),
+    key(Scope::Diff, Action::ClearFilter, &[ESC], "", "Clear the filter"),
+    key(Scope::Diff, Action::Help, &[Press::Char('?')], "help", "This help"),
+    key(Scope::Diff, Action::Quit, &[Press::Char('q')], "quit", "Leave"),
+    key(Scope::Always, Action::Suspend, &[Press::Ctrl('z')], "", "Back to the shell for a while (fg comes back); in a run only while the guest is frozen"),
     key(Scope::Always, Action::Interrupt, &[Press::Ctrl('c')], "", "Stop the run; once it is over: leave"),
 ];
 

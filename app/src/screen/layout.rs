@@ -52,6 +52,15 @@ pub(super) enum Divider {
     Half,
 }
 
+/// How a pane is to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    /// In its width, not in its height.
+    pub(super) across: bool,
+    /// It grows.
+    pub(super) more: bool,
+}
+
 /// Where the dividers were moved to, in thousandths of the panes' room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dividers([Option<u16>; 4]);
@@ -176,15 +185,53 @@ impl Layout {
         .find_map(|(divider, here)| here.then_some(divider))
     }
 
+    /// The cell that a divider stands at, and of how many.
+    fn stands(&self, divider: Divider) -> Option<(u16, u16)> {
+        let mut panes = self.panes.iter().map(|(_, rect)| *rect);
+        let (_, files, network) = (panes.next()?, panes.next()?, panes.next()?);
+        let (below, beside) = (panes.next()?, panes.next());
+        let at = match divider {
+            Divider::Left => Position::new(files.x, files.y),
+            Divider::Right => Position::new(network.x, network.y),
+            Divider::Low => Position::new(below.x, below.y),
+            Divider::Half => beside.map(|right| Position::new(right.x, right.y))?,
+        };
+        Some(match divider {
+            Divider::Low => (at.y.saturating_sub(self.body.y), self.body.height),
+            _ => (at.x.saturating_sub(self.body.x), self.body.width),
+        })
+    }
+
+    /// Where a divider comes to stand that makes this pane larger or smaller: in
+    /// thousandths. `None` where none can.
+    pub(super) fn stretched(&self, pane: Pane, change: Stretch) -> Option<(Divider, u16)> {
+        /// Cells at a time.
+        const STEP: (u16, u16) = (4, 2);
+        let upper = [Pane::Processes, Pane::Files, Pane::Network].contains(&pane);
+        let (divider, onwards) = match (change.across, pane) {
+            (false, _) => (Divider::Low, upper),
+            (true, Pane::Processes) => (Divider::Left, true),
+            (true, Pane::Files) => (Divider::Right, true),
+            (true, Pane::Network) => (Divider::Right, false),
+            (true, Pane::Findings) => (Divider::Half, true),
+            (true, _) => (Divider::Half, false),
+        };
+        let (at, of) = self.stands(divider)?;
+        let cells = if change.across { STEP.0 } else { STEP.1 };
+        let to = match onwards == change.more {
+            true => at.saturating_add(cells),
+            false => at.saturating_sub(cells),
+        };
+        Some((divider, thousandths(to, of)))
+    }
+
     /// Where a divider stands that was moved there, in thousandths.
     pub(super) fn moved(&self, divider: Divider, at: Position) -> u16 {
         let (along, of) = match divider {
             Divider::Low => (at.y.saturating_sub(self.body.y), self.body.height),
             _ => (at.x.saturating_sub(self.body.x), self.body.width),
         };
-        // Rounded up, so that it comes to stand at the very cell.
-        let to = (u32::from(along) * 1000).div_ceil(u32::from(of.max(1)));
-        u16::try_from(to.min(1000)).unwrap_or(1000)
+        thousandths(along, of)
     }
 
     /// The frame of a pane, if it is visible.
@@ -200,6 +247,12 @@ impl Layout {
         self.pane(pane)
             .map_or(0, |rect| usize::from(inner(rect).height))
     }
+}
+
+/// Rounded up, so that a divider comes to stand at the very cell.
+fn thousandths(cell: u16, of: u16) -> u16 {
+    let to = (u32::from(cell) * 1000).div_ceil(u32::from(of.max(1)));
+    u16::try_from(to.min(1000)).unwrap_or(1000)
 }
 
 /// The rows that a question gets: what it wants, but the panes stay usable; where

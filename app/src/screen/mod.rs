@@ -7,11 +7,13 @@
 //! ```text
 //! source ─Msg─▶ update(&mut Model) ─▶ Effects          view(&Model) ─▶ cells
 //! ```
-//! Only `run` has a terminal and a clock.
+//! Only `run` has a terminal and a clock. A comparison of two traces (`diff`) is
+//! another model with the same driver, key table, roles and painting.
 
 mod act;
 mod complete;
 mod density;
+mod diff;
 mod events;
 mod guest;
 mod keys;
@@ -20,10 +22,12 @@ mod marks;
 mod model;
 mod mouse;
 mod only;
+mod other;
 mod overlay;
 mod palette;
 mod player;
 mod prompt;
+mod pulse;
 mod question;
 mod render;
 mod rows;
@@ -40,6 +44,7 @@ mod view;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use diff::{Diff, Found, Side, Wanted};
 pub(crate) use marks::{MAX_MARKS, MAX_NOTE, Mark};
 pub(crate) use model::{Effect, Failure, Mode, Model, Msg, Setup};
 pub(crate) use render::{press, render};

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use belljar_recorder::{Entry, Integrity};
+use belljar_replay::compare::Did;
 use belljar_replay::session::Session;
+use belljar_replay::what_if::WhatIf;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::density::Density;
+use super::diff::{Found, Wanted};
 use super::events::Filter;
 use super::guest::Doomed;
 use super::layout::{Dividers, Layout, Wish};
@@ -21,6 +24,7 @@ use super::overlay::Overlay;
 use super::palette::Palette;
 use super::player::{Motion, Player, SECOND};
 use super::prompt::Prompt;
+use super::pulse::Pulse;
 use super::question::Asking;
 use super::rows::{Facts, RowKey, Rows};
 use super::rules::{Reload, Watched};
@@ -34,6 +38,8 @@ pub(crate) enum Msg {
     Key(KeyEvent),
     /// The mouse.
     Mouse(MouseEvent),
+    /// Text from the clipboard: never keys, whatever stands in it.
+    Paste(String),
     /// The terminal's size: columns, rows.
     Resize(u16, u16),
     /// Time went by.
@@ -53,6 +59,12 @@ pub(crate) enum Msg {
     SourceEnded(Integrity),
     /// The run or the reading failed: shown as a pane, with what to do.
     Failed(Failure),
+    /// What two runs did, for the screen of their comparison.
+    Sides(Box<(Did, Did)>),
+    /// Events behind a row of a comparison.
+    Found(Found),
+    /// What another policy would have decided about this recording.
+    Other(Box<WhatIf>),
 }
 
 /// What the screen asks its owner to do.
@@ -60,6 +72,10 @@ pub(crate) enum Msg {
 pub(crate) enum Effect {
     /// Leave the screen.
     Quit,
+    /// Give the terminal back and stand still until somebody goes on with it.
+    Suspend,
+    /// Find the events behind a row of a comparison.
+    Evidence(Wanted),
     /// Stop the run; its end comes as entries and [`Msg::SourceEnded`].
     Interrupt,
     /// Stop the machine, or let it go on.
@@ -173,6 +189,8 @@ pub(crate) struct Model {
     pub(super) setup: Setup,
     pub(super) player: Player,
     pub(super) density: Density,
+    /// What each destination did over time.
+    pub(super) pulse: Pulse,
     /// The payload's home folder, read off the decoys.
     pub(super) home: Option<Vec<u8>>,
     pub(super) layout: Layout,
@@ -195,6 +213,8 @@ pub(crate) struct Model {
     pub(super) filters: Vec<String>,
     /// Bookmarks, by their events.
     pub(super) marks: Vec<Mark>,
+    /// What another policy would have decided.
+    pub(super) other: Option<Box<WhatIf>>,
     /// The one process whose files and network are shown.
     pub(super) only: Option<Only>,
     /// The pane that has the keys stands alone.
@@ -249,6 +269,7 @@ impl Model {
             ),
             setup,
             density: Density::default(),
+            pulse: Pulse::default(),
             home: None,
             layout: Layout::new(80, 24, Wish::default()),
             focus: Pane::Processes,
@@ -262,6 +283,7 @@ impl Model {
             palette: None,
             filters,
             marks,
+            other: None,
             only: None,
             zoomed: false,
             dividers: Dividers::default(),
@@ -290,6 +312,13 @@ impl Model {
     #[must_use]
     pub(crate) fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// The number of the newest event before the playhead.
+    pub(super) fn newest_shown(&self) -> u64 {
+        let last = self.player.position().checked_sub(1);
+        let entry = last.and_then(|last| self.player.entry(last));
+        entry.map_or(0, belljar_recorder::Entry::seq)
     }
 
     /// True while entries may still come.

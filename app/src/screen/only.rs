@@ -1,11 +1,12 @@
-//! Only what one process, and what it started, did: files and network follow the
-//! process that is selected.
+//! Only what one process, and what it started, did: files, network and the list of
+//! events follow the process that is selected.
 //!
 //! Owns: which events those are, and a fold of them alone, a bounded piece at a
 //! time. Must not: judge: findings and the verdict are those of the whole.
 
 use std::collections::{HashMap, HashSet};
 
+use belljar_event::Fact;
 use belljar_recorder::Entry;
 use belljar_replay::session::Session;
 
@@ -29,7 +30,16 @@ pub(super) struct Only {
     session: Session,
     /// How many entries were looked at.
     at: usize,
+    /// Their own entries, ascending, up to `listed`: what follows goes on ahead of the
+    /// playhead and never back.
+    entries: Vec<usize>,
+    listed: usize,
+    /// The flows that they asked for: what became of these is told by the host.
+    flows: HashSet<u64>,
 }
+
+/// Flows that are followed.
+const MAX_FLOWS: usize = 65_536;
 
 impl Only {
     fn new(model: &Model, key: u64) -> Self {
@@ -40,6 +50,9 @@ impl Only {
             known: 0,
             session: model.player.empty().clone(),
             at: 0,
+            entries: Vec::new(),
+            listed: 0,
+            flows: HashSet::new(),
         };
         only.learn(model.player.tip());
         only
@@ -80,6 +93,56 @@ impl Only {
         }
     }
 
+    /// Which process.
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Their own entries, ascending, as far as they were looked for.
+    pub(super) fn entries(&self) -> &[usize] {
+        &self.entries
+    }
+
+    /// How far that is.
+    pub(super) fn listed(&self) -> usize {
+        self.listed
+    }
+
+    /// Looks for their entries a piece further; true if nothing is left to look at.
+    fn list(&mut self, model: &Model) -> bool {
+        let end = model.player.len().min(self.listed.saturating_add(PIECE));
+        while self.listed < end {
+            let Some(entry) = model.player.entry(self.listed) else {
+                break;
+            };
+            if self.is_theirs(entry) {
+                self.entries.push(self.listed);
+            }
+            self.listed += 1;
+        }
+        self.listed == model.player.len()
+    }
+
+    /// One of them did it, or it is about a flow that one of them asked for.
+    fn is_theirs(&mut self, entry: &Entry) -> bool {
+        let theirs = entry.event().pid != 0 && self.has(entry);
+        match &entry.event().fact {
+            Fact::FlowAsked(asked) if theirs => {
+                if self.flows.len() < MAX_FLOWS {
+                    self.flows.insert(asked.flow);
+                }
+                true
+            }
+            Fact::Decision(fact) => theirs || self.flows.contains(&fact.flow),
+            Fact::FlowOpened(fact) => theirs || self.flows.contains(&fact.flow),
+            Fact::FlowClosed(fact) => theirs || self.flows.contains(&fact.flow),
+            Fact::TlsHello(fact) => theirs || self.flows.contains(&fact.flow),
+            Fact::HttpRequest(fact) => theirs || self.flows.contains(&fact.flow),
+            Fact::CanarySeen(fact) => theirs || self.flows.contains(&fact.flow),
+            _ => theirs,
+        }
+    }
+
     /// What no process did (the policy, decoys, how flows went) belongs to all.
     fn has(&self, entry: &Entry) -> bool {
         let (pid, at) = (entry.event().pid, entry.at());
@@ -107,7 +170,7 @@ impl Only {
             }
             self.at += 1;
         }
-        self.at == target
+        self.list(model) && self.at == target
     }
 }
 
@@ -122,7 +185,7 @@ fn selected(model: &Model) -> Option<u64> {
 /// Follows the selected process, or no longer.
 pub(super) fn toggle(model: &mut Model) {
     if model.only.take().is_some() {
-        toast(model, "files and network of every process");
+        toast(model, "files, network and events of every process");
         return;
     }
     let Some(key) = selected(model) else {
@@ -132,7 +195,10 @@ pub(super) fn toggle(model: &mut Model) {
     let only = Only::new(model, key);
     toast(
         model,
-        format!("files and network of {} alone; f: of all", only.name),
+        format!(
+            "files, network and events of {} alone; f: of all",
+            only.name
+        ),
     );
     model.only = Some(only);
     if let Some(list) = model.lists.get_mut(Pane::Processes as usize) {

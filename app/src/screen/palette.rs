@@ -30,6 +30,8 @@ pub(super) struct Line {
     pub(super) key: String,
     /// Escaped.
     pub(super) text: String,
+    /// What the footer calls it; empty where it does not.
+    pub(super) label: &'static str,
 }
 
 /// The palette while it is open.
@@ -62,17 +64,20 @@ fn all(model: &Model) -> Vec<Line> {
             choice: Choice::Key(binding.action),
             key: names.join(" "),
             text: binding.help.to_owned(),
+            label: binding.label,
         }
     });
     let filters = model.filters.iter().enumerate().map(|(at, text)| Line {
         choice: Choice::Filter(at),
         key: "filter".to_owned(),
         text: safe_str(text),
+        label: "",
     });
     let marks = model.marks.iter().map(|mark| Line {
         choice: Choice::Mark(mark.seq),
         key: "⚑".to_owned(),
         text: format!("#{} {}", mark.seq, safe_str(&mark.note)),
+        label: "",
     });
     keys.chain(filters).chain(marks).collect()
 }
@@ -93,7 +98,8 @@ pub(super) fn find(model: &mut Model) {
     let mut scored: Vec<(u32, Line)> = lines
         .into_iter()
         .filter_map(|line| {
-            let text = format!("{} {}", line.text, line.key);
+            // The short name first: who knows it types its beginning.
+            let text = format!("{} {} {}", line.label, line.text, line.key);
             let score = pattern.score(Utf32Str::new(&text, &mut room), &mut matcher)?;
             Some((score, line))
         })

@@ -240,6 +240,12 @@ impl Player {
             .map(|_| index)
     }
 
+    /// The first entry that is not before this time.
+    pub(super) fn since(&self, time: u64) -> Option<usize> {
+        let index = self.entries.partition(|(at, _)| *at < time);
+        (index < self.entries.len).then_some(index)
+    }
+
     /// Moves the playhead so that `target` entries stand before it.
     pub(super) fn seek(&mut self, target: usize) {
         let target = target.min(self.entries.len);

@@ -85,6 +85,14 @@ impl Prompt {
         }
     }
 
+    /// Any text, this so far.
+    pub(super) fn plain_with(text: &str) -> Self {
+        Self {
+            kind: Kind::Plain,
+            ..Self::new(text)
+        }
+    }
+
     /// The event that this is a note of.
     pub(super) fn noted(&self) -> Option<u64> {
         match self.kind {
@@ -116,6 +124,19 @@ impl Prompt {
             self.cursor += c.len_utf8();
             self.check(names);
         }
+    }
+
+    /// Puts text from the clipboard in; a line's end becomes a space, and what nobody
+    /// would see is left out. Bounded by the longest line.
+    pub(super) fn paste(&mut self, text: &str, names: &Names) {
+        for c in text.chars().take(MAX) {
+            let c = if c.is_whitespace() { ' ' } else { c };
+            if (is_plain(c) || c == '\\') && self.text.len() + c.len_utf8() <= MAX {
+                self.text.insert(self.cursor, c);
+                self.cursor += c.len_utf8();
+            }
+        }
+        self.check(names);
     }
 
     /// Moves the cursor or removes text.

@@ -40,7 +40,12 @@ pub(super) fn render_at(model: &Model, columns: u16, rows: u16) -> Buffer {
 /// The screen as text, `columns` by `rows`, without spaces at line ends.
 #[cfg(test)]
 pub(crate) fn render_text(model: &Model, columns: u16, rows: u16) -> String {
-    let cells = render_at(model, columns, rows);
+    text_of(&render_at(model, columns, rows))
+}
+
+/// Cells as text, without spaces at line ends.
+#[cfg(test)]
+pub(super) fn text_of(cells: &Buffer) -> String {
     let mut out = String::new();
     for y in 0..cells.area.height {
         let mut line = String::new();

@@ -2,7 +2,7 @@
 //!
 //! Owns: raw mode and the alternate screen (and giving the terminal back on
 //! return, error and panic), reading keys, ticks, when to draw.
-//! Must not: decide anything; [`update`] does.
+//! Must not: decide anything; the [`Screen`] does.
 //!
 //! One thread on purpose: nobody else reads the terminal, and nothing is left
 //! reading it when the screen is gone. A key wakes the loop at once; what was
@@ -16,14 +16,38 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{self, Event};
 use crossterm::style::Print;
-use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
+use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute};
-use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::{Frame, Terminal};
 
 use super::model::{Effect, Model, Msg};
 use super::update::update;
 use super::view::view;
+
+/// What the driver shows.
+pub(crate) trait Screen {
+    /// Something happened; returns what the owner has to do.
+    fn update(&mut self, msg: Msg) -> Vec<Effect>;
+    /// Draws it.
+    fn view(&self, frame: &mut Frame<'_>);
+    /// Changes whenever the picture does.
+    fn revision(&self) -> u64;
+}
+
+impl Screen for Model {
+    fn update(&mut self, msg: Msg) -> Vec<Effect> {
+        update(self, msg)
+    }
+
+    fn view(&self, frame: &mut Frame<'_>) {
+        view(self, frame);
+    }
+
+    fn revision(&self) -> u64 {
+        Model::revision(self)
+    }
+}
 
 /// How the driver runs.
 #[derive(Clone, Copy, Debug)]
@@ -44,38 +68,39 @@ impl Default for Options {
     }
 }
 
-/// Shows the model until someone leaves; returns it as it then is.
+/// Shows a screen until someone leaves; returns it as it then is.
 ///
-/// `effects` gets everything that [`update`] asks for, `Quit` included (after
-/// which the screen closes) and `Copy` (which was already offered to the terminal).
+/// `effects` gets everything that the screen asks for, `Quit` included (after which
+/// it closes), `Copy` (which was already offered to the terminal) and `Suspend`.
 ///
 /// # Errors
 /// If the terminal cannot be set up, read or drawn to. It is given back in any case.
-pub(crate) fn run(
-    mut model: Model,
+pub(crate) fn run<S: Screen>(
+    mut screen: S,
     source: &Receiver<Msg>,
     mut effects: impl FnMut(&Effect),
     options: Options,
-) -> io::Result<Model> {
+) -> io::Result<S> {
     let _guard = Guard::new()?;
     let told = told_to_end()?;
     let _rope = Rope::new(&told);
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
     let (columns, rows) = terminal::size()?;
-    update(&mut model, Msg::Resize(columns, rows));
+    screen.update(Msg::Resize(columns, rows));
     // The first picture waits for nothing; the trace is folded behind it.
-    terminal.draw(|frame| view(&model, frame))?;
-    let mut drawn = Some(model.revision());
+    terminal.draw(|frame| screen.view(frame))?;
+    let mut drawn = Some(screen.revision());
+    let woken = woken()?;
     let mut last = Instant::now();
     loop {
         let wait = options.tick.saturating_sub(last.elapsed());
-        let mut asked = keys(&mut model, wait, &told)?;
-        asked.extend(entries(&mut model, source, options));
+        let mut asked = keys(&mut screen, wait, &told)?;
+        asked.extend(entries(&mut screen, source, options));
         let elapsed = last.elapsed();
         if elapsed >= options.tick {
             last = Instant::now();
             let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-            asked.extend(update(&mut model, Msg::Tick { elapsed }));
+            asked.extend(screen.update(Msg::Tick { elapsed }));
         }
         if told.load(Ordering::Relaxed) {
             asked.push(Effect::Quit);
@@ -87,11 +112,19 @@ pub(crate) fn run(
             effects(effect);
         }
         if asked.contains(&Effect::Quit) {
-            return Ok(model);
+            return Ok(screen);
         }
-        if drawn != Some(model.revision()) {
-            terminal.draw(|frame| view(&model, frame))?;
-            drawn = Some(model.revision());
+        if asked.contains(&Effect::Suspend) {
+            stand_still()?;
+        }
+        // Whoever stopped this process has used the terminal meanwhile.
+        if woken.swap(false, Ordering::Relaxed) || asked.contains(&Effect::Suspend) {
+            take_again(&mut screen, &mut terminal)?;
+            (drawn, last) = (None, Instant::now());
+        }
+        if drawn != Some(screen.revision()) {
+            terminal.draw(|frame| screen.view(frame))?;
+            drawn = Some(screen.revision());
         }
     }
 }
@@ -107,6 +140,40 @@ fn told_to_end() -> io::Result<Arc<AtomicBool>> {
     Ok(told)
 }
 
+/// Turns true when the process goes on after it was stopped.
+fn woken() -> io::Result<Arc<AtomicBool>> {
+    let woken = Arc::new(AtomicBool::new(false));
+    #[cfg(unix)]
+    signal_hook::flag::register(signal_hook::consts::SIGCONT, Arc::clone(&woken))?;
+    Ok(woken)
+}
+
+/// Gives the terminal back and stops this process, as ^Z does where a shell has the
+/// terminal; returns when somebody goes on with it. Where no shell waits for it, the
+/// kernel does not stop it, and nothing happens.
+fn stand_still() -> io::Result<()> {
+    give_back();
+    #[cfg(unix)]
+    signal_hook::low_level::raise(signal_hook::consts::SIGTSTP)?;
+    Ok(())
+}
+
+/// Takes the terminal as it was taken at first, and forgets what was drawn.
+fn take_again<S: Screen>(
+    screen: &mut S,
+    terminal: &mut Terminal<CrosstermBackend<io::Stdout>>,
+) -> io::Result<()> {
+    give_back();
+    take()?;
+    // It may have another size by now.
+    let (columns, rows) = terminal::size()?;
+    screen.update(Msg::Resize(columns, rows));
+    // `Terminal::clear` asks where the cursor stands, which not every terminal says.
+    execute!(io::stdout(), Clear(ClearType::All))?;
+    *terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    Ok(())
+}
+
 /// Ends the process if it was told to end and cannot.
 ///
 /// Of a terminal that is gone crossterm reads for ever, so the loop above never
@@ -115,8 +182,11 @@ struct Rope(Arc<AtomicBool>);
 
 /// Asks for presses, moves while pressed, and the wheel; not for every move, as
 /// crossterm's own command would, which floods. Text is selected with Shift held.
-const LISTEN: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
-const IGNORE: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
+///
+/// And for pasted text in brackets: without them every character of it is a key, and
+/// a clipboard could answer a question.
+const LISTEN: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h\x1b[?2004h";
+const IGNORE: &str = "\x1b[?2004l\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 /// How long an end may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -152,7 +222,7 @@ impl Drop for Rope {
 }
 
 /// Waits for a key, then takes all there are.
-fn keys(model: &mut Model, wait: Duration, told: &AtomicBool) -> io::Result<Vec<Effect>> {
+fn keys<S: Screen>(screen: &mut S, wait: Duration, told: &AtomicBool) -> io::Result<Vec<Effect>> {
     let mut asked = Vec::new();
     let mut wait = wait;
     // Bounded: a terminal that floods must not keep the screen from being drawn.
@@ -175,10 +245,15 @@ fn keys(model: &mut Model, wait: Duration, told: &AtomicBool) -> io::Result<Vec<
         }
         wait = Duration::ZERO;
         match event::read()? {
-            Event::Key(key) => asked.extend(update(model, Msg::Key(key))),
-            Event::Mouse(mouse) => asked.extend(update(model, Msg::Mouse(mouse))),
-            Event::Resize(columns, rows) => asked.extend(update(model, Msg::Resize(columns, rows))),
+            Event::Key(key) => asked.extend(screen.update(Msg::Key(key))),
+            Event::Mouse(mouse) => asked.extend(screen.update(Msg::Mouse(mouse))),
+            Event::Paste(text) => asked.extend(screen.update(Msg::Paste(text))),
+            Event::Resize(columns, rows) => asked.extend(screen.update(Msg::Resize(columns, rows))),
             _ => {}
+        }
+        // What was typed behind ^Z is for whoever gets the terminal now.
+        if asked.contains(&Effect::Suspend) {
+            break;
         }
     }
     Ok(asked)
@@ -219,7 +294,7 @@ fn ready(wait: Duration) -> io::Result<Ready> {
 }
 
 /// Takes what the source has. A source that is gone sends nothing; the screen stays.
-fn entries(model: &mut Model, source: &Receiver<Msg>, options: Options) -> Vec<Effect> {
+fn entries<S: Screen>(screen: &mut S, source: &Receiver<Msg>, options: Options) -> Vec<Effect> {
     let mut asked = Vec::new();
     let begun = Instant::now();
     for _ in 0..options.batch {
@@ -227,7 +302,7 @@ fn entries(model: &mut Model, source: &Receiver<Msg>, options: Options) -> Vec<E
             break;
         }
         match source.try_recv() {
-            Ok(msg) => asked.extend(update(model, msg)),
+            Ok(msg) => asked.extend(screen.update(msg)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
         }
     }
@@ -278,14 +353,7 @@ impl Guard {
             inner(info);
         }));
         let guard = Self { before };
-        OURS.store(true, Ordering::SeqCst);
-        terminal::enable_raw_mode()?;
-        execute!(
-            io::stdout(),
-            EnterAlternateScreen,
-            cursor::Hide,
-            Print(LISTEN)
-        )?;
+        take()?;
         Ok(guard)
     }
 }
@@ -304,6 +372,17 @@ impl Drop for Guard {
 /// Whether the terminal is ours. Leaving it twice would move the cursor back over
 /// what a panic has printed.
 static OURS: AtomicBool = AtomicBool::new(false);
+
+fn take() -> io::Result<()> {
+    OURS.store(true, Ordering::SeqCst);
+    terminal::enable_raw_mode()?;
+    execute!(
+        io::stdout(),
+        EnterAlternateScreen,
+        cursor::Hide,
+        Print(LISTEN)
+    )
+}
 
 /// Best effort: there is nobody left to tell.
 fn give_back() {

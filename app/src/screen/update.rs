@@ -13,6 +13,7 @@ use super::layout::{Layout, Wish, inner};
 use super::model::{Effect, List, Model, Msg, Pane, Toast};
 use super::mouse;
 use super::only;
+use super::other;
 use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
 use super::question;
@@ -40,6 +41,10 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             refresh(model);
             return effects.into_iter().collect();
         }
+        Msg::Paste(text) => {
+            act::paste(model, &text);
+            refresh(model);
+        }
         Msg::Resize(columns, rows) => {
             relayout(model, columns, rows);
             refresh(model);
@@ -52,6 +57,9 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Rules(reload) => rules::reloaded(model, reload),
         Msg::Notice(text) => toast(model, safe_str(&text)),
+        Msg::Other(told) => other::told(model, told),
+        // Of another screen.
+        Msg::Sides(_) | Msg::Found(_) => {}
         Msg::SourceEnded(end) => {
             ended(model, end);
             refresh(model);
@@ -74,6 +82,7 @@ fn take(model: &mut Model, entries: Vec<Entry>) {
     model.asking.learn(&entries);
     for (index, entry) in (model.player.len()..).zip(&entries) {
         model.density.add(entry.at());
+        model.pulse.add(entry);
         if let Fact::Output(_) = &entry.event().fact {
             model.terminal.has_output_at(index);
         }

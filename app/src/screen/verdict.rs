@@ -55,6 +55,11 @@ pub(super) fn network(state: NetworkState) -> Mark {
     }
 }
 
+/// A program that was made during the run.
+pub(super) const DROPPED: Mark = mark("↓", "dropped", Role::Warning);
+/// A program in a hidden place, or without a name.
+pub(super) const HIDDEN: Mark = mark("◌", "hidden", Role::Warning);
+
 /// Why a file is unusual.
 pub(super) fn file(why: &FileMark) -> Mark {
     match why {

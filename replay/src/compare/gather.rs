@@ -254,11 +254,16 @@ fn scripts(alike: &Alike, report: &Report) -> Section {
     section
 }
 
+/// What a finding's row is called, before it is shortened.
+pub(super) fn finding_key(alike: &Alike, finding: &Finding) -> String {
+    let subject = alike.text(&finding.subject);
+    format!("{}  {subject}", escape::string(&finding.rule.id))
+}
+
 fn findings(alike: &Alike, session: &Session) -> Section {
     let mut section = Section::default();
     let mut add = |finding: &Finding| {
-        let subject = alike.text(&finding.subject);
-        let key = format!("{}  {subject}", escape::string(&finding.rule.id));
+        let key = finding_key(alike, finding);
         let mut state = finding.rule.severity.name().to_owned();
         if finding.suppressed.is_some() {
             state.push_str(", suppressed");
@@ -274,11 +279,7 @@ fn findings(alike: &Alike, session: &Session) -> Section {
 fn destinations(alike: &Alike, session: &Session, report: &Report) -> Section {
     let mut section = Section::default();
     let mut add = |to: &DestinationRow| {
-        let name = escape::string(&to.name);
-        let name = match name.contains(':') {
-            true => format!("[{name}]:{}", to.port),
-            false => format!("{name}:{}", to.port),
-        };
+        let name = super::behind::host(&to.name, to.port);
         let state = match to.state {
             DestinationState::Open => "allowed",
             other => other.word(),

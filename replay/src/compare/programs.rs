@@ -34,13 +34,7 @@ impl Programs {
             self.not_found.add(argv, &["not found"], seq, 1);
             return;
         }
-        // A script's own name says more than its interpreter's, which stands in front of it.
-        let file = exec.file.as_ref().filter(|file| !file.bytes().is_empty());
-        let file = alike.text(&escape::text(file.unwrap_or(&exec.path)));
-        let key = match argv.is_empty() {
-            true => file,
-            false => format!("{file}  {argv}"),
-        };
+        let key = full(alike, exec, &argv);
         if outcome.succeeded() {
             self.ran.add(key, &["ran"], seq, 1);
             if self.ran_as.len() < MAX_ROWS {
@@ -61,6 +55,23 @@ impl Programs {
         self.ran.beyond = self.ran.beyond.saturating_add(self.not_found.beyond);
         self.ran
     }
+}
+
+/// `/usr/bin/node  node build.js`.
+fn full(alike: &Alike, exec: &Exec, argv: &str) -> String {
+    // A script's own name says more than its interpreter's, which stands in front of it.
+    let file = exec.file.as_ref().filter(|file| !file.bytes().is_empty());
+    let file = alike.text(&escape::text(file.unwrap_or(&exec.path)));
+    match argv.is_empty() {
+        true => file,
+        false => format!("{file}  {argv}"),
+    }
+}
+
+/// The rows that an execution may stand in: found, and not found.
+pub(super) fn keys(alike: &Alike, exec: &Exec) -> [String; 2] {
+    let argv = arguments(alike, exec);
+    [short(full(alike, exec, &argv)), short(argv)]
 }
 
 /// `node build.js`.

@@ -104,6 +104,10 @@ pub struct ProcessRow {
     pub argv: Arc<[Text]>,
     /// The kernel-resolved program or script.
     pub exe: Option<Text>,
+    /// The program, or the script, was made during the run.
+    pub dropped: bool,
+    /// It stands in a hidden place, or has no name any more.
+    pub hidden: bool,
     /// Guest time of its first event.
     pub started: u64,
     /// When and how it ended.

@@ -11,8 +11,9 @@ use belljar_event::Text;
 use super::rows::{
     Counts, DestinationRow, FileRow, Finding, Living, NameRow, Overview, PhaseRow, ProcessRow,
 };
-use super::{FileState, Process, QuestionRow, Session};
+use super::{FileState, Process, Program, QuestionRow, Session};
 use crate::canary::Canaries;
+use crate::moment::is_hidden;
 use crate::verdict::{self, Judgement};
 
 impl Session {
@@ -295,6 +296,11 @@ impl Session {
 
 fn row(key: u64, process: &Process, depth: u16) -> ProcessRow {
     let program = process.program.as_deref();
+    let hidden = |program: &Program| {
+        let files = [&program.script, &program.exe];
+        let mut files = files.into_iter().flatten();
+        program.unlinked || files.any(|file| is_hidden(file.bytes()))
+    };
     ProcessRow {
         key,
         parent: process.parent,
@@ -303,6 +309,8 @@ fn row(key: u64, process: &Process, depth: u16) -> ProcessRow {
         name: program.map_or_else(|| Text::new(""), |program| program.name.clone()),
         argv: program.map_or_else(|| Arc::from([]), |program| Arc::clone(&program.argv)),
         exe: program.and_then(|program| program.exe.clone()),
+        dropped: program.is_some_and(|program| program.dropped == Some(true)),
+        hidden: program.is_some_and(hidden),
         started: process.started,
         ended: process.ended,
         worst: process.worst,

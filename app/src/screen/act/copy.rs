@@ -23,7 +23,7 @@ pub(super) fn copy(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Escaped text as one word of a shell: as it is, where nothing in it means anything.
-fn word(text: &str) -> String {
+pub(in crate::screen) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@+:=,%".contains(c);
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
         return text.to_owned();
@@ -32,7 +32,7 @@ fn word(text: &str) -> String {
 }
 
 /// Every line behind the mark of a comment.
-fn commented(text: &str) -> String {
+pub(in crate::screen) fn commented(text: &str) -> String {
     let lines = text.lines().map(|line| match line.is_empty() {
         true => "#".to_owned(),
         false => format!("# {line}"),

@@ -2,6 +2,7 @@
 //!
 //! Owns: play and pause, leaps, steps, findings. Must not: know a key.
 
+use crate::screen::events;
 use crate::screen::keys::Action;
 use crate::screen::model::{Model, Pane};
 use crate::screen::player::{Motion, SECOND};
@@ -84,6 +85,92 @@ fn step(model: &mut Model, position: usize) {
         toast(model, "this is the newest event");
     }
     model.player.seek(position);
+}
+
+/// To the moment of what is selected, which then is the newest that is shown.
+pub(super) fn go_there(model: &mut Model) {
+    let index = match (model.focus, selected(model)) {
+        (Pane::Events, _) => events::selected(model),
+        (_, Some(key)) => moment(model, &key),
+        (_, None) => None,
+    };
+    let Some(index) = index else {
+        toast(model, "nothing here has a moment");
+        return;
+    };
+    let key = selected(model);
+    model.player.set_motion(Motion::Paused);
+    model.player.seek(index + 1);
+    if let Some(RowKey::Finding(number)) = key {
+        on_to(model, number);
+    }
+    if model.focus == Pane::Events {
+        model.event = None;
+        return;
+    }
+    let since = model.player.now().saturating_sub(model.player.range().0);
+    let seq = model.newest_shown();
+    toast(
+        model,
+        format!("event #{seq} at {}; e shows it", clock(since)),
+    );
+}
+
+/// A finding may stand on several events, and be one only with the last of them.
+fn on_to(model: &mut Model, number: u64) {
+    /// Events that are tried.
+    const TRIED: usize = 16;
+    let found = |model: &Model| {
+        let mut all = model.player.session().findings().iter();
+        all.any(|finding| finding.number == number)
+    };
+    let mut all = model.player.tip().findings().iter();
+    let finding = all.find(|finding| finding.number == number);
+    let seqs: Vec<u64> = finding
+        .into_iter()
+        .flat_map(|finding| finding.seqs.iter().skip(1).take(TRIED).copied())
+        .collect();
+    for seq in seqs {
+        if found(model) {
+            return;
+        }
+        if let Some(index) = model.player.index_of(seq) {
+            model.player.seek(index + 1);
+        }
+    }
+}
+
+fn selected(model: &Model) -> Option<RowKey> {
+    let list = model.list(model.focus)?;
+    model.rows.key(model.focus, list.index).cloned()
+}
+
+/// The entry that a row began with, or of a file the newest about it.
+fn moment(model: &Model, key: &RowKey) -> Option<usize> {
+    // What is selected is shown, and so it is known at the playhead.
+    let session = model.player.session();
+    let seq = match key {
+        RowKey::Finding(number) => {
+            let mut all = session.findings().iter();
+            *all.find(|one| one.number == *number)?.seqs.first()?
+        }
+        RowKey::Destination(name, port) => {
+            let rows = session.destinations();
+            let mut rows = rows.iter();
+            rows.find(|row| *row.name == **name && row.port == *port)?
+                .first_seq
+        }
+        RowKey::Name(name) => {
+            let rows = session.names();
+            rows.iter().find(|row| row.name.bytes() == name)?.first_seq
+        }
+        RowKey::Path(path) | RowKey::Float(path) => session.file(path)?.last_seq,
+        RowKey::Event(seq) => *seq,
+        RowKey::Process(key) | RowKey::Finished(key) => {
+            return model.player.since(session.process(*key)?.started);
+        }
+    };
+    model.player.index_of(seq)
 }
 
 /// To the moment right behind a finding's first event.

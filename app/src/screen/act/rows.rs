@@ -53,7 +53,7 @@ pub(in crate::screen) fn scroll_in(model: &mut Model, pane: Pane, action: Action
 }
 
 /// Where a step, a page or a jump leads between 0 and `last`.
-fn moved(at: usize, action: Action, page: usize, last: usize) -> usize {
+pub(in crate::screen) fn moved(at: usize, action: Action, page: usize, last: usize) -> usize {
     let page = page.saturating_sub(1).max(1);
     let to = match action {
         Action::Up => at.saturating_sub(1),

@@ -89,6 +89,10 @@ fn event_detail(model: &Model, session: &Session, seq: u64, page: &mut Page) {
     if let Some(key) = moment.process_key() {
         page.pair("by", Role::Text, &session.lineage(key).join(" ← "));
     }
+    if let Some(row) = model.otherwise(seq) {
+        page.heading("Under another policy");
+        super::other::decisions(row, page);
+    }
     page.heading("As it was recorded");
     let Value::Object(fields) = jsonl::value(entry) else {
         return;
@@ -151,6 +155,19 @@ fn process_detail(model: &Model, session: &Session, row: &ProcessRow, page: &mut
             Role::Text,
             &short_path(exe.bytes(), model.home.as_deref()),
         );
+    }
+    for (is, origin, text) in [
+        (row.dropped, verdict::DROPPED, "made during the run"),
+        (
+            row.hidden,
+            verdict::HIDDEN,
+            "in a hidden place, or without a name any more",
+        ),
+    ] {
+        if is {
+            let text = format!("{} {}: {text}", origin.glyph, origin.word);
+            page.pair("", origin.role, &text);
+        }
     }
     let words: Vec<String> = row.argv.iter().take(200).map(quote).collect();
     page.pair("arguments", Role::Text, &words.join(" "));
@@ -270,6 +287,10 @@ fn destination_detail(model: &Model, session: &Session, name: &str, port: u16, p
             "by name"
         };
         page.pair("reached", Role::Text, how);
+        let said = model.pulse.said(name, port, model.newest_shown());
+        if !said.is_empty() {
+            page.pair("tls name", Role::Text, &said.join(" "));
+        }
         let programs: Vec<String> = row.programs.iter().take(32).map(safe_text).collect();
         page.pair("programs", Role::Text, &programs.join(" "));
         page.pair(
@@ -300,6 +321,8 @@ fn destination_detail(model: &Model, session: &Session, name: &str, port: u16, p
         Fact::Decision(fact) => flows.contains(&fact.flow),
         Fact::FlowOpened(fact) => flows.contains(&fact.flow),
         Fact::FlowClosed(fact) => flows.contains(&fact.flow),
+        Fact::TlsHello(fact) => flows.contains(&fact.flow),
+        Fact::HttpRequest(fact) => flows.contains(&fact.flow),
         Fact::CanarySeen(fact) => flows.contains(&fact.flow),
         Fact::Name(fact) => fact.name.bytes() == name.as_bytes(),
         Fact::Connect(fact) => connects(fact, name, port),

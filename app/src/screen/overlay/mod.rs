@@ -4,7 +4,8 @@
 //! Must not: draw them.
 
 mod detail;
-mod page;
+mod other;
+pub(super) mod page;
 mod question;
 
 use belljar_replay::session::Session;
@@ -37,6 +38,8 @@ pub(super) enum Kind {
     Failure,
     /// What was asked, and the answers.
     Questions,
+    /// What another policy would have decided.
+    Other,
     /// One row.
     Detail(RowKey),
 }
@@ -85,6 +88,7 @@ pub(super) fn content(model: &Model, kind: &Kind) -> (String, Vec<Vec<Span>>) {
         Kind::Verdict => reasons(model, &mut page),
         Kind::Failure => failure(model, &mut page),
         Kind::Questions => question::list(model, &mut page),
+        Kind::Other => other::list(model, &mut page),
         Kind::Detail(key) => detail::detail(model, key, &mut page),
     };
     (title, page.lines)
@@ -100,7 +104,7 @@ fn help(model: &Model, page: &mut Page) -> String {
         (Scope::Global, "Everywhere"),
         (Scope::Rows, "Processes, files, network, findings, events"),
         (Scope::Tree, "Processes and files"),
-        (Scope::Events, "Events"),
+        (Scope::Moments, "Rows that have a moment"),
         (Scope::Question, "While a question waits, in any pane"),
         (Scope::Reach, "After A or D"),
         (Scope::Kill, "After k"),
@@ -140,9 +144,21 @@ fn help(model: &Model, page: &mut Page) -> String {
         ("▲ ✗", "a finding: warning, danger"),
         ("◆ ◇", "enforcement: armed, not armed"),
         ("●", "recording; at the right of the timeline: following"),
+        (
+            "↓ ◌",
+            "a program that was made in the run; one in a hidden place or without a name",
+        ),
+        (
+            "tls ✓ ≠",
+            "what the client called the destination in TLS: the same, or something else",
+        ),
         ("≈", "an event that the filter can neither affirm nor deny"),
         ("⚑", "a bookmark"),
-        ("w r", "writes and reads of a file or below a folder"),
+        ("≠", "a decision that another policy makes otherwise"),
+        (
+            "w r c d",
+            "writes and reads of a file or below a folder; where there is room, w without what was created and deleted, which is c and d",
+        ),
     ] {
         page.pair(mark, Role::Text, text);
     }

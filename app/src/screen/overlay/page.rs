@@ -5,20 +5,20 @@ use crate::screen::text::{clock, safe_str, wrap};
 use crate::screen::theme::Role;
 
 /// Lines being written.
-pub(super) struct Page {
-    pub(super) width: usize,
-    pub(super) lines: Vec<Vec<Span>>,
+pub(in crate::screen) struct Page {
+    pub(in crate::screen) width: usize,
+    pub(in crate::screen) lines: Vec<Vec<Span>>,
 }
 
 impl Page {
-    pub(super) fn line(&mut self, role: Role, text: &str) {
+    pub(in crate::screen) fn line(&mut self, role: Role, text: &str) {
         for line in wrap(text, self.width) {
             self.lines.push(vec![(role, line)]);
         }
     }
 
     /// Text that was written in paragraphs: its own line ends do not count.
-    pub(super) fn prose(&mut self, role: Role, text: &str) {
+    pub(in crate::screen) fn prose(&mut self, role: Role, text: &str) {
         for (at, paragraph) in text.trim().split("\n\n").take(100).enumerate() {
             if at > 0 {
                 self.gap();
@@ -28,11 +28,11 @@ impl Page {
         }
     }
 
-    pub(super) fn gap(&mut self) {
+    pub(in crate::screen) fn gap(&mut self) {
         self.lines.push(Vec::new());
     }
 
-    pub(super) fn heading(&mut self, text: &str) {
+    pub(in crate::screen) fn heading(&mut self, text: &str) {
         if !self.lines.is_empty() {
             self.gap();
         }
@@ -40,7 +40,7 @@ impl Page {
     }
 
     /// A label and what belongs to it, wrapped behind it.
-    pub(super) fn pair(&mut self, label: &str, role: Role, text: &str) {
+    pub(in crate::screen) fn pair(&mut self, label: &str, role: Role, text: &str) {
         const LABEL: usize = 12;
         let room = self.width.saturating_sub(LABEL).max(8);
         for (at, line) in wrap(text, room).into_iter().enumerate() {
@@ -51,7 +51,7 @@ impl Page {
     }
 
     /// Time, then what happened.
-    pub(super) fn event(&mut self, seq: u64, since: u64, text: &str) {
+    pub(in crate::screen) fn event(&mut self, seq: u64, since: u64, text: &str) {
         let head = format!("{:>9}  #{seq:<7} ", clock(since));
         let room = self.width.saturating_sub(head.chars().count()).max(8);
         for (at, line) in wrap(text, room).into_iter().enumerate() {

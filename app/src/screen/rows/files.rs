@@ -21,6 +21,10 @@ pub(in crate::screen) struct FileLine {
     pub(in crate::screen) reads: u64,
     /// Writes, creations and removals.
     pub(in crate::screen) writes: u64,
+    /// Of these, creations.
+    pub(in crate::screen) creates: u64,
+    /// Of these, removals.
+    pub(in crate::screen) deletes: u64,
     pub(in crate::screen) mark: FileMark,
 }
 
@@ -59,6 +63,8 @@ pub(super) fn lines(rows: &[FileRow], home: Option<&[u8]>, folds: &Folds) -> Vec
             label: short_path(&row.path, home),
             reads: row.reads,
             writes: writes(row),
+            creates: row.creates,
+            deletes: row.deletes,
             mark: mark(row),
         })
         .collect();
@@ -180,6 +186,8 @@ impl Tree<'_> {
             label,
             reads: row.reads,
             writes: writes(row),
+            creates: row.creates,
+            deletes: row.deletes,
             mark,
         });
     }
@@ -207,6 +215,8 @@ impl Tree<'_> {
             label,
             reads: count(|row| row.reads),
             writes: count(writes),
+            creates: count(|row| row.creates),
+            deletes: count(|row| row.deletes),
             mark: worst.unwrap_or(FileMark::None),
         });
         if open {

@@ -21,6 +21,8 @@ pub(in crate::screen) struct NetworkLine {
     pub(in crate::screen) received: u64,
     pub(in crate::screen) flows: u64,
     pub(in crate::screen) refused: u64,
+    /// The policy line that decided last, escaped.
+    pub(in crate::screen) by: String,
 }
 
 /// How it stands.
@@ -77,6 +79,7 @@ fn destination(row: &DestinationRow) -> NetworkLine {
         received: row.received,
         flows: row.flows,
         refused: row.refused,
+        by: safe_str(&row.by),
     }
 }
 
@@ -105,5 +108,6 @@ fn name(row: &NameRow) -> NetworkLine {
         received: 0,
         flows: 0,
         refused: row.refused,
+        by: safe_str(&row.by),
     }
 }

@@ -27,6 +27,10 @@ pub(in crate::screen) struct ProcessLine {
     /// Age, duration, or how it ended.
     pub(in crate::screen) note: String,
     pub(in crate::screen) running: bool,
+    /// Its program was made during the run.
+    pub(in crate::screen) dropped: bool,
+    /// Its program stands in a hidden place, or has no name any more.
+    pub(in crate::screen) hidden: bool,
 }
 
 /// What the fold of a subtree depends on.
@@ -132,6 +136,8 @@ fn close_until(
             label: format!("{quiet} finished"),
             note: String::new(),
             running: false,
+            dropped: false,
+            hidden: false,
         });
     }
 }
@@ -149,6 +155,8 @@ fn line(row: &ProcessRow, shape: &Shape, now: u64, leaf: bool, closed: bool) -> 
         label: command(row),
         note: note(row, now),
         running: row.ended.is_none(),
+        dropped: row.dropped,
+        hidden: row.hidden,
     }
 }
 
@@ -202,7 +210,8 @@ fn shapes(rows: &[ProcessRow], moment: Moment) -> Vec<Shape> {
             .unwrap_or_default();
         let siblings = below.entry(row.depth).or_default();
         let worst = row.worst.max(inside.worst);
-        let kept = row.ended.is_none() || worst.is_some() || moment.keep == Some(row.key);
+        let odd = row.dropped || row.hidden;
+        let kept = row.ended.is_none() || worst.is_some() || odd || moment.keep == Some(row.key);
         let mut quiet = !kept && !inside.loud;
         if quiet {
             siblings.quiet += 1;

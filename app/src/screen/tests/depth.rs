@@ -71,6 +71,11 @@ fn a_command_is_found_by_a_few_letters() {
     typed(&mut model, "next finding");
     press(&mut model, &[KeyCode::Enter]);
     assert!(model.palette.is_none() && model.player.position() > 0);
+    // The short name is enough, and its beginning too.
+    typed(&mut model, ":zo");
+    let first = model.palette.as_ref().unwrap().lines.first().unwrap();
+    assert_eq!(first.text, "This pane alone, and back");
+    press(&mut model, &[KeyCode::Esc]);
     // What fits nothing does nothing.
     typed(&mut model, ":qqqqqqq");
     assert!(press(&mut model, &[KeyCode::Enter]).is_empty());
@@ -226,6 +231,169 @@ fn files_and_network_of_one_process() {
     assert!(model.rows.files.len() > of_it.len());
     typed(&mut model, "f");
     assert_eq!((&model.rows.files, &model.rows.network), (&files, &network));
+}
+
+#[test]
+fn the_list_of_events_is_of_one_process_too() {
+    let mut model = wide();
+    let total = |model: &Model| model.rows.events_total;
+    let every = total(&model);
+    choose(&mut model, "node postinstall.js");
+    typed(&mut model, "f");
+    typed(&mut model, "e");
+    let of_it = total(&model);
+    assert!(of_it > 5 && of_it < every / 4, "{of_it} of {every}");
+    let shown = render_text(&model, 120, 40);
+    let title = format!("events {of_it} of {every} · of node postinstall.js (pid 311)");
+    assert!(shown.contains(&title), "{shown}");
+    let others = |line: &crate::screen::rows::EventLine| line.process.starts_with("npm");
+    assert!(!model.rows.events.iter().any(others));
+    // With a filter on top only what both leave, and n goes through just that.
+    typed(&mut model, "/evt.type = connect");
+    press(&mut model, &[KeyCode::Enter]);
+    assert_eq!(total(&model), 3);
+    press(&mut model, &[KeyCode::Home]);
+    assert_eq!(total(&model), 0);
+    for count in 1..=3 {
+        typed(&mut model, "n");
+        assert_eq!(total(&model), count);
+    }
+    typed(&mut model, "n");
+    assert!(
+        model
+            .toast
+            .as_ref()
+            .unwrap()
+            .text
+            .contains("no match after")
+    );
+    press(&mut model, &[KeyCode::Esc, KeyCode::End]);
+    assert_eq!(total(&model), of_it);
+    // Whose events, the filter's alone, and all again.
+    typed(&mut model, "f");
+    assert_eq!(total(&model), every);
+}
+
+/// Entries that come later are found as well, and a child that is started then.
+#[test]
+fn events_of_one_process_go_on_as_the_run_does() {
+    let mut entries = story::unfinished();
+    let later = entries.split_off(entries.len() - 12);
+    let mut model = live(entries);
+    update(&mut model, Msg::Resize(120, 40));
+    choose(&mut model, "node postinstall.js");
+    typed(&mut model, "fe");
+    let before = model.rows.events_total;
+    super::feed(&mut model, later);
+    assert!(model.rows.events_total > before);
+    assert!(
+        model
+            .rows
+            .events
+            .iter()
+            .any(|line| line.process.contains("evil") || line.process.contains("gpj"))
+    );
+}
+
+#[test]
+fn every_row_leads_to_its_moment() {
+    for pane in [
+        Pane::Processes,
+        Pane::Files,
+        Pane::Network,
+        Pane::Findings,
+        Pane::Events,
+    ] {
+        let mut model = wide();
+        model.focus = pane;
+        typed(&mut model, "jj");
+        let key = (pane != Pane::Events).then(|| model.list(pane).unwrap().key.clone().unwrap());
+        typed(&mut model, "m");
+        let here = model.player.position();
+        assert!(here > 0, "{pane:?}");
+        assert_eq!(model.player.motion(), Motion::Paused);
+        // One event earlier it is not there yet; of a file the newest event is meant.
+        let Some(key) = key.filter(|_| pane != Pane::Files) else {
+            continue;
+        };
+        let there = |model: &Model| {
+            (0..model.rows.len(pane)).any(|at| model.rows.key(pane, at) == Some(&key))
+        };
+        assert!(there(&model), "{key:?}");
+        typed(&mut model, ",");
+        assert!(!there(&model), "{key:?}");
+    }
+}
+
+#[test]
+fn dividers_are_moved_by_keys() {
+    let mut model = wide();
+    let width = |model: &Model, which| pane(model, which).width;
+    let before = width(&model, Pane::Processes);
+    typed(&mut model, "LL");
+    assert_eq!(width(&model, Pane::Processes), before + 8);
+    typed(&mut model, "H");
+    assert_eq!(width(&model, Pane::Processes), before + 4);
+    press(&mut model, &[KeyCode::Tab, KeyCode::Tab]);
+    let network = width(&model, Pane::Network);
+    typed(&mut model, "L");
+    assert!(width(&model, Pane::Network) > network);
+    let height = pane(&model, Pane::Network).height;
+    typed(&mut model, "^");
+    assert_eq!(pane(&model, Pane::Network).height, height + 2);
+    typed(&mut model, "__");
+    assert_eq!(pane(&model, Pane::Network).height, height - 2);
+    press(&mut model, &[KeyCode::Tab]);
+    let findings = pane(&model, Pane::Findings).height;
+    typed(&mut model, "^");
+    assert_eq!(pane(&model, Pane::Findings).height, findings + 2);
+    // As far as it goes, and no further; and nothing where a pane stands alone.
+    typed(&mut model, &"^".repeat(60));
+    assert!(pane(&model, Pane::Network).height >= 5);
+    typed(&mut model, "L");
+    assert!(model.toast.is_some(), "one pane alone is below");
+    update(&mut model, Msg::Resize(80, 24));
+    typed(&mut model, "L");
+    assert!(model.toast.is_some());
+}
+
+#[test]
+fn what_is_pasted_is_text_or_nothing() {
+    let mut model = wide();
+    let before = model.player.position();
+    let pasted = |model: &mut Model, text: &str| update(model, Msg::Paste(text.to_owned()));
+    assert!(pasted(&mut model, "q0v?\r\u{3}").is_empty());
+    assert_eq!(
+        (model.player.position(), model.overlay.is_some()),
+        (before, false)
+    );
+    typed(&mut model, "/");
+    pasted(&mut model, "evt.type =\n connect\u{202e}\u{1b}");
+    assert_eq!(model.prompt.as_ref().unwrap().text(), "evt.type =  connect");
+    assert!(model.filter.is_none(), "a line's end applies nothing");
+    pasted(&mut model, &"x".repeat(100_000));
+    assert!(model.prompt.as_ref().unwrap().text().len() <= 4096);
+    press(&mut model, &[KeyCode::Esc]);
+    typed(&mut model, ":");
+    pasted(&mut model, "next finding\r");
+    assert!(model.palette.is_some());
+    press(&mut model, &[KeyCode::Enter]);
+    assert!(model.palette.is_none());
+}
+
+#[test]
+fn who_stands_still_while_a_run_goes_on_is_told_to_freeze_it() {
+    let mut model = live(story::unfinished());
+    assert!(ctrl(&mut model, 'z').is_empty());
+    assert!(
+        model
+            .toast
+            .as_ref()
+            .unwrap()
+            .text
+            .contains("freeze the guest first")
+    );
+    assert_eq!(ctrl(&mut replay(), 'z'), [Effect::Suspend]);
 }
 
 #[test]

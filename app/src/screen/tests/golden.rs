@@ -18,12 +18,11 @@ macro_rules! golden {
     };
 }
 
-fn both(model: &Model) -> String {
-    format!(
-        "{}\n{}",
-        render_text(model, 80, 24),
-        render_text(model, 120, 40)
-    )
+/// At every size that there is a picture of.
+fn all(model: &Model) -> String {
+    let sizes = [(80, 24), (120, 40), (200, 60)];
+    let texts = sizes.map(|(columns, rows)| render_text(model, columns, rows));
+    texts.join("\n")
 }
 
 #[test]
@@ -36,17 +35,17 @@ fn booting() {
             elapsed: 3_100_000_000,
         },
     );
-    golden!("booting", both(&model));
+    golden!("booting", all(&model));
 }
 
 #[test]
 fn live_with_hostile_names() {
-    golden!("live", both(&live(story::unfinished())));
+    golden!("live", all(&live(story::unfinished())));
 }
 
 #[test]
 fn replay_at_the_end() {
-    golden!("replay", both(&replay()));
+    golden!("replay", all(&replay()));
 }
 
 #[test]
@@ -58,6 +57,40 @@ fn every_pane_alone() {
         press(&mut model, &[KeyCode::Tab]);
     }
     golden!("panes", out);
+}
+
+/// Each pane alone, at the sizes where more of a row has room.
+#[test]
+fn every_pane_zoomed() {
+    let mut model = replay();
+    typed(&mut model, "z");
+    for (columns, rows) in [(120, 40), (200, 60)] {
+        let mut out = String::new();
+        for _ in 0..7 {
+            out.push_str(&render_text(&model, columns, rows));
+            press(&mut model, &[KeyCode::Tab]);
+        }
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("panes-{columns}"), out);
+        });
+    }
+}
+
+/// Programs that were made in the run or hide, and what TLS clients said.
+#[test]
+fn what_a_hidden_program_did() {
+    let golden = story::hidden();
+    let mut model = live(golden);
+    update(&mut model, Msg::Resize(200, 60));
+    let whole = all(&model);
+    press(&mut model, &[KeyCode::Tab, KeyCode::Tab]);
+    typed(&mut model, "z");
+    let network = all(&model);
+    press(&mut model, &[KeyCode::Enter]);
+    golden!(
+        "hidden",
+        format!("{whole}\n{network}\n{}", render_text(&model, 100, 30))
+    );
 }
 
 #[test]
@@ -81,10 +114,7 @@ fn help_and_verdict() {
     let help = render_text(&model, 80, 24);
     press(&mut model, &[KeyCode::Esc]);
     typed(&mut model, "v");
-    golden!(
-        "overlays",
-        format!("{help}\n{}", render_text(&model, 80, 24))
-    );
+    golden!("overlays", format!("{help}\n{}", all(&model)));
 }
 
 #[test]
@@ -145,13 +175,13 @@ fn a_cut_trace_and_a_failure() {
 fn a_filter_that_is_typed_and_one_that_is_set() {
     let mut model = replay();
     typed(&mut model, "/evt.type = open and fd.nmae contains .ssh");
-    let typing = both(&model);
+    let typing = all(&model);
     press(&mut model, &[KeyCode::Enter]);
     let refused = render_text(&model, 80, 24);
     press(&mut model, &[KeyCode::Esc]);
     typed(&mut model, "/evt.type = openat and fd.name contains .ssh");
     press(&mut model, &[KeyCode::Enter]);
-    golden!("filter", format!("{typing}\n{refused}\n{}", both(&model)));
+    golden!("filter", format!("{typing}\n{refused}\n{}", all(&model)));
 }
 
 #[test]
@@ -166,7 +196,7 @@ fn a_terminal_with_colours_and_tricks() {
     typed(&mut model, "o");
     golden!(
         "terminal",
-        format!("{}\n{}", both(&model), styles(&render(&model, 80, 12)))
+        format!("{}\n{}", all(&model), styles(&render(&model, 80, 12)))
     );
 }
 
@@ -181,10 +211,96 @@ fn small_screens() {
     golden!("small", all.join("\n"));
 }
 
+/// What another policy would have decided: listed, marked, stepped through.
+#[test]
+fn another_policy_beside_a_recording() {
+    use belljar_replay::what_if::{Ended, Row, Said, WhatIf};
+    let mut model = replay();
+    typed(&mut model, ")");
+    assert!(
+        model
+            .toast
+            .as_ref()
+            .unwrap()
+            .text
+            .contains("no other policy")
+    );
+    typed(&mut model, "P");
+    assert!(render_text(&model, 80, 24).contains("No other policy was asked"));
+    press(&mut model, &[KeyCode::Esc]);
+    let said = |action, by: &str| Said {
+        action,
+        by: by.to_owned(),
+        reason: (action == "deny").then(|| "credentials are not for installs".to_owned()),
+    };
+    let row = |seq, object: &str, ended, recorded, now| Row {
+        seq,
+        count: 1,
+        op: "read",
+        object: object.to_owned(),
+        program: "node".to_owned(),
+        recorded: said(recorded, "default:1"),
+        ended,
+        now: said(now, "strict:decoys"),
+    };
+    let told = WhatIf {
+        policy: "strict\u{202e}".to_owned(),
+        digest: String::new(),
+        recorded: None,
+        asked: 90,
+        same: 87,
+        would_deny: 1,
+        would_ask: 1,
+        would_allow: 1,
+        otherwise: 0,
+        failed: 0,
+        rows: vec![
+            row(
+                160,
+                "/home/dev/.ssh/id_ed25519",
+                Ended::Allowed,
+                "allow",
+                "deny",
+            ),
+            row(
+                163,
+                "/home/dev/.aws/credentials",
+                Ended::Allowed,
+                "allow",
+                "ask",
+            ),
+            row(170, "/etc/shadow", Ended::Refused, "deny", "allow"),
+        ],
+        beyond: 0,
+        limits: vec!["3 events were lost".to_owned()],
+    };
+    update(&mut model, Msg::Other(Box::new(told)));
+    let mut out = render_text(&model, 120, 40);
+    typed(&mut model, "P");
+    out.push_str(&all(&model));
+    press(&mut model, &[KeyCode::Esc, KeyCode::Home]);
+    for (keys, at) in [(")", 160), (")", 163), (")", 170), (")", 170), ("(", 163)] {
+        typed(&mut model, keys);
+        assert_eq!(model.newest_shown(), at, "{keys}");
+    }
+    typed(&mut model, "e");
+    out.push_str(&render_text(&model, 120, 40));
+    press(&mut model, &[KeyCode::Enter]);
+    out.push_str(&render_text(&model, 120, 40));
+    golden!("other", out);
+}
+
 #[test]
 fn drawing_twice_is_equal() {
-    for model in [replay(), live(story::unfinished())] {
-        assert_eq!(render(&model, 120, 40), render(&model, 120, 40));
+    for mut model in [replay(), live(story::unfinished()), live(story::hidden())] {
+        for keys in ["", "z", "z?", "v", "e", "ez:", "w", "/evt.ty"] {
+            typed(&mut model, keys);
+            for (columns, rows) in [(80, 24), (120, 40), (200, 60), (20, 5)] {
+                let first = render(&model, columns, rows);
+                assert_eq!(first, render(&model, columns, rows), "{keys}");
+            }
+            press(&mut model, &[KeyCode::Esc]);
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::screen::keys::{
-    Action, INPUT, KEYS, KILL, LEAVE, OVERLAY, PALETTE, Press, QUESTION, REACH, SAVE, Scope, find,
-    in_scopes, pane_scopes,
+    Action, DIFF, INPUT, KEYS, KILL, LEAVE, OVERLAY, PALETTE, Press, QUESTION, REACH, SAVE, Scope,
+    find, in_scopes, pane_scopes,
 };
 use crate::screen::model::Pane;
 
@@ -12,7 +12,9 @@ fn stacks() -> Vec<&'static [Scope]> {
     Pane::ALL
         .iter()
         .map(|pane| pane_scopes(*pane))
-        .chain([OVERLAY, LEAVE, INPUT, QUESTION, REACH, KILL, SAVE, PALETTE])
+        .chain([
+            OVERLAY, LEAVE, INPUT, QUESTION, REACH, KILL, SAVE, PALETTE, DIFF,
+        ])
         .collect()
 }
 

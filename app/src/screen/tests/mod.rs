@@ -1,6 +1,7 @@
 //! The screen's tests: a made-up run through the real writer, session and rules.
 
 mod depth;
+mod driver;
 mod events;
 mod golden;
 mod guest;

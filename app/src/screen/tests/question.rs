@@ -147,6 +147,28 @@ fn each_key_and_scope_answers_what_it_says() {
     }
 }
 
+/// A clipboard answers nothing, and goes into a policy line as text alone.
+#[test]
+fn what_is_pasted_answers_nothing() {
+    let mut model = asked(one());
+    let pasted = |model: &mut Model, text: &str| update(model, Msg::Paste(text.to_owned()));
+    assert_eq!(pasted(&mut model, "adArDtkysS\r\n"), []);
+    assert!(matches!(model.asking.step, Step::Choose));
+    typed(&mut model, "s");
+    assert_eq!(pasted(&mut model, " and proc.name = x\r"), []);
+    let Step::Save(line) = &model.asking.step else {
+        panic!("the line is still typed");
+    };
+    assert!(
+        line.text().ends_with("and proc.name = x "),
+        "{}",
+        line.text()
+    );
+    press(&mut model, &[KeyCode::Esc]);
+    settle(&mut model);
+    assert_eq!(typed(&mut model, "d"), says(Action::Deny, Scope::Once));
+}
+
 #[test]
 fn early_keys_are_thrown_away_until_there_is_a_pause() {
     let mut model = live(one().record(None).0);

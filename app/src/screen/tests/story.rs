@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use belljar_event::{
     Action, Addr, Armed, Call, Check, Connect, Copied, Decision, Decoy, Decoys, Descriptor, Dial,
     End, Event, Exec, Exit, Fact, FlowAsked, FlowClosed, FlowOpened, Fork, Lost, Machine, Name,
-    NameAnswer, Open, Outcome, Output, Phase, Policy, Status, Step, Target, Text,
+    NameAnswer, Open, Outcome, Output, Phase, Policy, Status, Step, Target, Text, TlsHello,
 };
 use belljar_recorder::{Entry, Finished, Start, Writer};
 
@@ -318,6 +318,46 @@ pub(crate) fn theft() -> (Vec<Entry>, Finished) {
     story.wait(50);
     let (entries, done) = story.record(Some(End::Finished(Status::Code(0))));
     (entries, done.unwrap())
+}
+
+/// A program that is made in a hidden place and run from there, and three flows whose
+/// TLS says where they go: there, elsewhere, and something that nobody may obey.
+pub(crate) fn hidden() -> Vec<Entry> {
+    let mut story = Story::new();
+    boot(&mut story);
+    let tool = "/home/dev/.cache/.x/tool";
+    story.open(300, tool, 0o301, 4).wait(200);
+    story.exec(330, 300, tool, &["tool", "--quiet"]);
+    for (name, said) in [
+        ("files.example", "files.example"),
+        ("cdn.example", "drop.example"),
+        ("odd.example", "\u{202e}\x1b[2Jodd.example"),
+    ] {
+        let target = Target::Name {
+            name: name.into(),
+            port: 443,
+        };
+        story.wait(150).flow(330, target, 900, 120_000);
+        let flow = story.flows;
+        // Said while the flow is open: in front of what the helper closes.
+        let hello = TlsHello {
+            flow,
+            name: Some(said.into()),
+            alpn: Vec::new(),
+            encrypted: false,
+        };
+        let at = story.events.len().saturating_sub(1);
+        let event = Event {
+            at: story.events[at].at,
+            pid: 0,
+            tid: 0,
+            outcome: Outcome::None,
+            fact: hello.into(),
+        };
+        story.events.insert(at, event);
+    }
+    story.wait(300).exit(330, 0);
+    story.record(None).0
 }
 
 /// The theft as it stands in the middle, with hostile names on top.

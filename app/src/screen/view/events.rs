@@ -23,6 +23,10 @@ pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
         if model.mark(line.seq).is_some() {
             left.push((Role::Accent, "⚑ ".to_owned()));
         }
+        if let Some(row) = model.otherwise(line.seq) {
+            let mark = crate::screen::other::mark(row);
+            left.push((mark.role, format!("≠ {} ", mark.word)));
+        }
         if line.open {
             left.push((Role::Notice, "≈ ".to_owned()));
         }
@@ -37,10 +41,13 @@ pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
 /// `1,284`, or `12 of 1,284 · searched 43 % · FILTER`.
 pub(super) fn count(model: &Model, room: usize) -> Option<String> {
     let all = model.player.position() as u64;
-    let Some(filter) = &model.filter else {
-        return (all > 0).then(|| grouped(all));
-    };
     let matching = grouped(model.rows.events_total as u64);
+    let Some(filter) = &model.filter else {
+        return (all > 0).then(|| match model.only.is_some() {
+            true => format!("{matching} of {}", grouped(all)),
+            false => grouped(all),
+        });
+    };
     let mut text = format!("{matching} of {} · ", grouped(all));
     let (searched, len) = (filter.searched(), model.player.len());
     if searched < len {

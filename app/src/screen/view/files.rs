@@ -62,8 +62,19 @@ fn right(line: &FileLine, wide: bool) -> Vec<(Role, String)> {
     }
     // In a narrow pane the mark says enough; the counts are one key away.
     let counts = wide || line.mark == FileMark::None;
-    if counts && line.writes > 0 {
-        spans.push((Role::Notice, format!(" w {}", short(line.writes))));
+    let made = line.creates.saturating_add(line.deletes);
+    let (writes, apart) = match wide {
+        true => (line.writes.saturating_sub(made), true),
+        false => (line.writes, false),
+    };
+    for (is, letter, number) in [
+        (apart, "c", line.creates),
+        (apart, "d", line.deletes),
+        (counts, "w", writes),
+    ] {
+        if is && number > 0 {
+            spans.push((Role::Notice, format!(" {letter} {}", short(number))));
+        }
     }
     if counts && line.reads > 0 {
         spans.push((Role::Muted, format!(" r {}", short(line.reads))));

@@ -46,6 +46,18 @@ pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
     paint.both_ends(row, &spans, &last);
 }
 
+/// The keys of these scopes alone.
+pub(in crate::screen) fn keys(scopes: &[keys::Scope], row: Rect, paint: &mut Paint<'_>) {
+    let here = || keys::in_scopes(scopes).filter(|binding| !binding.label.is_empty());
+    let leads_out = |binding: &&Binding| matches!(binding.action, Action::Help | Action::Quit);
+    let last = entries(here().filter(leads_out), usize::MAX);
+    let taken: usize = last.iter().map(|(_, text)| width(text)).sum();
+    let room = usize::from(row.width).saturating_sub(taken + 3);
+    let mut spans = vec![(Role::Text, " ".to_owned())];
+    spans.extend(entries(here().filter(|binding| !leads_out(binding)), room));
+    paint.both_ends(row, &spans, &last);
+}
+
 /// Keys with their labels; neighbours with the same label stand together.
 fn entries(bindings: impl Iterator<Item = &'static Binding>, room: usize) -> Vec<(Role, String)> {
     let mut merged: Vec<(String, &'static str)> = Vec::new();

@@ -17,12 +17,12 @@
 mod events;
 mod files;
 mod findings;
-mod footer;
+pub(super) mod footer;
 mod header;
 mod network;
 mod output;
 mod overlay;
-mod paint;
+pub(super) mod paint;
 mod palette;
 mod processes;
 mod prompt;
@@ -39,7 +39,9 @@ use super::player::Motion;
 use super::text::{cut, grouped, width};
 use super::theme::Role;
 use super::verdict;
+pub(super) use overlay::boxed;
 use paint::Paint;
+pub(super) use prompt::typed as typed_line;
 pub(super) use question::{answered, outcome, rows as question_rows};
 pub(super) use timeline::strip;
 
@@ -99,11 +101,14 @@ fn too_small(model: &Model, paint: &mut Paint<'_>) {
 
 fn draw_pane(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
     let room = usize::from(rect.width).saturating_sub(4);
-    let title = match count(model, pane, room) {
+    let aside = aside(model, pane);
+    let taken = aside.as_ref().map_or(0, |aside| width(aside) + 3);
+    let left = room.saturating_sub(taken.min(room / 2));
+    let title = match count(model, pane, left) {
         Some(count) => format!("{} {count}", pane.title()),
         None => pane.title().to_owned(),
     };
-    let title = match aside(model, pane) {
+    let title = match aside {
         Some(aside) => cut(&format!("{title} · {aside}"), room).into_owned(),
         None => title,
     };
@@ -132,7 +137,7 @@ fn aside(model: &Model, pane: Pane) -> Option<String> {
         _ => false,
     };
     match (pane, &model.only) {
-        (Pane::Files | Pane::Network, Some(only)) => {
+        (Pane::Files | Pane::Network | Pane::Events, Some(only)) => {
             let position = model.player.position();
             Some(match only.percent(position) {
                 Some(percent) => format!("of {} {percent} %", only.name),
@@ -181,6 +186,9 @@ fn empty(model: &Model, pane: Pane, rect: Rect, paint: &mut Paint<'_>) {
         (None, Pane::Files) => format!("no file touched{yet}"),
         (None, Pane::Network) => format!("nothing wanted out{yet}"),
         (None, Pane::Findings) => format!("no finding{yet}"),
+        (None, Pane::Events) if model.filter.is_none() && model.only.is_some() => {
+            "no event of this process before this moment; f shows all".to_owned()
+        }
         (None, Pane::Events) if model.filter.is_some() => {
             "no event before this moment matches; n goes to the next that does, Esc clears the filter".to_owned()
         }

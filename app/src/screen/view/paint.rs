@@ -12,28 +12,28 @@ use crate::screen::text::{cut, width};
 use crate::screen::theme::{Role, Theme};
 
 /// Pieces of a row.
-pub(super) type Spans = Vec<(Role, String)>;
+pub(in crate::screen) type Spans = Vec<(Role, String)>;
 
 /// The cells of a frame with a theme.
-pub(super) struct Paint<'a> {
+pub(in crate::screen) struct Paint<'a> {
     cells: &'a mut Buffer,
     theme: &'a Theme,
 }
 
 impl<'a> Paint<'a> {
-    pub(super) fn new(cells: &'a mut Buffer, theme: &'a Theme) -> Self {
+    pub(in crate::screen) fn new(cells: &'a mut Buffer, theme: &'a Theme) -> Self {
         Self { cells, theme }
     }
 
     /// The ordinary look everywhere.
-    pub(super) fn ground(&mut self) {
+    pub(in crate::screen) fn ground(&mut self) {
         let area = self.cells.area;
         self.cells.set_style(area, self.theme.style(Role::Text));
     }
 
     /// Writes pieces one after the other; what does not fit is cut with an ellipsis.
     /// Returns the cells used.
-    pub(super) fn spans(&mut self, row: Rect, spans: &[(Role, String)]) -> u16 {
+    pub(in crate::screen) fn spans(&mut self, row: Rect, spans: &[(Role, String)]) -> u16 {
         let row = row.intersection(self.cells.area);
         if row.is_empty() {
             return 0;
@@ -58,7 +58,7 @@ impl<'a> Paint<'a> {
     }
 
     /// A line of the guest's terminal.
-    pub(super) fn guest(&mut self, row: Rect, line: &[(Look, String)]) {
+    pub(in crate::screen) fn guest(&mut self, row: Rect, line: &[(Look, String)]) {
         let row = row.intersection(self.cells.area);
         let mut x = row.x;
         for (look, text) in line {
@@ -72,7 +72,7 @@ impl<'a> Paint<'a> {
     }
 
     /// Pieces at the right end of a row, and others in what is left of it.
-    pub(super) fn both_ends(
+    pub(in crate::screen) fn both_ends(
         &mut self,
         row: Rect,
         left: &[(Role, String)],
@@ -99,7 +99,7 @@ impl<'a> Paint<'a> {
     }
 
     /// A frame with a title in its upper edge; what was there is cleared.
-    pub(super) fn frame(&mut self, rect: Rect, title: &str, focused: bool) {
+    pub(in crate::screen) fn frame(&mut self, rect: Rect, title: &str, focused: bool) {
         let rect = rect.intersection(self.cells.area);
         let (border, name) = match focused {
             true => (Role::BorderFocus, Role::TitleFocus),
@@ -123,27 +123,27 @@ impl<'a> Paint<'a> {
     }
 
     /// Takes away what a row shows.
-    pub(super) fn blank(&mut self, row: Rect) {
+    pub(in crate::screen) fn blank(&mut self, row: Rect) {
         let row = row.intersection(self.cells.area);
         Clear.render(row, self.cells);
         self.cells.set_style(row, self.theme.style(Role::Text));
     }
 
     /// Marks a row as selected.
-    pub(super) fn select(&mut self, row: Rect) {
+    pub(in crate::screen) fn select(&mut self, row: Rect) {
         let row = row.intersection(self.cells.area);
         self.cells.set_style(row, self.theme.style(Role::Selection));
     }
 
     /// Patches one cell's look.
-    pub(super) fn touch(&mut self, x: u16, y: u16, role: Role) {
+    pub(in crate::screen) fn touch(&mut self, x: u16, y: u16, role: Role) {
         let cell = Rect::new(x, y, 1, 1).intersection(self.cells.area);
         self.cells.set_style(cell, self.theme.style(role));
     }
 }
 
 /// The visible rows of a list: each line with its place, and whether it is selected.
-pub(super) fn rows_in(rect: Rect) -> impl Iterator<Item = Rect> {
+pub(in crate::screen) fn rows_in(rect: Rect) -> impl Iterator<Item = Rect> {
     (rect.y..rect.bottom()).map(move |y| Rect {
         y,
         height: 1,
@@ -152,6 +152,6 @@ pub(super) fn rows_in(rect: Rect) -> impl Iterator<Item = Rect> {
 }
 
 /// As many spaces as a depth takes; deep trees must leave room for text.
-pub(super) fn indent(depth: usize, room: u16) -> String {
+pub(in crate::screen) fn indent(depth: usize, room: u16) -> String {
     " ".repeat((depth * 2).min(usize::from(room) / 2))
 }

@@ -45,7 +45,11 @@ pub(super) fn draw(palette: &Palette, rect: Rect, paint: &mut Paint<'_>) {
     let lines = palette.lines.iter().enumerate().skip(first);
     for ((at, line), row) in lines.zip(rows) {
         let key = format!(" {} ", fit(&line.key, KEYS));
-        paint.spans(row, &[(Role::Key, key), (Role::Text, line.text.clone())]);
+        let mut spans = vec![(Role::Key, key), (Role::Text, line.text.clone())];
+        if !line.label.is_empty() {
+            spans.push((Role::Muted, format!("  {}", line.label)));
+        }
+        paint.spans(row, &spans);
         if at == palette.at {
             paint.select(row);
         }

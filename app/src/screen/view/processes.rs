@@ -45,7 +45,21 @@ fn spans(line: &ProcessLine, room: u16) -> (Spans, Spans) {
     } else {
         Role::Muted
     };
-    (left, vec![(tone, note)])
+    let mut right = Vec::new();
+    for (is, origin) in [
+        (line.dropped, verdict::DROPPED),
+        (line.hidden, verdict::HIDDEN),
+    ] {
+        if is {
+            let text = match room >= 44 {
+                true => format!(" {} {}", origin.glyph, origin.word),
+                false => format!(" {}", origin.glyph),
+            };
+            right.push((origin.role, text));
+        }
+    }
+    right.push((tone, note));
+    (left, right)
 }
 
 /// The mark before a row that folds.

@@ -9,12 +9,18 @@ use crate::screen::prompt::Prompt;
 use crate::screen::text::{safe_str, width};
 use crate::screen::theme::Role;
 
-pub(super) fn draw(model: &Model, (head, prompt): (&str, &Prompt), paint: &mut Paint<'_>) {
-    let line = model.layout.timeline;
+/// The line itself, scrolled so far that its cursor can be seen; returns where the
+/// cell of a byte offset of its text stands.
+pub(in crate::screen) fn typed<'a>(
+    line: Rect,
+    head: &str,
+    prompt: &'a Prompt,
+    paint: &mut Paint<'_>,
+) -> impl Fn(usize) -> u16 + use<'a> {
     let room = usize::from(line.width)
         .saturating_sub(width(head) + 1)
         .max(1);
-    let cells = |end: usize| width(prompt.text().get(..end).unwrap_or_default());
+    let cells = move |end: usize| width(prompt.text().get(..end).unwrap_or_default());
     // Scrolled so far that the cursor stands in the line.
     let hidden = (cells(prompt.cursor()) + 1).saturating_sub(room);
     let (text, skipped) = behind(prompt.text(), hidden);
@@ -23,17 +29,18 @@ pub(super) fn draw(model: &Model, (head, prompt): (&str, &Prompt), paint: &mut P
         line,
         &[(Role::Key, head.to_owned()), (Role::Text, text.to_owned())],
     );
-    let place = |cells: usize| {
-        let at = width(head) + cells.saturating_sub(skipped);
-        u16::try_from(at)
-            .unwrap_or(u16::MAX)
-            .min(line.width.saturating_sub(1))
+    let (head, last) = (width(head), line.width.saturating_sub(1));
+    let place = move |end: usize| {
+        let at = head + cells(end).saturating_sub(skipped);
+        u16::try_from(at).unwrap_or(u16::MAX).min(last)
     };
-    paint.touch(
-        line.x + place(cells(prompt.cursor())),
-        line.y,
-        Role::Playhead,
-    );
+    paint.touch(line.x + place(prompt.cursor()), line.y, Role::Playhead);
+    place
+}
+
+pub(super) fn draw(model: &Model, (head, prompt): (&str, &Prompt), paint: &mut Paint<'_>) {
+    let line = model.layout.timeline;
+    let place = typed(line, head, prompt, paint);
     let below = model.layout.footer;
     paint.blank(below);
     match prompt.error() {
@@ -44,7 +51,7 @@ pub(super) fn draw(model: &Model, (head, prompt): (&str, &Prompt), paint: &mut P
             } else {
                 Role::Notice
             };
-            let at = place(cells(error.offset));
+            let at = place(error.offset);
             paint.touch(line.x + at, line.y, Role::Danger);
             complain(paint, below, at, role, error);
         }

@@ -9,7 +9,7 @@ use crate::screen::text::{clock, safe_str, width};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
 
-const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+pub(super) const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 pub(super) fn draw(model: &Model, row: Rect, paint: &mut Paint<'_>) {
     let (first, last) = model.player.range();
@@ -96,6 +96,14 @@ fn bars(model: &Model, strip: Rect, paint: &mut Paint<'_>) {
             })
             .collect();
         mark_phases(&starts, &mut spans);
+    }
+    for row in model.other.iter().flat_map(|other| &other.rows) {
+        let index = model.player.index_of(row.seq);
+        let entry = index.and_then(|index| model.player.entry(index));
+        let at = entry.map(|entry| usize::from(place(entry.at(), first, last, cells)));
+        if let Some(span) = at.and_then(|at| spans.get_mut(at)) {
+            *span = (Role::Denied, "≠".to_owned());
+        }
     }
     let mut worst = vec![None; cells];
     for finding in model.player.tip().findings() {

@@ -1,5 +1,7 @@
 //! `belljar diff`: two runs of the same thing, held against each other.
 
+mod screen;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,8 +13,9 @@ use crate::cli::{self, Format};
 use crate::error::AppError;
 use crate::exit::Exit;
 use crate::print;
+use crate::screen::Theme;
 
-pub(crate) fn diff(args: &cli::Diff) -> Result<Exit, AppError> {
+pub(crate) fn diff(args: &cli::Diff, theme: Theme) -> Result<Exit, AppError> {
     let (Some(a), Some(b)) = (&args.a, &args.b) else {
         print::out(&(folds().collect::<Vec<_>>().join("\n") + "\n"));
         return Ok(Exit::Fine);
@@ -20,18 +23,24 @@ pub(crate) fn diff(args: &cli::Diff) -> Result<Exit, AppError> {
     let alike = Alike::with(&args.fold)
         .map_err(|error| AppError::usage(error.to_string(), "see `belljar diff --folds`"))?;
     let rules = super::rules::loaded(&args.rules)?;
+    if args.screen {
+        return screen::show([a.clone(), b.clone()], rules, alike, theme);
+    }
     let (a, b) = (did(a, &rules, &alike)?, did(b, &rules, &alike)?);
     let difference = Difference::of(&a, &b);
     print::out(&match args.format {
         Format::Table => difference.to_table(print::width(), args.all),
         Format::Json | Format::Jsonl => difference.to_json(),
     });
-    let whole = [&a, &b].iter().all(|did| did.about.complete);
-    Ok(match (whole, difference.is_empty()) {
+    Ok(exit(&a, &b, &difference))
+}
+
+fn exit(a: &Did, b: &Did, difference: &Difference) -> Exit {
+    match (a.about.complete && b.about.complete, difference.is_empty()) {
         (false, _) => Exit::Damaged,
         (true, false) => Exit::Verdict,
         (true, true) => Exit::Fine,
-    })
+    }
 }
 
 fn did(path: &Path, rules: &Arc<RuleSet>, alike: &Alike) -> Result<Did, AppError> {
