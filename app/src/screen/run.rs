@@ -19,7 +19,7 @@ use crossterm::style::Print;
 use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend, CrosstermBackend};
 
 use super::model::{Effect, Model, Msg};
 use super::update::update;
@@ -30,16 +30,16 @@ use super::view::view;
 pub(crate) struct Options {
     /// Time between two ticks; a frame is drawn at most as often.
     pub(crate) tick: Duration,
-    /// Messages taken from the source between two frames at most, so that a
-    /// flood of events cannot lock the keys out.
-    pub(crate) batch: usize,
+    /// How long messages are taken from the source in one turn, so that a flood
+    /// of events cannot lock the keys out.
+    pub(crate) taking: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             tick: Duration::from_millis(60),
-            batch: 16,
+            taking: Duration::from_millis(4),
         }
     }
 }
@@ -60,23 +60,17 @@ pub(crate) fn run(
     let _guard = Guard::new()?;
     let told = told_to_end()?;
     let _rope = Rope::new(&told);
-    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
     let (columns, rows) = terminal::size()?;
     update(&mut model, Msg::Resize(columns, rows));
     // The first picture waits for nothing; the trace is folded behind it.
-    terminal.draw(|frame| view(&model, frame))?;
-    let mut drawn = Some(model.revision());
-    let mut last = Instant::now();
+    let mut turns = Turns::new(terminal, options);
+    turns.draw(&model)?;
     loop {
-        let wait = options.tick.saturating_sub(last.elapsed());
-        let mut asked = keys(&mut model, wait, &told)?;
-        asked.extend(entries(&mut model, source, options));
-        let elapsed = last.elapsed();
-        if elapsed >= options.tick {
-            last = Instant::now();
-            let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-            asked.extend(update(&mut model, Msg::Tick { elapsed }));
-        }
+        let mut asked = keys(&mut model, turns.wait(), &told)?;
+        asked.extend(turns.go_on(&mut model, source, &|| {
+            matches!(ready(Duration::ZERO), Ok(Ready::Input))
+        }));
         if told.load(Ordering::Relaxed) {
             asked.push(Effect::Quit);
         }
@@ -89,10 +83,66 @@ pub(crate) fn run(
         if asked.contains(&Effect::Quit) {
             return Ok(model);
         }
-        if drawn != Some(model.revision()) {
-            terminal.draw(|frame| view(&model, frame))?;
-            drawn = Some(model.revision());
+        turns.draw(&model)?;
+    }
+}
+
+/// What a turn of the loop does besides keys: entries, time, and the picture.
+pub(super) struct Turns<B: Backend> {
+    terminal: Terminal<B>,
+    options: Options,
+    /// The picture that stands.
+    drawn: Option<u64>,
+    last: Instant,
+    /// The source has more than was taken.
+    more: bool,
+}
+
+impl<B: Backend> Turns<B> {
+    pub(super) fn new(terminal: Terminal<B>, options: Options) -> Self {
+        Self {
+            terminal,
+            options,
+            drawn: None,
+            last: Instant::now(),
+            more: false,
         }
+    }
+
+    /// How long there is nothing to do but to wait for a key.
+    pub(super) fn wait(&self) -> Duration {
+        if self.more {
+            return Duration::ZERO;
+        }
+        self.options.tick.saturating_sub(self.last.elapsed())
+    }
+
+    /// Takes what the source has, until a key `waits`, and lets time go by.
+    pub(super) fn go_on(
+        &mut self,
+        model: &mut Model,
+        source: &Receiver<Msg>,
+        waits: &dyn Fn() -> bool,
+    ) -> Vec<Effect> {
+        let mut asked = Vec::new();
+        self.more = entries(model, source, self.options, waits, &mut asked);
+        let elapsed = self.last.elapsed();
+        if elapsed >= self.options.tick {
+            self.last = Instant::now();
+            let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+            asked.extend(update(model, Msg::Tick { elapsed }));
+        }
+        asked
+    }
+
+    /// Draws if the picture changed; true if it did.
+    pub(super) fn draw(&mut self, model: &Model) -> Result<bool, B::Error> {
+        let changed = self.drawn != Some(model.revision());
+        if changed {
+            self.terminal.draw(|frame| view(model, frame))?;
+            self.drawn = Some(model.revision());
+        }
+        Ok(changed)
     }
 }
 
@@ -218,20 +268,23 @@ fn ready(wait: Duration) -> io::Result<Ready> {
     Ok(if some { Ready::Input } else { Ready::Nothing })
 }
 
-/// Takes what the source has. A source that is gone sends nothing; the screen stays.
-fn entries(model: &mut Model, source: &Receiver<Msg>, options: Options) -> Vec<Effect> {
-    let mut asked = Vec::new();
+/// Takes what the source has, for so long that keys and pictures do not wait for it.
+/// A source that is gone sends nothing; the screen stays. True if there may be more.
+fn entries(
+    model: &mut Model,
+    source: &Receiver<Msg>,
+    options: Options,
+    waits: &dyn Fn() -> bool,
+    asked: &mut Vec<Effect>,
+) -> bool {
     let begun = Instant::now();
-    for _ in 0..options.batch {
-        if begun.elapsed() > options.tick {
-            break;
-        }
+    while begun.elapsed() < options.taking && !waits() {
         match source.try_recv() {
             Ok(msg) => asked.extend(update(model, msg)),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return false,
         }
     }
-    asked
+    true
 }
 
 /// Puts text into the clipboard through the terminal (OSC 52). The text is

@@ -2,6 +2,7 @@
 
 mod depth;
 mod events;
+mod frames;
 mod golden;
 mod guest;
 mod keys;
