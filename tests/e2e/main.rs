@@ -14,6 +14,7 @@ mod adversary;
 mod canary;
 mod compare;
 mod egress;
+mod exports;
 mod fail;
 mod faults;
 mod git;
@@ -54,6 +55,7 @@ fn main() {
     tests.extend(compare::tests());
     tests.extend(screen::tests());
     tests.extend(replays::tests());
+    tests.extend(exports::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());
     libtest_mimic::run(&arguments, tests).exit();

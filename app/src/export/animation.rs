@@ -11,7 +11,7 @@ use ratatui::buffer::Buffer;
 
 use super::glyphs::{CELL, Glyphs};
 use super::ink::{Page, Rgb};
-use super::{Film, Frame};
+use super::{Film, Frame, Size};
 use crate::screen::{Model, Theme};
 
 /// Points around the picture.
@@ -44,12 +44,7 @@ pub(crate) fn animation<W: Write>(
 ) -> io::Result<()> {
     let page = Page::of(theme);
     let glyphs = Glyphs::new().ok_or_else(|| io::Error::other("the fonts do not load"))?;
-    let mut painter = Painter {
-        canvas: Canvas::new(film, page),
-        page,
-        glyphs,
-        shown: None,
-    };
+    let mut painter = Painter::new(film.size, page, glyphs);
     let (width, height) = (side(painter.canvas.width)?, side(painter.canvas.height)?);
     let mut encoder = Encoder::new(out, width, height, &[]).map_err(failed)?;
     encoder.set_repeat(Repeat::Infinite).map_err(failed)?;
@@ -90,9 +85,9 @@ fn side(points: usize) -> io::Result<u16> {
 }
 
 impl Canvas {
-    fn new(film: &Film, page: Page) -> Self {
-        let width = usize::from(film.size.columns) * CELL.0 + 2 * MARGIN;
-        let height = usize::from(film.size.rows) * CELL.1 + 2 * MARGIN;
+    fn new(size: Size, page: Page) -> Self {
+        let width = usize::from(size.columns) * CELL.0 + 2 * MARGIN;
+        let height = usize::from(size.rows) * CELL.1 + 2 * MARGIN;
         Self {
             width,
             height,
@@ -121,6 +116,15 @@ struct Painter {
 }
 
 impl Painter {
+    fn new(size: Size, page: Page, glyphs: Glyphs) -> Self {
+        Self {
+            canvas: Canvas::new(size, page),
+            page,
+            glyphs,
+            shown: None,
+        }
+    }
+
     /// What of the picture is another than before; `None`: nothing is.
     fn picture(&mut self, cells: &Buffer) -> Option<gif::Frame<'static>> {
         let part = self.changed(cells);
@@ -268,4 +272,16 @@ fn nearest(palette: &[u8], colour: Rgb) -> u8 {
     numbered
         .min_by_key(|(_, entry)| far(entry))
         .map_or(0, |(number, _)| number)
+}
+
+/// A picture at once: red, green, blue and opacity of each point.
+#[cfg(test)]
+pub(super) fn picture_of(cells: &Buffer, theme: &Theme, out: &mut Vec<u8>) {
+    let (columns, rows) = (cells.area.width, cells.area.height);
+    let glyphs = Glyphs::new().expect("fonts");
+    let mut painter = Painter::new(Size { columns, rows }, Page::of(theme), glyphs);
+    painter.picture(cells);
+    for colour in &painter.canvas.points {
+        out.extend([colour.0, colour.1, colour.2, u8::MAX]);
+    }
 }
