@@ -65,7 +65,10 @@ impl Screen {
             pixel_height: 0,
         };
         let pty = native_pty_system().openpty(window)?;
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_belljar"));
+        // Another build than the bench's own may be measured.
+        let program = std::env::var_os("BELLJAR_BENCH_PROGRAM");
+        let mut command =
+            CommandBuilder::new(program.unwrap_or(env!("CARGO_BIN_EXE_belljar").into()));
         command.args(["--theme", "dark", "replay"]);
         command.arg(path);
         command.env("TERM", "xterm-256color");
