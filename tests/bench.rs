@@ -1,4 +1,4 @@
-//! `./dev bench [fold|rules|quality|rescore|record|peer|million|overhead|hold]`: measurements, printed as figures and ratios.
+//! `./dev bench [fold|rules|quality|rescore|record|peer|million|overhead|hold|ui]`: measurements, printed as figures and ratios.
 //!
 //! `fold` reads, folds and judges a trace again and again; `rules` does so with the
 //! rules of others too, and folds what is made to cost much; `quality` says how well the
@@ -7,7 +7,8 @@
 //! `million` makes a long trace of it, for the first frame's fold, a seek and
 //! the peak of memory; `peer` asks the same of captures of others, with sysdig. `overhead`
 //! boots, and runs the same work in a guest with the tracer and without; `hold` with
-//! nothing held, under the default policy, and with every open held. Numbers on a shared
+//! nothing held, under the default policy, and with every open held; `ui` has the screen
+//! on a pseudo-terminal with a long trace, which `long` writes. Numbers on a shared
 //! machine are noisy: processor time, medians of several runs, and ratios.
 #![expect(clippy::print_stdout, reason = "a program that prints measurements")]
 
@@ -41,6 +42,8 @@ mod quality;
 mod rules;
 #[path = "bench/scale.rs"]
 mod scale;
+#[path = "bench/ui.rs"]
+mod ui;
 
 fn main() -> Result<()> {
     let asked: Vec<String> = std::env::args()
@@ -74,6 +77,13 @@ fn main() -> Result<()> {
     }
     if wants("hold") {
         overhead::holding()?;
+    }
+    // Not without its name: a trace of ten million events takes its time and room.
+    if asked.iter().any(|word| word == "long") {
+        ui::long()?;
+    }
+    if asked.iter().any(|word| word == "ui") {
+        ui::ui()?;
     }
     Ok(())
 }

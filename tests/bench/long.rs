@@ -1,6 +1,8 @@
 //! A long trace, made of a short one: writing it, folding it, seeking in it.
 
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{BufWriter, Cursor, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -65,11 +67,19 @@ impl Tape {
 
     fn written(&self, events: impl Iterator<Item = Event>, dense: bool) -> Result<(f64, Vec<u8>)> {
         let start = self.start.clone();
-        let mut writer = if dense {
+        let writer = if dense {
             Writer::create_dense(Vec::new(), start)?
         } else {
             Writer::create(Vec::new(), start)?
         };
+        self.write(writer, events)
+    }
+
+    fn write<W: Write>(
+        &self,
+        mut writer: Writer<W>,
+        events: impl Iterator<Item = Event>,
+    ) -> Result<(f64, W)> {
         let mut seconds = 0.0;
         for event in events {
             let begun = Instant::now();
@@ -165,6 +175,15 @@ pub(super) fn trace_of(events: usize) -> Result<Vec<u8>> {
     let tape = Tape::load()?;
     let events = tape.long(events.saturating_sub(1));
     Ok(tape.written(events, true)?.1)
+}
+
+/// Writes a trace of so many events, as a run does.
+pub(super) fn into_file(path: &Path, events: usize) -> Result<()> {
+    let tape = Tape::load()?;
+    let file = BufWriter::new(File::create(path)?);
+    let writer = Writer::create(file, tape.start.clone())?;
+    let (_, mut file) = tape.write(writer, tape.long(events.saturating_sub(1)))?;
+    Ok(file.flush()?)
 }
 
 fn peak() -> Option<f64> {

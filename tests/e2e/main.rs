@@ -14,6 +14,7 @@ mod adversary;
 mod canary;
 mod compare;
 mod egress;
+mod exports;
 mod fail;
 mod faults;
 mod git;
@@ -57,6 +58,7 @@ fn main() {
     tests.extend(screen::tests());
     tests.extend(replays::tests());
     tests.extend(terminal::tests());
+    tests.extend(exports::tests());
     tests.extend(ways::tests());
     tests.extend(git::tests());
     tests.extend(nested::tests());

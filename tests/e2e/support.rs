@@ -31,6 +31,10 @@ pub enum Need {
     OpenSsl,
     /// git can serve.
     GitServer,
+    /// asciinema reads casts.
+    Asciinema,
+    /// A browser without a window.
+    Browser,
 }
 
 /// A test that is ignored, with the reason, where something is missing.
@@ -64,12 +68,35 @@ fn missing(need: Need) -> Option<String> {
             let backend = Path::new(folder.trim()).join("git-http-backend");
             (!backend.exists()).then(|| "git http-backend is missing".into())
         }
+        Need::Asciinema => asciinema()
+            .is_none()
+            .then(|| "asciinema is missing: ./dev readers installs it".into()),
+        Need::Browser => browser()
+            .is_none()
+            .then(|| "chromium is missing: ./dev readers installs it".into()),
         Need::Namespaces => {
             let made = Command::new("unshare").args(["-n", "ip", "link"]).output();
             (!made.is_ok_and(|out| out.status.success()))
                 .then(|| "network namespaces need root and iproute2".into())
         }
     }
+}
+
+/// asciinema, of this machine or as `./dev readers` installs it.
+pub fn asciinema() -> Option<PathBuf> {
+    let ours = repo("target/tools/bin/asciinema");
+    [PathBuf::from("asciinema"), ours].into_iter().find(runs)
+}
+
+/// A browser that can go without a window.
+pub fn browser() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    names.into_iter().map(PathBuf::from).find(runs)
+}
+
+fn runs(program: &PathBuf) -> bool {
+    let told = Command::new(program).arg("--version").output();
+    told.is_ok_and(|out| out.status.success())
 }
 
 fn guest_missing() -> Option<String> {

@@ -9,6 +9,7 @@ use clap::Args;
 Examples:
   belljar export run.bjt -o run.html                     a page that replays it
   belljar export run.bjt -o run.cast --speed 4           for asciinema's players
+  belljar export run.bjt -o run.gif --speed 8 --size 100x30
   belljar export run.bjt -o run.svg --keys 'End'         a picture of its end
   belljar export run.bjt -o run.svg --animate --size 100x30
   belljar export run.bjt -o run.html --keys '1s ] 2s Enter 3s Esc ] 2s'
@@ -20,7 +21,7 @@ used up and the recording stands.")]
 pub(crate) struct Export {
     /// The trace.
     pub(crate) trace: PathBuf,
-    /// Where to write: the ending says what (.svg, .cast or .html). It must not exist yet.
+    /// Where to write: the ending says what (.svg, .gif, .cast or .html). It must not exist yet.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Columns and rows.

@@ -11,7 +11,7 @@ use super::{open, replay, written};
 use crate::cli;
 use crate::error::AppError;
 use crate::exit::Exit;
-use crate::export::{Film, animated, cast, html, still};
+use crate::export::{Film, animated, animation, cast, html, still};
 use crate::print;
 use crate::screen::{self, Model, Msg, Theme, update};
 
@@ -43,6 +43,7 @@ pub(crate) fn export(args: &cli::Export, theme: Theme) -> Result<Exit, AppError>
     written(&args.output, |file| {
         let mut out = BufWriter::new(file);
         let made = match kind {
+            Kind::Gif => animation(&film, model, &theme, &title, &mut out),
             Kind::Cast => cast(&film, model, &title, &mut out),
             Kind::Still => out.write_all(still(&film, model, &theme, &title).as_bytes()),
             Kind::Animated => out.write_all(animated(&film, model, &theme, &title).as_bytes()),
@@ -99,6 +100,7 @@ pub(crate) fn shown<R: Read>(
 
 enum Kind {
     Cast,
+    Gif,
     Still,
     Animated,
     Html,
@@ -108,16 +110,17 @@ fn kind(args: &cli::Export) -> Result<Kind, AppError> {
     let ending = args.output.extension().and_then(|ending| ending.to_str());
     match (ending, args.animate) {
         (Some("cast"), false) => Ok(Kind::Cast),
+        (Some("gif"), false) => Ok(Kind::Gif),
         (Some("svg"), false) => Ok(Kind::Still),
         (Some("svg"), true) => Ok(Kind::Animated),
         (Some("html" | "htm"), false) => Ok(Kind::Html),
-        (Some("cast" | "html" | "htm"), true) => Err(AppError::usage(
+        (Some("cast" | "gif" | "html" | "htm"), true) => Err(AppError::usage(
             "--animate is for .svg: the others move anyway",
             "leave it out",
         )),
         _ => Err(AppError::usage(
             format!("{}: what to write?", args.output.display()),
-            "name a file that ends in .svg, .cast or .html",
+            "name a file that ends in .svg, .gif, .cast or .html",
         )),
     }
 }

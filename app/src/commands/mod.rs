@@ -42,11 +42,15 @@ pub(crate) use image::image;
 pub(crate) use policy::policy;
 pub(crate) use redact::redact;
 pub(crate) use replay::replay;
+#[cfg(test)]
+pub(crate) use replay::{WAITING, pumped};
 pub(crate) use report::report;
 pub(crate) use rescore::rescore;
 pub(crate) use rules::rules;
 #[cfg(target_os = "linux")]
 pub(crate) use run::{npm, pip, run};
+#[cfg(test)]
+pub(crate) use tail::Pump;
 pub(crate) use traces::traces;
 pub(crate) use verify::verify;
 

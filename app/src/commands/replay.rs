@@ -22,8 +22,8 @@ use crate::policies::Chosen;
 use crate::print;
 use crate::screen::{self, Msg, Theme};
 
-/// Messages that wait for the screen.
-const WAITING: usize = 64;
+/// Messages that wait for the screen: what waits is not packed.
+pub(crate) const WAITING: usize = 8;
 
 pub(crate) fn replay(args: &cli::Replay, theme: Theme) -> Result<Exit, AppError> {
     let other = match &args.policy {
@@ -148,7 +148,7 @@ pub(super) fn show<R: Read + Send + 'static>(
 type Way = (Arc<Pump>, SyncSender<Msg>, Receiver<Msg>);
 
 fn on_screen<R: Read + Send + 'static>(
-    mut reader: Reader<R>,
+    reader: Reader<R>,
     how: How<'_>,
     theme: Theme,
     rules: Arc<RuleSet>,
@@ -169,18 +169,7 @@ fn on_screen<R: Read + Send + 'static>(
     }
     let notices = messages.clone();
     let filling = Arc::clone(&pump);
-    let reading = std::thread::spawn(move || {
-        while let Some(Ok(entry)) = reader.next() {
-            if !filling.push(entry) {
-                return true; // the screen was left
-            }
-        }
-        let left = !filling.flush();
-        let integrity = reader.integrity();
-        let whole = integrity.is_complete();
-        let _ = messages.send(Msg::SourceEnded(integrity));
-        whole || left
-    });
+    let reading = std::thread::spawn(move || pumped(reader, &filling, &messages));
     screen::run(
         screen::Model::new(setup),
         &source,
@@ -197,6 +186,24 @@ fn on_screen<R: Read + Send + 'static>(
     drop(source);
     let whole = reading.join().unwrap_or(false);
     Ok(if whole { Exit::Fine } else { Exit::Damaged })
+}
+
+/// Reads all of a trace to the screen; false if it is not whole, and nobody left before.
+pub(crate) fn pumped<R: Read>(
+    mut reader: Reader<R>,
+    pump: &Pump,
+    messages: &SyncSender<Msg>,
+) -> bool {
+    while let Some(Ok(entry)) = reader.next() {
+        if !pump.push(entry) {
+            return true; // the screen was left
+        }
+    }
+    let left = !pump.flush();
+    let integrity = reader.integrity();
+    let whole = integrity.is_complete();
+    let _ = messages.send(Msg::SourceEnded(integrity));
+    whole || left
 }
 
 /// The longest pause while a recording plays. Without any everything would be played

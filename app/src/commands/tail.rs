@@ -17,20 +17,20 @@ use belljar_recorder::{Entry, Seeker};
 use crate::screen::Msg;
 
 /// Entries a message: small enough that keys are answered between two of them.
-const BATCH: usize = 2048;
+const BATCH: usize = 1024;
 /// Time between two looks for more.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What was read, on its way to the screen.
 #[derive(Debug)]
-pub(super) struct Pump {
+pub(crate) struct Pump {
     messages: SyncSender<Msg>,
     batch: Mutex<Vec<Entry>>,
     left: AtomicBool,
 }
 
 impl Pump {
-    pub(super) fn new(messages: SyncSender<Msg>) -> Self {
+    pub(crate) fn new(messages: SyncSender<Msg>) -> Self {
         Self {
             messages,
             batch: Mutex::default(),

@@ -98,7 +98,12 @@ impl Seen {
         for (number, label) in findings {
             if number > self.findings {
                 self.findings = number;
-                marks.push(Mark { at, label });
+                let mark = Mark { at, label };
+                // One rule may find many things at once.
+                let told = marks.iter().rev().take_while(|told| told.at == at);
+                if !told.into_iter().any(|told| *told == mark) {
+                    marks.push(mark);
+                }
             }
         }
     }

@@ -89,11 +89,31 @@ fn row(page: Page, cells: &Buffer, number: u16) -> String {
             let _ = write!(style, "background:{bg};");
         }
         style.push_str(&run.look.marks(MARKS));
-        let text = escaped(&run.text);
+        let text = kept(&run.text);
         match style.is_empty() {
             true => out.push_str(&text),
             false => drop(write!(out, "<span style=\"{style}\">{text}</span>")),
         }
+    }
+    out
+}
+
+/// Escaped, with what other fonts may be asked for held to its columns.
+fn kept(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut letter = [0; 4];
+    for c in text.chars() {
+        let one = escaped(c.encode_utf8(&mut letter));
+        // Lines and blocks are in the same font as the letters, or in none.
+        if c.is_ascii() || ('\u{2500}'..='\u{259f}').contains(&c) {
+            out.push_str(&one);
+            continue;
+        }
+        let class = match crate::screen::width(&one) {
+            2 => " class=w",
+            _ => "",
+        };
+        let _ = write!(out, "<i{class}>{one}</i>");
     }
     out
 }

@@ -31,7 +31,7 @@ impl Look {
 }
 
 /// Red, green, blue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Rgb(pub(super) u8, pub(super) u8, pub(super) u8);
 
 impl std::fmt::Display for Rgb {
@@ -85,7 +85,7 @@ impl Page {
         }
     }
 
-    fn look(self, cell: &Cell) -> Look {
+    pub(super) fn look(self, cell: &Cell) -> Look {
         let has = |modifier| cell.modifier.contains(modifier);
         let own = |colour| match colour {
             Color::Reset => None,

@@ -4,16 +4,20 @@
 //! Must not: know a clock or a pane. The same trace, rules, size, theme and keys
 //! give the same bytes.
 
+mod animation;
 mod cast;
 mod film;
+mod glyphs;
 mod html;
 mod ink;
 mod script;
+mod shapes;
 mod svg;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use animation::animation;
 pub(crate) use cast::cast;
 pub(crate) use film::{Film, Frame};
 pub(crate) use html::html;

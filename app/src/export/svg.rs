@@ -11,9 +11,10 @@ use super::ink::{Page, Run, escaped};
 use super::{Film, Frame, Size};
 use crate::screen::{Model, Theme};
 
-/// A cell in units of the picture, and the room around them.
-const CELL: (f64, f64) = (8.4, 18.0);
-const BASE: f64 = 13.5;
+/// A cell in units of the picture, and the room around them. As tall as the font, so
+/// that the lines of boxes meet.
+const CELL: (f64, f64) = (8.4, 16.0);
+const BASE: f64 = 13.0;
 const MARGIN: f64 = 12.0;
 const FONT: &str =
     "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace";

@@ -389,7 +389,7 @@ impl<W: Write> Core<W> {
 }
 
 /// Facts that a compromised guest must not be able to forge.
-fn host_only(fact: &Fact) -> bool {
+pub(super) fn host_only(fact: &Fact) -> bool {
     matches!(
         fact,
         Fact::Policy(_)

@@ -7,6 +7,8 @@ mod clock;
 mod core;
 mod desk;
 mod disk;
+#[cfg(test)]
+pub(crate) mod flood;
 mod guest;
 mod identity;
 mod lookout;

@@ -141,8 +141,8 @@ impl Filter {
         let before = self.searched;
         let end = player.len().min(before.saturating_add(PER_TICK));
         while let Some(entry) = player.entry(self.searched).filter(|_| self.searched < end) {
-            self.session.push(entry);
-            let truth = self.condition.matches(&Moment::new(&self.session, entry));
+            self.session.push(&entry);
+            let truth = self.condition.matches(&Moment::new(&self.session, &entry));
             if truth != Truth::No {
                 self.found.push((self.searched, truth == Truth::Maybe));
             }
@@ -201,7 +201,7 @@ pub(super) fn settle(model: &mut Model) {
     model.rows.events = (list.offset..total.min(list.offset.saturating_add(rows)))
         .filter_map(|row| {
             let (index, open) = at_row(model, row)?;
-            Some(line(model, model.player.entry(index)?, open))
+            Some(line(model, &*model.player.entry(index)?, open))
         })
         .collect();
     list.key = None;

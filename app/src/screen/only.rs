@@ -165,8 +165,8 @@ impl Only {
             let Some(entry) = model.player.entry(self.at) else {
                 break;
             };
-            if self.has(entry) {
-                self.session.follow(entry);
+            if self.has(&entry) {
+                self.session.follow(&entry);
             }
             self.at += 1;
         }

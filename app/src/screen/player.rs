@@ -7,7 +7,7 @@
 
 mod rejudge;
 
-use belljar_recorder::Entry;
+use belljar_recorder::{Entry, Shelf, Taken};
 use belljar_replay::session::Session;
 
 /// One second.
@@ -22,8 +22,6 @@ const CHECKPOINTS: usize = 96;
 const NEAR: usize = 256;
 /// Entries folded in one tick at most: the keys stay alive at 64 times speed.
 const PER_TICK: usize = 200_000;
-/// Entries in one chunk of the list.
-const CHUNK: usize = 4096;
 
 /// Speeds as fractions.
 const SPEEDS: &[(u64, u64, &str)] = &[
@@ -50,64 +48,10 @@ pub(super) enum Motion {
     Paused,
 }
 
-/// Entries in pieces, so that a long list never moves in memory.
-#[derive(Clone, Debug, Default)]
-struct Entries {
-    chunks: Vec<Vec<(u64, Entry)>>,
-    len: usize,
-}
-
-impl Entries {
-    /// Times on the timeline never go back, though the clocks of several processors may.
-    fn push(&mut self, entry: Entry) {
-        let high = self
-            .last_time()
-            .map_or(entry.at(), |last| last.max(entry.at()));
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push((high, entry)),
-            _ => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push((high, entry));
-                self.chunks.push(chunk);
-            }
-        }
-        self.len += 1;
-    }
-
-    fn at(&self, index: usize) -> Option<&(u64, Entry)> {
-        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
-    }
-
-    fn time(&self, index: usize) -> Option<u64> {
-        self.at(index).map(|(time, _)| *time)
-    }
-
-    fn last_time(&self) -> Option<u64> {
-        self.time(self.len.checked_sub(1)?)
-    }
-
-    /// How many entries are not later than `time`.
-    fn until(&self, time: u64) -> usize {
-        self.partition(|(high, _)| *high <= time)
-    }
-
-    /// How many entries from the start fulfil `holds`, which must be true up to a point only.
-    fn partition(&self, holds: impl Fn(&(u64, Entry)) -> bool) -> usize {
-        let whole = self
-            .chunks
-            .partition_point(|chunk| chunk.last().is_some_and(&holds));
-        let rest = self
-            .chunks
-            .get(whole)
-            .map_or(0, |chunk| chunk.partition_point(&holds));
-        whole * CHUNK + rest
-    }
-}
-
 /// Entries, sessions and the playhead.
 #[derive(Clone)]
 pub(super) struct Player {
-    entries: Entries,
+    entries: Shelf,
     /// All entries folded.
     tip: Session,
     /// The entries before the playhead folded; `None`: that is the tip.
@@ -132,7 +76,7 @@ impl Player {
     /// `tip`: a session that has seen nothing. `idle`: the longest pause while it plays.
     pub(super) fn new(tip: Session, motion: Motion, idle: Option<u64>) -> Self {
         Self {
-            entries: Entries::default(),
+            entries: Shelf::default(),
             empty: tip.clone(),
             checkpoints: Vec::new(),
             tip,
@@ -153,19 +97,19 @@ impl Player {
         if entries.is_empty() {
             return;
         }
-        let first = self.entries.len == 0;
+        let first = self.entries.is_empty();
         if self.motion != Motion::Following && self.shown.is_none() {
             self.shown = Some(self.tip.clone());
         }
         for entry in entries {
             self.tip.push(&entry);
             self.entries.push(entry);
-            if self.entries.len.is_multiple_of(self.spacing) {
+            if self.entries.len().is_multiple_of(self.spacing) {
                 self.checkpoint();
             }
         }
         if first {
-            self.clock = self.entries.time(0).unwrap_or(0);
+            self.clock = self.entries.first_time().unwrap_or(0);
         }
         if self.motion == Motion::Following {
             self.go_to_end();
@@ -173,7 +117,8 @@ impl Player {
     }
 
     fn checkpoint(&mut self) {
-        self.checkpoints.push((self.entries.len, self.tip.clone()));
+        self.checkpoints
+            .push((self.entries.len(), self.tip.clone()));
         if self.checkpoints.len() > CHECKPOINTS {
             self.spacing *= 2;
             let spacing = self.spacing;
@@ -198,7 +143,13 @@ impl Player {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len
+        self.entries.len()
+    }
+
+    /// Bytes of the entries that are packed.
+    #[cfg(test)]
+    pub(super) fn packed(&self) -> usize {
+        self.entries.packed()
     }
 
     pub(super) fn position(&self) -> usize {
@@ -224,20 +175,22 @@ impl Player {
 
     /// First and last time on the timeline.
     pub(super) fn range(&self) -> (u64, u64) {
-        let first = self.entries.time(0).unwrap_or(0);
+        let first = self.entries.first_time().unwrap_or(0);
         (first, self.entries.last_time().unwrap_or(first))
     }
 
-    pub(super) fn entry(&self, index: usize) -> Option<&Entry> {
-        self.entries.at(index).map(|(_, entry)| entry)
+    pub(super) fn entry(&self, index: usize) -> Option<Taken<'_>> {
+        self.entries.get(index)
+    }
+
+    /// When the entry with this sequence number was recorded.
+    pub(super) fn time_of(&self, seq: u64) -> Option<u64> {
+        self.entries.time_of(seq)
     }
 
     /// Where the entry with this sequence number stands.
     pub(super) fn index_of(&self, seq: u64) -> Option<usize> {
-        let index = self.entries.partition(|(_, entry)| entry.seq() < seq);
-        self.entry(index)
-            .filter(|entry| entry.seq() == seq)
-            .map(|_| index)
+        self.entries.index_of(seq)
     }
 
     /// The first entry that is not before this time.
@@ -248,7 +201,7 @@ impl Player {
 
     /// Moves the playhead so that `target` entries stand before it.
     pub(super) fn seek(&mut self, target: usize) {
-        let target = target.min(self.entries.len);
+        let target = target.min(self.entries.len());
         self.fold_to(target);
         if let Some(last) = target
             .checked_sub(1)
@@ -269,7 +222,7 @@ impl Player {
     }
 
     pub(super) fn go_to_end(&mut self) {
-        self.position = self.entries.len;
+        self.position = self.entries.len();
         self.shown = None;
         self.clock = self.range().1;
     }
@@ -319,7 +272,7 @@ impl Player {
         }
         let clock = self.clock;
         self.fold_to(target);
-        self.clock = if target == self.entries.len {
+        self.clock = if target == self.entries.len() {
             clock.min(self.range().1)
         } else {
             clock
@@ -329,7 +282,7 @@ impl Player {
 
     /// Folds forward from the nearest known session.
     fn fold_to(&mut self, target: usize) {
-        if target == self.entries.len {
+        if target == self.entries.len() {
             self.position = target;
             self.shown = None;
             return;
@@ -339,10 +292,10 @@ impl Player {
             if at + NEAR == target {
                 self.near = Some((at, session.clone()));
             }
-            let Some((_, entry)) = self.entries.at(at) else {
+            let Some(entry) = self.entries.get(at) else {
                 break;
             };
-            session.push(entry);
+            session.push(&entry);
             at += 1;
         }
         self.position = at;

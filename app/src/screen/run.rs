@@ -18,7 +18,7 @@ use crossterm::event::{self, Event};
 use crossterm::style::Print;
 use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute};
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::{Frame, Terminal};
 
 use super::model::{Effect, Model, Msg};
@@ -54,16 +54,16 @@ impl Screen for Model {
 pub(crate) struct Options {
     /// Time between two ticks; a frame is drawn at most as often.
     pub(crate) tick: Duration,
-    /// Messages taken from the source between two frames at most, so that a
-    /// flood of events cannot lock the keys out.
-    pub(crate) batch: usize,
+    /// How long messages are taken from the source in one turn, so that a flood
+    /// of events cannot lock the keys out.
+    pub(crate) taking: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             tick: Duration::from_millis(60),
-            batch: 16,
+            taking: Duration::from_millis(4),
         }
     }
 }
@@ -84,24 +84,18 @@ pub(crate) fn run<S: Screen>(
     let _guard = Guard::new()?;
     let told = told_to_end()?;
     let _rope = Rope::new(&told);
-    let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
     let (columns, rows) = terminal::size()?;
     screen.update(Msg::Resize(columns, rows));
     // The first picture waits for nothing; the trace is folded behind it.
-    terminal.draw(|frame| screen.view(frame))?;
-    let mut drawn = Some(screen.revision());
+    let mut turns = Turns::new(terminal, options);
+    turns.draw(&screen)?;
     let woken = woken()?;
-    let mut last = Instant::now();
     loop {
-        let wait = options.tick.saturating_sub(last.elapsed());
-        let mut asked = keys(&mut screen, wait, &told)?;
-        asked.extend(entries(&mut screen, source, options));
-        let elapsed = last.elapsed();
-        if elapsed >= options.tick {
-            last = Instant::now();
-            let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-            asked.extend(screen.update(Msg::Tick { elapsed }));
-        }
+        let mut asked = keys(&mut screen, turns.wait(), &told)?;
+        asked.extend(turns.go_on(&mut screen, source, &|| {
+            matches!(ready(Duration::ZERO), Ok(Ready::Input))
+        }));
         if told.load(Ordering::Relaxed) {
             asked.push(Effect::Quit);
         }
@@ -119,13 +113,75 @@ pub(crate) fn run<S: Screen>(
         }
         // Whoever stopped this process has used the terminal meanwhile.
         if woken.swap(false, Ordering::Relaxed) || asked.contains(&Effect::Suspend) {
-            take_again(&mut screen, &mut terminal)?;
-            (drawn, last) = (None, Instant::now());
+            turns.anew(take_again(&mut screen)?);
         }
-        if drawn != Some(screen.revision()) {
-            terminal.draw(|frame| screen.view(frame))?;
-            drawn = Some(screen.revision());
+        turns.draw(&screen)?;
+    }
+}
+
+/// What a turn of the loop does besides keys: entries, time, and the picture.
+pub(super) struct Turns<B: Backend> {
+    terminal: Terminal<B>,
+    options: Options,
+    /// The picture that stands.
+    drawn: Option<u64>,
+    last: Instant,
+    /// The source has more than was taken.
+    more: bool,
+}
+
+impl<B: Backend> Turns<B> {
+    pub(super) fn new(terminal: Terminal<B>, options: Options) -> Self {
+        Self {
+            terminal,
+            options,
+            drawn: None,
+            last: Instant::now(),
+            more: false,
         }
+    }
+
+    /// Goes on with a terminal on which nothing is drawn yet.
+    fn anew(&mut self, terminal: Terminal<B>) {
+        self.terminal = terminal;
+        self.drawn = None;
+        self.last = Instant::now();
+    }
+
+    /// How long there is nothing to do but to wait for a key.
+    pub(super) fn wait(&self) -> Duration {
+        if self.more {
+            return Duration::ZERO;
+        }
+        self.options.tick.saturating_sub(self.last.elapsed())
+    }
+
+    /// Takes what the source has, until a key `waits`, and lets time go by.
+    pub(super) fn go_on<S: Screen>(
+        &mut self,
+        screen: &mut S,
+        source: &Receiver<Msg>,
+        waits: &dyn Fn() -> bool,
+    ) -> Vec<Effect> {
+        let mut asked = Vec::new();
+        self.more = entries(screen, source, self.options, waits, &mut asked);
+        let elapsed = self.last.elapsed();
+        if elapsed >= self.options.tick {
+            self.last = Instant::now();
+            let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+            asked.extend(screen.update(Msg::Tick { elapsed }));
+        }
+        asked
+    }
+
+    /// Draws if the picture changed; true if it did.
+    pub(super) fn draw<S: Screen>(&mut self, screen: &S) -> Result<bool, B::Error> {
+        let changed = self.drawn != Some(screen.revision());
+        if changed {
+            self.terminal.draw(|frame| screen.view(frame))?;
+            self.drawn = Some(screen.revision());
+        }
+        Ok(changed)
     }
 }
 
@@ -158,11 +214,8 @@ fn stand_still() -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the terminal as it was taken at first, and forgets what was drawn.
-fn take_again<S: Screen>(
-    screen: &mut S,
-    terminal: &mut Terminal<CrosstermBackend<io::Stdout>>,
-) -> io::Result<()> {
+/// Takes the terminal as it was taken at first, with nothing drawn on it.
+fn take_again<S: Screen>(screen: &mut S) -> io::Result<Terminal<CrosstermBackend<io::Stdout>>> {
     give_back();
     take()?;
     // It may have another size by now.
@@ -170,8 +223,7 @@ fn take_again<S: Screen>(
     screen.update(Msg::Resize(columns, rows));
     // `Terminal::clear` asks where the cursor stands, which not every terminal says.
     execute!(io::stdout(), Clear(ClearType::All))?;
-    *terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
-    Ok(())
+    Terminal::new(CrosstermBackend::new(io::stdout()))
 }
 
 /// Ends the process if it was told to end and cannot.
@@ -293,20 +345,23 @@ fn ready(wait: Duration) -> io::Result<Ready> {
     Ok(if some { Ready::Input } else { Ready::Nothing })
 }
 
-/// Takes what the source has. A source that is gone sends nothing; the screen stays.
-fn entries<S: Screen>(screen: &mut S, source: &Receiver<Msg>, options: Options) -> Vec<Effect> {
-    let mut asked = Vec::new();
+/// Takes what the source has, for so long that keys and pictures do not wait for it.
+/// A source that is gone sends nothing; the screen stays. True if there may be more.
+fn entries<S: Screen>(
+    screen: &mut S,
+    source: &Receiver<Msg>,
+    options: Options,
+    waits: &dyn Fn() -> bool,
+    asked: &mut Vec<Effect>,
+) -> bool {
     let begun = Instant::now();
-    for _ in 0..options.batch {
-        if begun.elapsed() > options.tick {
-            break;
-        }
+    while begun.elapsed() < options.taking && !waits() {
         match source.try_recv() {
             Ok(msg) => asked.extend(screen.update(msg)),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return false,
         }
     }
-    asked
+    true
 }
 
 /// Puts text into the clipboard through the terminal (OSC 52). The text is

@@ -177,7 +177,7 @@ impl Terminal {
         let mut budget = BUDGET;
         while self.fed < target {
             let output = self.outputs.get(self.fed).and_then(|at| player.entry(*at));
-            let bytes = match output.map(|entry| &entry.event().fact) {
+            let bytes = match output.as_deref().map(|entry| &entry.event().fact) {
                 Some(Fact::Output(output)) => &*output.bytes,
                 _ => &[],
             };

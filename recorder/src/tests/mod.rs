@@ -7,6 +7,7 @@ mod layout;
 mod round_trip;
 mod samples;
 mod seek;
+mod shelf;
 mod sink;
 
 use belljar_event::{End, Event, Status, Text};

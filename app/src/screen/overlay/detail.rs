@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use belljar_event::{Fact, Text, refused_by};
-use belljar_recorder::Entry;
+use belljar_recorder::{Entry, Taken};
 use belljar_replay::moment::Moment;
 use belljar_replay::report::jsonl;
 use belljar_replay::session::{DestinationState, Finding, ProcessRow, Session};
@@ -21,8 +21,9 @@ use crate::screen::verdict;
 
 /// Events listed at most.
 const EVENTS: usize = 200;
-/// Entries looked at before the playhead to find them.
-const SEARCH: usize = 200_000;
+/// Entries looked at before the playhead to find them: not more than stay at hand
+/// unpacked, since this is done for each picture.
+const SEARCH: usize = 30_000;
 
 /// Title and content of a row's detail.
 pub(super) fn detail(model: &Model, key: &RowKey, page: &mut Page) -> String {
@@ -81,7 +82,7 @@ fn event_detail(model: &Model, session: &Session, seq: u64, page: &mut Page) {
         page.line(Role::Muted, "This event is not known any more.");
         return;
     };
-    let moment = Moment::new(session, entry);
+    let moment = Moment::new(session, &entry);
     page.line(Role::Strong, &moment.summary());
     page.gap();
     let since = entry.at().saturating_sub(model.player.range().0);
@@ -94,7 +95,7 @@ fn event_detail(model: &Model, session: &Session, seq: u64, page: &mut Page) {
         super::other::decisions(row, page);
     }
     page.heading("As it was recorded");
-    let Value::Object(fields) = jsonl::value(entry) else {
+    let Value::Object(fields) = jsonl::value(&entry) else {
         return;
     };
     for (name, value) in fields.iter().take(64) {
@@ -305,7 +306,8 @@ fn destination_detail(model: &Model, session: &Session, name: &str, port: u16, p
     let mut flows = BTreeSet::new();
     let end = model.player.position();
     for index in end.saturating_sub(SEARCH)..end {
-        if let Some(Fact::FlowAsked(asked)) = model.player.entry(index).map(|e| &e.event().fact) {
+        let entry = model.player.entry(index);
+        if let Some(Fact::FlowAsked(asked)) = entry.as_deref().map(|entry| &entry.event().fact) {
             let target = &asked.target;
             let same = target.name().map_or_else(
                 || target.ip().is_some_and(|ip| ip.to_string() == name),
@@ -368,7 +370,7 @@ fn events(model: &Model, page: &mut Page, about: &dyn Fn(&Entry) -> bool) {
     let player: &Player = &model.player;
     let first = player.range().0;
     let end = player.position();
-    let mut found: Vec<&Entry> = (end.saturating_sub(SEARCH)..end)
+    let mut found: Vec<Taken<'_>> = (end.saturating_sub(SEARCH)..end)
         .rev()
         .filter_map(|index| player.entry(index))
         .filter(|entry| about(entry))
@@ -377,10 +379,17 @@ fn events(model: &Model, page: &mut Page, about: &dyn Fn(&Entry) -> bool) {
     found.reverse();
     page.heading("The events, the newest last");
     if found.is_empty() {
-        page.line(Role::Muted, "none before the playhead");
+        let text = match end > SEARCH {
+            true => format!(
+                "none among the {} before the playhead",
+                grouped(SEARCH as u64)
+            ),
+            false => "none before the playhead".to_owned(),
+        };
+        page.line(Role::Muted, &text);
     }
     for entry in found {
-        let text = Moment::new(player.session(), entry).summary();
+        let text = Moment::new(player.session(), &entry).summary();
         page.event(entry.seq(), entry.at().saturating_sub(first), &text);
     }
 }

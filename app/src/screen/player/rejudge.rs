@@ -44,10 +44,10 @@ impl Player {
         };
         let end = self.len().min(again.at.saturating_add(PIECE));
         while again.at < end {
-            let Some((_, entry)) = self.entries.at(again.at) else {
+            let Some(entry) = self.entries.get(again.at) else {
                 break;
             };
-            again.tip.push(entry);
+            again.tip.push(&entry);
             again.at += 1;
             if again.at.is_multiple_of(self.spacing) && again.checkpoints.len() <= CHECKPOINTS {
                 again.checkpoints.push((again.at, again.tip.clone()));

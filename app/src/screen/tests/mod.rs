@@ -3,6 +3,7 @@
 mod depth;
 mod driver;
 mod events;
+mod frames;
 mod golden;
 mod guest;
 mod keys;

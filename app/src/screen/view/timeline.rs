@@ -119,11 +119,10 @@ fn bars(model: &Model, strip: Rect, paint: &mut Paint<'_>) {
         }
     }
     for mark in &model.marks {
-        let index = model.player.index_of(mark.seq);
-        let Some(entry) = index.and_then(|index| model.player.entry(index)) else {
+        let Some(time) = model.player.time_of(mark.seq) else {
             continue;
         };
-        let at = usize::from(place(entry.at(), first, last, cells));
+        let at = usize::from(place(time, first, last, cells));
         if let Some(span) = spans.get_mut(at) {
             *span = (Role::Accent, "⚑".to_owned());
         }
