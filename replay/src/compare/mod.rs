@@ -3,7 +3,7 @@
 //!
 //! Owns: what counts as the same (`alike`), what a run did, in folded rows
 //! ([`Gather`], [`Did`]), what two runs differ in ([`Difference`]), and what
-//! other rules change of a report ([`Rescored`]). Must not: read files, judge,
+//! other rules change of a trace's score ([`Score`], [`Rescored`]). Must not: read files, judge,
 //! or depend on the order in which unrelated things happened.
 
 mod alike;
@@ -12,6 +12,7 @@ mod gather;
 mod page;
 mod programs;
 mod rescored;
+mod scored;
 
 #[cfg(test)]
 mod tests;
@@ -20,3 +21,4 @@ pub use alike::{Alike, FoldError, Folded, folds};
 pub use differ::{About, Change, Difference, Line, SectionDifference};
 pub use gather::{Did, Gather, Kind, Row, Section};
 pub use rescored::{FindingNote, Rescored, SeverityChange};
+pub use scored::{Score, ScoredFinding};
