@@ -142,6 +142,10 @@ pub fn text(raw: &Text) -> String {
 /// At most `max` characters of an escaped line, with an ellipsis where it was cut.
 #[must_use]
 pub fn clip(line: &str, max: usize) -> String {
+    // No more characters than bytes.
+    if line.len() <= max {
+        return line.to_owned();
+    }
     match line.char_indices().nth(max) {
         None => line.to_owned(),
         Some(_) => {
@@ -160,7 +164,20 @@ pub fn is_plain(c: char) -> bool {
 
 fn push_str(out: &mut String, raw: &str) {
     let mut stack = 0;
-    for c in raw.chars() {
+    let mut rest = raw;
+    loop {
+        // Nearly all text is this, and needs no look into the tables.
+        let plain = rest.bytes().position(|byte| !is_plain_ascii(byte));
+        let (head, tail) = rest.split_at(plain.unwrap_or(rest.len()));
+        if !head.is_empty() {
+            out.push_str(head);
+            stack = 0;
+        }
+        let mut chars = tail.chars();
+        let Some(c) = chars.next() else {
+            return;
+        };
+        rest = chars.as_str();
         if within(STACKING, c) {
             stack += 1;
             if stack > MAX_STACK || out.is_empty() {
@@ -176,6 +193,11 @@ fn push_str(out: &mut String, raw: &str) {
             push_escape(out, c)
         }
     }
+}
+
+/// As [`is_plain`], and in no table of marks.
+fn is_plain_ascii(byte: u8) -> bool {
+    matches!(byte, 0x20..0x7f) && byte != b'\\'
 }
 
 fn push_escape(out: &mut String, c: char) {

@@ -22,6 +22,7 @@ pub mod rules;
 pub mod search;
 pub mod session;
 mod sigma;
+mod steps;
 pub mod suppress;
 pub mod verdict;
 pub mod what_if;

@@ -26,6 +26,9 @@ mod view;
 mod weigh;
 mod windows;
 
+#[cfg(test)]
+mod bounds;
+
 use std::sync::Arc;
 
 use belljar_event::{Event, Fact, Outcome, Step};

@@ -17,6 +17,7 @@ pub fn tests() -> Vec<Trial> {
             rescored,
         ),
         test("compare::rescore_says_what_new_rules_find", &[], new_rules),
+        test("compare::rescore_reads_its_own_scores", &[], saved),
         test("compare::rescore_stops_cleanly", &[], stopped),
         test("compare::export_takes_the_rules", &[], exported),
         test(
@@ -150,10 +151,13 @@ fn rescored() -> Result {
         .iter()
         .filter_map(|row| row["trace"].as_str())
         .collect();
-    check(names.is_sorted() && names.len() == 5, || {
+    check(names.is_sorted() && names.len() == 8, || {
         format!("{names:?}")
     })?;
-    let thief = &rows[1]["change"];
+    let thief = &rows[4]["change"];
+    check(rows[0]["score"]["verdict"] == "SAFE", || {
+        rows[0].to_string()
+    })?;
     check(
         thief["from"] == "MALICIOUS" && thief["to"] == "WARNING",
         || thief.to_string(),
@@ -194,6 +198,73 @@ fn new_rules() -> Result {
     let ran = rescore(&[&benign], &[])?;
     check(
         code(&ran) == 2 && text(&ran.stderr).contains("no new rules"),
+        || text(&ran.stderr),
+    )
+}
+
+/// Scores are put down, moved, and held against what comes later.
+fn saved() -> Result {
+    let dir = tempfile::tempdir()?;
+    let traces = dir.path().join("traces");
+    std::fs::create_dir(&traces)?;
+    corpus(&traces)?;
+    let decided = dir.path().join("decided.yaml");
+    write(&decided, DECIDED)?;
+    let decided = decided.to_string_lossy();
+    for format in ["json", "jsonl"] {
+        let ran = rescore(&[&traces], &["--format", format])?;
+        check(code(&ran) == 5, || text(&ran.stderr))?;
+        let file = dir.path().join(format!("scores.{format}"));
+        std::fs::write(&file, &ran.stdout)?;
+        let against = file.to_string_lossy();
+        // Nothing is another, wherever the traces lie; the cut one has no score.
+        let elsewhere = dir.path().join("elsewhere");
+        std::fs::rename(&traces, &elsewhere)?;
+        let ran = rescore(&[&elsewhere], &["--against", &against])?;
+        let said = text(&ran.stdout);
+        check(
+            code(&ran) == 5
+                && said.contains("0 with another verdict")
+                && said.contains("6 the same"),
+            || said.clone(),
+        )?;
+        check(said.contains("1 trace without a saved score"), || {
+            said.clone()
+        })?;
+        // By other decisions the change is that of two sets of rules.
+        let options = ["--suppress", &decided, "--format", "json"];
+        let both: Value = json(&rescore(&[&elsewhere], &options)?)?;
+        let options = [
+            "--suppress",
+            &decided,
+            "--format",
+            "json",
+            "--against",
+            &against,
+        ];
+        let later: Value = json(&rescore(&[&elsewhere], &options)?)?;
+        for at in [0, 1, 2, 4, 5, 6] {
+            let (both, later) = (&both["traces"][at], &later["traces"][at]);
+            check(both == later && !both["change"].is_null(), || {
+                format!("{both:#} {later:#}")
+            })?;
+        }
+        check(later["counts"]["verdict_changed"] == 3, || {
+            later["counts"].to_string()
+        })?;
+        std::fs::rename(&elsewhere, &traces)?;
+        let more = ["--against", &against, "--against", &decided];
+        let ran = rescore(&[&traces], &more)?;
+        check(
+            code(&ran) == 2 && text(&ran.stderr).contains("one saved result, not both"),
+            || text(&ran.stderr),
+        )?;
+    }
+    let newer = dir.path().join("newer.json");
+    write(&newer, "{\n\"format\": 99,\n\"all\": \"new\"}\n")?;
+    let ran = rescore(&[&traces], &["--against", &newer.to_string_lossy()])?;
+    check(
+        code(&ran) == 2 && text(&ran.stderr).contains("made by a newer belljar"),
         || text(&ran.stderr),
     )
 }

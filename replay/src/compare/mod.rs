@@ -2,9 +2,9 @@
 //! trace under two sets of rules.
 //!
 //! Owns: what counts as the same (`alike`), what a run did, in folded rows
-//! ([`Gather`], [`Did`]), what two runs differ in ([`Difference`]),
-//! the events behind a row ([`Behind`]), and what
-//! other rules change of a report ([`Rescored`]). Must not: read files, judge,
+//! ([`Gather`], [`Did`]), what two runs differ in ([`Difference`]), the events
+//! behind a row ([`Behind`]), and what other rules change of a trace's score
+//! ([`Score`], [`Rescored`]). Must not: read files, judge,
 //! or depend on the order in which unrelated things happened.
 
 mod alike;
@@ -14,6 +14,7 @@ mod gather;
 mod page;
 mod programs;
 mod rescored;
+mod scored;
 
 #[cfg(test)]
 mod tests;
@@ -23,3 +24,4 @@ pub use behind::{Behind, Evident};
 pub use differ::{About, Change, Difference, Line, SectionDifference};
 pub use gather::{Did, Gather, Kind, Row, Section};
 pub use rescored::{FindingNote, Rescored, SeverityChange};
+pub use scored::{Score, ScoredFinding};

@@ -1,13 +1,13 @@
 //! What other rules change of a trace's report.
 //!
 //! Owns: the verdicts, and which findings and gaps appeared, went or weigh
-//! differently. Must not: judge; both reports are made already.
+//! differently. Must not: judge; both scores are made already.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::report::{FindingReport, Report};
+use super::scored::{Score, ScoredFinding};
 use crate::rules::Severity;
 use crate::verdict::Verdict;
 
@@ -68,17 +68,9 @@ pub struct Rescored {
 /// Which finding it is, in both reports of one trace.
 type Key<'r> = (&'r str, &'r str, &'r [String]);
 
-/// How a finding weighs: two are told apart by nothing else.
-fn weighs(finding: &FindingReport) -> &'static str {
-    match finding.suppressed {
-        Some(_) => "suppressed",
-        None => finding.severity.name(),
-    }
-}
-
-fn by_key(report: &Report) -> BTreeMap<Key<'_>, Vec<&FindingReport>> {
-    let mut rows: BTreeMap<Key<'_>, Vec<&FindingReport>> = BTreeMap::new();
-    for finding in &report.findings {
+fn by_key(score: &Score) -> BTreeMap<Key<'_>, Vec<&ScoredFinding>> {
+    let mut rows: BTreeMap<Key<'_>, Vec<&ScoredFinding>> = BTreeMap::new();
+    for finding in &score.findings {
         let key = (
             finding.rule.as_str(),
             finding.subject.as_str(),
@@ -89,19 +81,19 @@ fn by_key(report: &Report) -> BTreeMap<Key<'_>, Vec<&FindingReport>> {
     rows
 }
 
-fn note(finding: &&FindingReport) -> FindingNote {
+fn note(finding: &&ScoredFinding) -> FindingNote {
     FindingNote {
         rule: finding.rule.clone(),
         severity: finding.severity,
         message: finding.message.clone(),
-        suppressed: finding.suppressed.is_some(),
-        event: finding.seqs.first().copied(),
+        suppressed: finding.suppressed,
+        event: finding.event,
     }
 }
 
 /// Those of `these` that find no partner among `those`: processes of one
 /// lineage and subject are alike, and told apart by their number only.
-fn only(these: &Report, those: &Report) -> Vec<FindingNote> {
+fn only(these: &Score, those: &Score) -> Vec<FindingNote> {
     let others = by_key(those);
     let mut notes: Vec<FindingNote> = Vec::new();
     for (key, findings) in by_key(these) {
@@ -114,7 +106,7 @@ fn only(these: &Report, those: &Report) -> Vec<FindingNote> {
     notes
 }
 
-fn changed(old: &Report, new: &Report) -> Vec<SeverityChange> {
+fn changed(old: &Score, new: &Score) -> Vec<SeverityChange> {
     let others = by_key(new);
     let mut changes = Vec::new();
     for (key, findings) in by_key(old) {
@@ -122,13 +114,13 @@ fn changed(old: &Report, new: &Report) -> Vec<SeverityChange> {
             continue;
         };
         for (old, new) in findings.iter().zip(now) {
-            if weighs(old) != weighs(new) {
+            if old.weighs() != new.weighs() {
                 changes.push(SeverityChange {
                     rule: old.rule.clone(),
-                    from: weighs(old).to_owned(),
-                    to: weighs(new).to_owned(),
+                    from: old.weighs().to_owned(),
+                    to: new.weighs().to_owned(),
                     message: new.message.clone(),
-                    event: new.seqs.first().copied(),
+                    event: new.event,
                 });
             }
         }
@@ -136,29 +128,23 @@ fn changed(old: &Report, new: &Report) -> Vec<SeverityChange> {
     changes
 }
 
-/// Reasons that rest on no finding: rules that could not be decided, limits.
-fn open<'r>(report: &'r Report, other: &Report) -> Vec<&'r str> {
-    let has = |report: &Report, text: &str| report.reasons.iter().any(|one| one.text == text);
-    let reasons = report.reasons.iter().filter(|one| one.findings.is_empty());
-    reasons
-        .map(|reason| reason.text.as_str())
-        .filter(|text| !has(other, text))
-        .collect()
+fn open(score: &Score, other: &Score) -> Vec<String> {
+    let texts = score.open.iter().filter(|text| !other.open.contains(text));
+    texts.cloned().collect()
 }
 
 impl Rescored {
-    /// Holds the new report of a trace against the old one of the same trace.
+    /// Holds the new score of a trace against the old one of the same trace.
     #[must_use]
-    pub fn of(old: &Report, new: &Report) -> Self {
-        let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+    pub fn of(old: &Score, new: &Score) -> Self {
         let mut rescored = Self {
             from: old.verdict,
             to: new.verdict,
             appeared: only(new, old),
             disappeared: only(old, new),
             changed: changed(old, new),
-            now_open: owned(open(new, old)),
-            no_longer_open: owned(open(old, new)),
+            now_open: open(new, old),
+            no_longer_open: open(old, new),
             beyond: 0,
         };
         let mut beyond = 0usize;

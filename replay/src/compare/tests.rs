@@ -26,6 +26,20 @@ fn did(trace: &[u8]) -> Did {
     gather.finish("t.bjt", &reader.integrity())
 }
 
+fn score(trace: &[u8], rules: &Arc<RuleSet>) -> Score {
+    Score::of(&report(trace, rules))
+}
+
+#[test]
+fn a_score_that_was_put_down_compares_like_the_report() {
+    let score = score(THIEF, &RuleSet::builtin());
+    let text = serde_json::to_string(&score).unwrap();
+    let read: Score = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, score);
+    assert!(score.findings.len() > 5);
+    assert!(Rescored::of(&read, &score).is_same());
+}
+
 fn section(difference: &Difference, kind: Kind) -> &SectionDifference {
     difference
         .sections
@@ -235,7 +249,7 @@ fn without(left_out: &str) -> Arc<RuleSet> {
 #[test]
 fn a_rule_more_is_findings_more_and_the_other_way_round() {
     let (all, few) = (RuleSet::builtin(), without("L4-HONEY-001.yaml"));
-    let (with, less) = (report(THIEF, &all), report(THIEF, &few));
+    let (with, less) = (score(THIEF, &all), score(THIEF, &few));
     let more = Rescored::of(&less, &with);
     assert_eq!(more.appeared.len(), 6);
     assert!(more.appeared.iter().all(|note| note.rule == "L4-HONEY-001"));
@@ -258,7 +272,7 @@ fn a_severity_that_a_person_changed_is_a_change() {
                 suppress:\n  - {rule: L4-EXFIL-005, reason: ours, until: 2030-01-01}\n";
     let decided = crate::suppress::Suppressions::load("d", text, "2026-01-01", &rules).unwrap();
     let other = Arc::new(RuleSet::clone(&rules).with_suppressions(decided));
-    let change = Rescored::of(&report(THIEF, &rules), &report(THIEF, &other));
+    let change = Rescored::of(&score(THIEF, &rules), &score(THIEF, &other));
     let ways: Vec<_> = change
         .changed
         .iter()

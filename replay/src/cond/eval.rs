@@ -13,10 +13,12 @@ use super::fields::Field;
 use super::share::Memo;
 use super::syntax::Op;
 use super::value::{Subject, Truth, Value};
+use crate::steps::took;
 
 /// Kleene's three-valued logic. `memo` has the answers of shared comparisons
 /// that were given for this event.
 pub(super) fn holds(node: &Node, subject: &dyn Subject, memo: &mut Memo<'_>) -> Truth {
+    took(1);
     match node {
         Node::All(nodes) => {
             let mut truth = Truth::Yes;
@@ -82,6 +84,9 @@ fn tested(
         (false, value) => check.holds(value),
     };
     let ask = |value: &Value<'_>| {
+        if let Value::Bytes(bytes) | Value::Cut(bytes) = value {
+            took(bytes.len());
+        }
         if changes.is_empty() {
             judge(value)
         } else {

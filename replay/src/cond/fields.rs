@@ -213,6 +213,7 @@ fields! {
         PathCredential "path.credential" Bool "A path of the event is one where real credentials would be, whether it exists or not.",
         NetName "net.name" Name "Host name of a flow, a connect or a lookup.",
         NetDomain "net.domain" Domain "Like `net.name`, but `in` also matches every parent domain.",
+        NetSite "net.site" Name "The registrable domain of `net.name` by the public suffix list: `host.example` of `a.b.host.example`. A rule's field, not a policy's.",
         NetDirect "net.direct" Bool "A connect, send or flow to an address outside the guest that no lookup led to.",
         NetRefused "net.refused" Bool "Refused by the guest's kernel, by policy, or because of the address's range. Lookups have `dns.refused`.",
         NetAction "net.action" Text "What was decided: `allow`, `deny`, `ask`, `kill`.",

@@ -5,10 +5,12 @@
 //! Must not: leave out a condition that may hold.
 //!
 //! Asking a hundred conditions takes longer than finding that the path of an
-//! event has nothing of what ninety of them look for.
+//! event has nothing of what ninety of them look for. What has no literal mostly
+//! has a flag: something that is seldom so, and asked once for all.
 
 use super::Special;
 use super::compile::Node;
+use super::flag::{Flags, flags};
 use super::share::{Kept, Memo, literals};
 use super::standing;
 use super::value::{Subject, Truth};
@@ -23,8 +25,9 @@ const LONG: usize = 8;
 /// What each condition needs.
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
-    /// Conditions that need no literal.
+    /// Conditions that need no literal and no flag.
     free: Box<[u64]>,
+    flags: Flags,
     /// One for each search of [`Kept`].
     groups: Box<[Gate]>,
     /// Some condition asks for something that stands for a process.
@@ -68,14 +71,18 @@ impl Gates {
         });
         let mut gates = Self {
             free: none(),
+            flags: Flags::default(),
             groups: groups.collect(),
             standing: false,
         };
         for (row, condition) in (0u16..).zip(conditions) {
             gates.standing |= standing::asks(&condition.0);
-            match needed(&condition.0, kept) {
-                Some(needed) => gates.hang(row, &needed, kept),
-                None => set(&mut gates.free, row),
+            // What hangs on a literal of the process is open for all its events.
+            match (needed(&condition.0, kept), flags(&condition.0)) {
+                (Some(needed), None) => gates.hang(row, &needed, kept),
+                (Some(needed), _) if !needed.standing => gates.hang(row, &needed, kept),
+                (_, Some(flags)) => gates.flags.hang(row, words, &flags),
+                (None, None) => set(&mut gates.free, row),
             }
         }
         Some(gates)
@@ -136,6 +143,17 @@ impl Gates {
                 rows.into_iter().flatten().for_each(|row| set(open, *row));
             });
         }
+        for flag in self.flags.iter() {
+            let mut rows = flag.rows.iter().zip(&*open).enumerate();
+            // Others may have opened them already.
+            if rows.any(|(at, (rows, open))| rows & !open & left(alive, at) != 0)
+                && flag.ask(subject, memo) != Truth::No
+            {
+                for (open, rows) in open.iter_mut().zip(&flag.rows) {
+                    *open |= rows;
+                }
+            }
+        }
         for (at, open) in open.iter_mut().enumerate() {
             *open &= left(alive, at);
         }
@@ -162,7 +180,7 @@ fn left(alive: Option<&[u64]>, at: usize) -> u64 {
     alive.map_or(u64::MAX, |alive| alive.get(at).copied().unwrap_or(0))
 }
 
-fn set(rows: &mut [u64], row: u16) {
+pub(super) fn set(rows: &mut [u64], row: u16) {
     if let Some(word) = rows.get_mut(usize::from(row / 64)) {
         *word |= 1 << (row % 64);
     }

@@ -308,9 +308,10 @@ proptest! {
             .iter()
             .map(|special| special.as_ref().map(|special| kept.share(special)))
             .collect();
+        let mut trails = Trails::default();
         for world in &worlds {
             let mut room = [0; MAX_KEPT];
-            let mut memo = Memo::new(&kept, &mut room);
+            let mut memo = Memo::new(&kept, &mut room, trails.of(0, kept.searches()));
             for ((tree, condition), special) in trees.iter().zip(&conditions).zip(&shared) {
                 let expected = tree.holds(world);
                 prop_assert_eq!(condition.matches(world), expected, "{}", tree.text());
@@ -356,10 +357,11 @@ proptest! {
         let shared: Vec<_> = conditions.iter().map(|(_, special)| kept.share(special)).collect();
         let gates = Gates::of(&kept, shared.iter()).unwrap();
         let mut room = [0; MAX_KEPT];
-        let alive = gates.alive(&mut Memo::new(&kept, &mut room), &process, shared.iter());
+        let alive = gates.alive(&mut Memo::new(&kept, &mut room, &mut []), &process, shared.iter());
+        let mut trails = Trails::default();
         for world in worlds.iter().map(|world| instead(&process, world)) {
             for alive in [None, Some(&*alive)] {
-                let mut memo = Memo::new(&kept, &mut room);
+                let mut memo = Memo::new(&kept, &mut room, trails.of(0, kept.searches()));
                 let mut open = vec![0; gates.words()];
                 gates.open(&mut memo, &world, alive, &mut open);
                 let mut rows = members(&open).peekable();

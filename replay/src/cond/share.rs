@@ -17,6 +17,7 @@ use super::Special;
 use super::compile::Node;
 use super::fields::Field;
 use super::search::{Group, rank, searched_with};
+use super::trail::Pair;
 use super::value::{Subject, Truth};
 
 /// Most kept comparisons among the conditions for one event type.
@@ -33,6 +34,8 @@ const UNSEARCHED: u8 = 4;
 pub(crate) struct Memo<'a> {
     slots: &'a mut [u8],
     kept: Option<&'a Kept>,
+    /// How the last searches went; without, each begins at the beginning.
+    trails: &'a mut [Pair],
 }
 
 impl<'a> Memo<'a> {
@@ -41,11 +44,13 @@ impl<'a> Memo<'a> {
         Self {
             slots: &mut [],
             kept: None,
+            trails: &mut [],
         }
     }
 
     /// For conditions that share these comparisons; there is room for them.
-    pub(crate) fn new(kept: &'a Kept, room: &'a mut [u8]) -> Self {
+    /// `trails` are those of their searches.
+    pub(crate) fn new(kept: &'a Kept, room: &'a mut [u8], trails: &'a mut [Pair]) -> Self {
         let slots = room.get_mut(..kept.template.len()).unwrap_or_default();
         if slots.len() == kept.template.len() {
             slots.copy_from_slice(&kept.template);
@@ -53,6 +58,7 @@ impl<'a> Memo<'a> {
         Self {
             slots,
             kept: Some(kept),
+            trails,
         }
     }
 
@@ -89,17 +95,17 @@ impl<'a> Memo<'a> {
     /// `open` for every other comparison, by its place in the search.
     pub(super) fn search(
         &mut self,
-        group: usize,
+        number: usize,
         subject: &dyn Subject,
         open: &mut dyn FnMut(usize),
     ) {
-        let Some(group) = self.kept.and_then(|kept| kept.groups.get(group)) else {
+        let Some(group) = self.kept.and_then(|kept| kept.groups.get(number)) else {
             return;
         };
         let Some(slots) = self.slots.get_mut(group.slots.clone()) else {
             return;
         };
-        group.search(slots, subject, open);
+        group.search(slots, subject, self.trails.get_mut(number), open);
     }
 }
 
@@ -123,6 +129,11 @@ impl Kept {
     /// How many answers are kept.
     pub(crate) fn slots(&self) -> usize {
         self.template.len()
+    }
+
+    /// How many searches there are.
+    pub(crate) fn searches(&self) -> usize {
+        self.groups.len()
     }
 
     /// The searches: the field of each, and how many comparisons hang on it.
@@ -250,7 +261,7 @@ pub(super) fn literals(node: &Node) -> Option<(Field, Vec<Box<[u8]>>)> {
 }
 
 /// What a comparison says, in full: two with the same words are the same.
-fn key(node: &Node) -> String {
+pub(super) fn key(node: &Node) -> String {
     let mut words = String::new();
     // Writing into a string cannot fail.
     let _ = write!(words, "{node:?}");

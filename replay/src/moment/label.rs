@@ -8,6 +8,19 @@ const MAX_LABEL: usize = 255;
 /// Binary digits behind the point of a logarithm.
 const FRACTION: u32 = 20;
 
+/// Longest name that is looked at; DNS allows 253 bytes.
+const MAX_NAME: usize = 255;
+
+/// The registrable domain in lower case: one label before the public suffix. What
+/// stands under no suffix of the list has its last label for one.
+pub(super) fn site(name: &[u8]) -> Option<Vec<u8>> {
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    let name = name.get(..MAX_NAME).map_or(name, |_| b"");
+    let lower = name.to_ascii_lowercase();
+    let domain = psl::domain(&lower)?;
+    Some(domain.as_bytes().to_vec())
+}
+
 /// How many labels the name has.
 pub(super) fn count(name: &[u8]) -> u64 {
     labels(name).count() as u64
@@ -65,6 +78,27 @@ fn log2(number: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sites_are_registrable_domains() {
+        for (name, expected) in [
+            ("a.b.host.example", Some("host.example")),
+            ("A.Host.Example.", Some("host.example")),
+            ("host.example", Some("host.example")),
+            // A suffix itself is nobody's.
+            ("example", None),
+            ("a.host.co.uk", Some("host.co.uk")),
+            ("co.uk", None),
+            ("user.github.io", Some("user.github.io")),
+            ("x.user.github.io", Some("user.github.io")),
+            ("", None),
+            (".", None),
+        ] {
+            let site = site(name.as_bytes());
+            assert_eq!(site.as_deref(), expected.map(str::as_bytes), "{name}");
+        }
+        assert_eq!(site(&[b'a'; 300]), None);
+    }
 
     #[test]
     fn labels_are_counted() {

@@ -18,6 +18,7 @@ impl Moment<'_> {
                 Field::DnsLabels | Field::DnsLongestLabel | Field::DnsLabelEntropy => {
                     labels(&name.name, field)
                 }
+                Field::NetSite => site(&name.name),
                 Field::DnsRefused => (name.answer == NameAnswer::Refused).into(),
                 Field::NetBy => name.by.as_str().into(),
                 _ => Value::Absent,
@@ -32,6 +33,10 @@ impl Moment<'_> {
             )
             | (None, _) => Value::Absent,
             (Some(Peer::Call { name, .. }), Field::NetName | Field::NetDomain) => name.into(),
+            (Some(Peer::Call { name, .. }), Field::NetSite) => name
+                .and_then(|name| label::site(name.as_bytes()))
+                .map(owned)
+                .into(),
             (Some(Peer::Call { addr, name, fd, .. }), Field::NetDirect) => match addr {
                 Addr::Inet(to) => {
                     (name.is_none() && !is_local(to.ip()) && !self.is_lookup(to.port(), fd)).into()
@@ -78,6 +83,12 @@ impl Moment<'_> {
         };
         match field {
             Field::NetName | Field::NetDomain => target.name().into(),
+            Field::NetSite => {
+                let name = target.name();
+                name.and_then(|name| label::site(name.as_bytes()))
+                    .map(owned)
+                    .into()
+            }
             Field::NetDirect => target.ip().is_some_and(|ip| !is_local(ip)).into(),
             Field::NetRefused => match (&self.event.fact, action) {
                 (Fact::FlowOpened(opened), _) => matches!(opened.how, Dial::Refused { .. }).into(),
@@ -94,6 +105,18 @@ impl Moment<'_> {
             },
             _ => Value::Absent,
         }
+    }
+}
+
+fn owned(bytes: Vec<u8>) -> Value<'static> {
+    Value::Bytes(bytes.into())
+}
+
+/// The end of a name that was cut is unknown, and so whose it is.
+fn site(name: &Text) -> Value<'static> {
+    match name {
+        Text::Whole(bytes) => label::site(bytes).map(owned).into(),
+        Text::Cut { .. } | Text::Unreadable => Value::Unknown,
     }
 }
 

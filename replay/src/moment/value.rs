@@ -85,6 +85,7 @@ impl Subject for Moment<'_> {
             | Field::PathCredential => self.path(field),
             Field::NetName
             | Field::NetDomain
+            | Field::NetSite
             | Field::NetDirect
             | Field::NetRefused
             | Field::NetAction

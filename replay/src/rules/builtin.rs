@@ -75,6 +75,7 @@ builtin! {
     "L4-EXFIL-004",
     "L4-EXFIL-005",
     "L4-EXFIL-006",
+    "L4-EXFIL-006-SITE",
     "L4-FS-001",
     "L4-FS-002",
     "L4-FS-002-DROP",

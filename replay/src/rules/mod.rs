@@ -35,8 +35,8 @@ pub use foreign::{Checked, LoadedRules, Origin, Status, nearest_id};
 pub(crate) use foreign::{foreign_options, foreign_yaml, listed_once, slug};
 pub(crate) use load::{is_technique, offset_of, own_options, yaml_error};
 pub(crate) use place::Place;
-pub(crate) use standing::Standing;
 use standing::Weighing;
+pub(crate) use standing::{Remembered, Standing};
 pub use template::Template;
 
 /// How bad a finding is.
@@ -367,12 +367,12 @@ impl RuleSet {
     }
 
     /// As [`Self::weigh`], for an event whose type [`type_of`] gave, and for each
-    /// event of a pattern. `standing` is what is known of the event's process.
+    /// event of a pattern. `remembered` is of earlier events.
     pub(crate) fn weigh_type(
         &self,
         subject: &dyn Subject,
         at: usize,
-        standing: Option<&mut Standing>,
+        remembered: Option<Remembered<'_>>,
         found: &mut dyn FnMut(Said<'_>),
     ) {
         let Some(asked) = self.asked.of(at, &self.rules) else {
@@ -386,9 +386,9 @@ impl RuleSet {
             at,
         };
         if asked.kept.slots() <= FEW_KEPT {
-            weighing.rows(&mut [0; FEW_KEPT], standing, found);
+            weighing.rows(&mut [0; FEW_KEPT], remembered, found);
         } else {
-            weighing.rows(&mut [0; MAX_KEPT], standing, found);
+            weighing.rows(&mut [0; MAX_KEPT], remembered, found);
         }
     }
 }

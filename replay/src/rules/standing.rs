@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::asked::Rows;
 use super::{Rule, Said};
-use crate::cond::{Memo, ROW_WORDS, Subject, Truth, members};
+use crate::cond::{Memo, Pair, ROW_WORDS, Subject, Trails, Truth, members};
 
 /// Events of a type that a process has before it pays to look at what it settles.
 const SELDOM: u8 = 2;
@@ -40,6 +40,14 @@ impl Standing {
     }
 }
 
+/// What is remembered from event to event, so that less need be asked. It changes
+/// no answer.
+pub(crate) struct Remembered<'a> {
+    /// Of the event's process.
+    pub(crate) standing: Option<&'a mut Standing>,
+    pub(crate) trails: &'a mut Trails,
+}
+
 /// An event, and what is to be asked about it.
 pub(super) struct Weighing<'a> {
     pub(super) rules: &'a [Arc<Rule>],
@@ -53,10 +61,11 @@ impl Weighing<'_> {
     pub(super) fn rows(
         &self,
         room: &mut [u8],
-        standing: Option<&mut Standing>,
+        remembered: Option<Remembered<'_>>,
         found: &mut dyn FnMut(Said<'_>),
     ) {
-        let mut memo = Memo::new(&self.asked.kept, room);
+        let (standing, trails) = self.split(remembered);
+        let mut memo = Memo::new(&self.asked.kept, room, trails);
         let Some(gates) = &self.asked.gates else {
             let all = 0..self.asked.rows.len();
             all.for_each(|row| self.row(row, &mut memo, found));
@@ -79,6 +88,18 @@ impl Weighing<'_> {
         let open = words.get_mut(..gates.words()).unwrap_or_default();
         gates.open(&mut memo, self.subject, alive, open);
         members(open).for_each(|row| self.row(row, &mut memo, found));
+    }
+
+    fn split<'r>(
+        &self,
+        remembered: Option<Remembered<'r>>,
+    ) -> (Option<&'r mut Standing>, &'r mut [Pair]) {
+        match remembered {
+            Some(Remembered { standing, trails }) => {
+                (standing, trails.of(self.at, self.asked.kept.searches()))
+            }
+            None => (None, &mut []),
+        }
     }
 
     fn row(&self, row: usize, memo: &mut Memo<'_>, found: &mut dyn FnMut(Said<'_>)) {

@@ -3,8 +3,11 @@
 //! Owns: one finding per rule, process and subject, with its events.
 //! Must not: weigh findings against each other; the verdict does.
 
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::Map;
 use super::process::Lineage;
 use super::rows::{Evidence, Finding};
 use crate::rules::{Rule, Severity};
@@ -17,13 +20,74 @@ const MAX_SEQS: usize = 256;
 /// Events kept in words per finding.
 const MAX_EVIDENCE: usize = 8;
 
-type Key = (Arc<str>, Option<u64>, Arc<str>);
+/// Which finding it is. Asked for with borrowed words, so that an event more of
+/// a known one allocates nothing.
+trait Named {
+    fn name(&self) -> Name<'_>;
+}
+
+/// Rule, process, subject.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Name<'a>(&'a str, Option<u64>, &'a str);
+
+#[derive(Clone)]
+struct Key {
+    rule: Arc<Rule>,
+    process: Option<u64>,
+    subject: Arc<str>,
+}
+
+impl Named for Key {
+    fn name(&self) -> Name<'_> {
+        Name(&self.rule.id, self.process, &self.subject)
+    }
+}
+
+impl Named for Name<'_> {
+    fn name(&self) -> Name<'_> {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn Named + 'a> for Key {
+    fn borrow(&self) -> &(dyn Named + 'a) {
+        self
+    }
+}
+
+impl Hash for dyn Named + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl PartialEq for dyn Named + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for dyn Named + '_ {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Key {}
 
 /// The findings. Cloning shares everything.
 #[derive(Clone, Default)]
 pub(crate) struct Findings {
     pub(crate) list: imbl::Vector<Finding>,
-    by_key: imbl::OrdMap<Key, usize>,
+    by_key: Map<Key, usize>,
     /// Beyond the list; their severity still counts.
     pub(crate) overflow: u64,
     pub(crate) worst: Option<Severity>,
@@ -71,31 +135,30 @@ impl Findings {
         open.count = open.count.saturating_add(1);
     }
 
-    /// Adds an event, and those `before` it that belong to it. `story` is asked
-    /// for only if the finding is new.
+    /// Adds event `seq`, and those `before` it that belong to it. `evidence` is asked
+    /// for only while there is room, `story` only if the finding is new.
     pub(crate) fn found(
         &mut self,
-        rule: &Arc<Rule>,
-        process: Option<u64>,
-        subject: Arc<str>,
+        (rule, process, subject): (&Arc<Rule>, Option<u64>, &str),
+        seq: u64,
         before: &[u64],
-        evidence: &mut dyn FnMut() -> Evidence,
+        evidence: &dyn Fn() -> Evidence,
         story: &mut dyn FnMut() -> Story,
     ) {
-        let suppressed = self.suppressions.of(&rule.id, &subject).cloned();
+        let suppressed = self.suppressions.of(&rule.id, subject).cloned();
         if suppressed.is_none() {
             self.worst = self.worst.max(Some(rule.severity));
         }
-        let key: Key = (rule.id.as_str().into(), process, subject);
-        if let Some(finding) = self.by_key.get(&key).and_then(|at| self.list.get_mut(*at)) {
+        let name = Name(&rule.id, process, subject);
+        let known = self.by_key.get(&name as &dyn Named);
+        if let Some(finding) = known.and_then(|at| self.list.get_mut(*at)) {
             finding.count = finding.count.saturating_add(1);
             if finding.seqs.len() < MAX_SEQS {
-                let event = evidence();
                 let room = MAX_SEQS.saturating_sub(finding.seqs.len() + 1);
                 finding.seqs.extend(before.iter().take(room));
-                finding.seqs.push(event.seq);
+                finding.seqs.push(seq);
                 if finding.evidence.len() < MAX_EVIDENCE {
-                    finding.evidence.push(event);
+                    finding.evidence.push(evidence());
                 }
             }
             return;
@@ -107,19 +170,25 @@ impl Findings {
         }
         let event = evidence();
         let Story { message, lineage } = story();
+        let subject: Arc<str> = subject.into();
         self.list.push_back(Finding {
             number: at as u64 + 1,
             rule: Arc::clone(rule),
             at: event.at,
-            seqs: before.iter().copied().chain([event.seq]).collect(),
+            seqs: before.iter().copied().chain([seq]).collect(),
             evidence: vec![event],
             process,
-            subject: Arc::clone(&key.2),
+            subject: Arc::clone(&subject),
             message: message.into(),
             lineage,
             count: 1,
             suppressed,
         });
+        let key = Key {
+            rule: Arc::clone(rule),
+            process,
+            subject,
+        };
         self.by_key.insert(key, at);
     }
 }

@@ -13,6 +13,7 @@ use super::Map;
 use super::path::base_name;
 use crate::escape;
 use crate::rules::Severity;
+use crate::steps::took;
 
 /// More processes are counted, not kept.
 const MAX_PROCESSES: usize = 1 << 17;
@@ -254,6 +255,7 @@ impl Processes {
     }
 
     pub(crate) fn get(&self, key: u64) -> Option<&Process> {
+        took(1);
         self.table.get(usize::try_from(key).ok()?)
     }
 

@@ -46,10 +46,10 @@ impl Session {
         let (mut fired, mut steps, mut open) = (Vec::new(), Vec::new(), Vec::new());
         // Taken out for a moment, because the session answers meanwhile.
         let mut known = std::mem::take(&mut self.known);
-        let standing = process.and_then(|key| known.of(key, &self.processes));
+        let remembered = known.of(process, &self.processes);
         let moment = Moment::with_paths(self, seq, event, process, paths, rows);
         self.rules
-            .weigh_type(&moment, kind, standing, &mut |said: Said<'_>| {
+            .weigh_type(&moment, kind, Some(remembered), &mut |said: Said<'_>| {
                 let Said {
                     rule,
                     number,
@@ -99,11 +99,10 @@ impl Session {
             story,
         } = waiting;
         self.findings.found(
-            &rule,
-            process,
-            subject,
+            (&rule, process, &subject),
+            evidence.seq,
             &[],
-            &mut || evidence.clone(),
+            &|| evidence.clone(),
             &mut || Story::clone(&story),
         );
         if let Some(process) = process.and_then(|key| self.processes.get_mut(key)) {
@@ -174,19 +173,30 @@ impl Session {
     fn found(&mut self, fired: &[Fired], seq: u64, event: &Event, process: Option<u64>) {
         // Taken out for a moment, because the story is told by the rest of the session.
         let mut findings = std::mem::take(&mut self.findings);
+        let mut known = std::mem::take(&mut self.known);
         let moment = Moment::of(self, seq, event, process);
         let who = moment.process_key();
         for Fired { rule, before } in fired {
-            let subject = subject(rule, &moment);
-            let mut evidence = || Evidence {
+            let words = escape::string(&rule.subject_for(&moment));
+            let evidence = || Evidence {
                 seq,
                 at: event.at,
                 summary: moment.summary(),
             };
-            let mut story = || story(rule, &moment, lineage(&self.processes, who));
-            findings.found(rule, who, subject.into(), before, &mut evidence, &mut story);
+            // Without a subject of its own a finding is folded by its message.
+            let message = || match &rule.subject {
+                Some(_) => escape::string(&rule.message_for(&moment)),
+                None => words.clone(),
+            };
+            let mut story = || Story {
+                message: escape::clip(&message(), MAX_MESSAGE),
+                lineage: known.lineage(who, &self.processes),
+            };
+            let subject = escape::clip(&words, MAX_SUBJECT);
+            let which = (rule, who, &*subject);
+            findings.found(which, seq, before, &evidence, &mut story);
         }
-        self.findings = findings;
+        (self.findings, self.known) = (findings, known);
         let worst = fired.iter().map(|fired| fired.rule.severity).max();
         if let Some(process) = who.and_then(|key| self.processes.get_mut(key)) {
             process.worst = process.worst.max(worst);

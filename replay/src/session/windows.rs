@@ -131,6 +131,12 @@ impl Windows {
         self.next = self.due.get_min().map(|(over, _)| *over);
     }
 
+    /// How many patterns are under way.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     fn removed(&mut self, key: &Key) -> Option<Partial> {
         let partial = self.open.remove(key)?;
         self.due.remove(&(partial.over, key.clone()));

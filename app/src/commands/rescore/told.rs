@@ -11,22 +11,22 @@ use belljar_replay::report::jsonl;
 use belljar_replay::rules::RuleSet;
 use belljar_replay::verdict::Verdict;
 use belljar_replay::{escape, hex};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Judged, Outcome};
+use super::{Judged, Old, Outcome};
 use crate::cli::{self, Format};
 use crate::print;
 
 /// The shape of the JSON. Raised with every change of it.
-const FORMAT: u32 = 0;
+pub(super) const FORMAT: u32 = 1;
 /// Notes of a sort that the table has of one trace.
 const SHOWN: usize = 12;
 /// Widest message in the table.
 const MESSAGE: usize = 110;
 
 /// One set of rules, in digests.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Side {
     rules: String,
     count: usize,
@@ -62,6 +62,8 @@ struct Counts {
     verdict_changed: u64,
     other_findings: u64,
     same: u64,
+    /// Without an old score.
+    unscored: u64,
     damaged: u64,
     unreadable: u64,
     events: u64,
@@ -73,6 +75,8 @@ pub(super) struct Told {
     findings: bool,
     old: Side,
     new: Side,
+    /// The version of belljar that made the old scores, where they were saved.
+    saved_by: Option<String>,
     counts: Counts,
     /// `SAFE → WARNING`, how often.
     ways: BTreeMap<(Verdict, Verdict), u64>,
@@ -83,12 +87,17 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) fn new(args: &cli::Rescore, traces: usize, old: Side, new: Side) -> Self {
+    pub(super) fn new(args: &cli::Rescore, traces: usize, old: &Old, new: Side) -> Self {
+        let (old, saved_by) = match old {
+            Old::Rules(rules) => (Side::of(rules), None),
+            Old::Scores(saved) => (saved.rules.clone(), Some(saved.engine.clone())),
+        };
         Self {
             format: args.format,
             findings: args.findings,
             old,
             new,
+            saved_by,
             counts: Counts {
                 traces: traces as u64,
                 ..Counts::default()
@@ -143,12 +152,11 @@ impl Told {
         let row = json!({
             "trace": path.to_string_lossy(), "events": judged.events,
             "digest": judged.digest, "recorded_under": judged.recorded_under,
-            "damaged": judged.damaged, "change": change,
+            "damaged": judged.damaged, "change": change, "score": judged.score,
         });
-        if change.is_same() && judged.damaged.is_none() {
-            return;
-        }
-        let listed = change.verdict_changed() || self.findings && !change.is_same();
+        let listed =
+            |change: &Rescored| change.verdict_changed() || self.findings && !change.is_same();
+        let listed = change.as_ref().filter(|change| listed(change));
         let damaged = judged.damaged.as_ref();
         self.tell(&row, &|| {
             let mut out = String::new();
@@ -158,7 +166,7 @@ impl Told {
                     "{path}: ✗ DAMAGED: {why}; its good part was judged\n"
                 ));
             }
-            if listed {
+            if let Some(change) = listed {
                 out.push_str(&format!(
                     "{}: {}\n{}",
                     shown(path),
@@ -176,6 +184,10 @@ impl Told {
         counts.events = counts.events.saturating_add(judged.events);
         counts.damaged += u64::from(judged.damaged.is_some());
         counts.recorded_under_old_rules += u64::from(judged.recorded_under == self.old.rules);
+        let Some(change) = change else {
+            counts.unscored += 1;
+            return;
+        };
         match (change.verdict_changed(), change.is_same()) {
             (true, _) => counts.verdict_changed += 1,
             (_, true) => counts.same += 1,
@@ -223,7 +235,7 @@ impl Told {
             .map(|((from, to), count)| json!({"from": from, "to": to, "traces": count}))
             .collect();
         let receipt = json!({
-            "engine": env!("CARGO_PKG_VERSION"),
+            "engine": env!("CARGO_PKG_VERSION"), "saved_by": self.saved_by,
             "old_rules": self.old.rules, "new_rules": self.new.rules,
             "traces": self.traces.finalize().to_hex().to_string(),
             "result": self.result.finalize().to_hex().to_string(),
@@ -285,6 +297,16 @@ impl Told {
         }
         if counts.other_findings > 0 && !self.findings {
             out.push_str("  --findings lists those with other findings too\n");
+        }
+        if counts.unscored > 0 {
+            let unscored = traces(counts.unscored);
+            out.push_str(&format!(
+                "{unscored} without a saved score: nothing to compare\n"
+            ));
+        }
+        if let Some(engine) = &self.saved_by {
+            let engine = escape::string(engine);
+            out.push_str(&format!("old scores saved by belljar {engine}\n"));
         }
         out.push_str(&format!(
             "{} recorded under the old rules: there the old verdict is what the run was told\n",

@@ -105,12 +105,12 @@ fn named(shape: &Shape) -> Result<()> {
 fn unusable(field: Field) -> bool {
     use Field::{
         DnsLabelEntropy, DnsLabels, DnsLongestLabel, DnsRefused, EvtOp, FdNum, FsPathWritten,
-        NetAction, NetBy, NetRefused,
+        NetAction, NetBy, NetRefused, NetSite,
     };
     match field {
         EvtOp => false,
-        FdNum | FsPathWritten | NetRefused | NetAction | NetBy | DnsRefused | DnsLabels
-        | DnsLongestLabel | DnsLabelEntropy => true,
+        FdNum | FsPathWritten | NetRefused | NetAction | NetBy | NetSite | DnsRefused
+        | DnsLabels | DnsLongestLabel | DnsLabelEntropy => true,
         field => ["evt.", "canary."]
             .iter()
             .any(|family| field.name().starts_with(family)),
