@@ -318,7 +318,7 @@ impl Model {
     pub(super) fn newest_shown(&self) -> u64 {
         let last = self.player.position().checked_sub(1);
         let entry = last.and_then(|last| self.player.entry(last));
-        entry.map_or(0, belljar_recorder::Entry::seq)
+        entry.map_or(0, |entry| entry.seq())
     }
 
     /// True while entries may still come.

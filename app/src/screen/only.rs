@@ -115,7 +115,7 @@ impl Only {
             let Some(entry) = model.player.entry(self.listed) else {
                 break;
             };
-            if self.is_theirs(entry) {
+            if self.is_theirs(&entry) {
                 self.entries.push(self.listed);
             }
             self.listed += 1;

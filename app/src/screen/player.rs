@@ -195,8 +195,9 @@ impl Player {
 
     /// The first entry that is not before this time.
     pub(super) fn since(&self, time: u64) -> Option<usize> {
-        let index = self.entries.partition(|(at, _)| *at < time);
-        (index < self.entries.len).then_some(index)
+        let before = time.checked_sub(1).map(|time| self.entries.until(time));
+        let index = before.unwrap_or(0);
+        (index < self.entries.len()).then_some(index)
     }
 
     /// Moves the playhead so that `target` entries stand before it.
