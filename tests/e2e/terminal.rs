@@ -123,8 +123,12 @@ fn stopped() -> Result {
     std::thread::sleep(Duration::from_millis(300));
     terminal.resize(30, 100)?;
     signal(pid, "CONT");
-    terminal.press("\x1b")?;
-    terminal.shows("q quit", SOON)?;
+    // A key that comes while the terminal is taken may be lost.
+    wait_until("the help's end", SOON, || {
+        let pressed = terminal.press("\x1b");
+        std::thread::sleep(Duration::from_millis(700));
+        pressed.is_err() || terminal.contents().contains("q quit")
+    })?;
     leave(&mut terminal, 0)
 }
 

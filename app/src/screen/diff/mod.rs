@@ -8,6 +8,7 @@
 //! It is shown by the same driver as a run or a replay, with keys from the same table.
 
 mod act;
+mod cells;
 mod detail;
 mod lines;
 #[cfg(test)]
