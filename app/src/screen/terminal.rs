@@ -12,6 +12,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use belljar_event::Fact;
+use belljar_recorder::{Entry, Shelf};
 use belljar_replay::escape;
 
 use super::player::Player;
@@ -110,6 +111,9 @@ impl State {
 pub(super) struct Terminal {
     /// Which entries are output.
     outputs: Vec<usize>,
+    /// These entries once more: among all the others each would have to be unpacked
+    /// with thousands that are none.
+    said: Shelf,
     emulator: vt100::Parser,
     state: State,
     /// Outputs gone through whole.
@@ -128,6 +132,7 @@ impl Default for Terminal {
     fn default() -> Self {
         Self {
             outputs: Vec::new(),
+            said: Shelf::default(),
             emulator: blank(),
             state: State::Ground,
             fed: 0,
@@ -147,6 +152,7 @@ impl Clone for Terminal {
     fn clone(&self) -> Self {
         let mut copy = Self {
             outputs: self.outputs.clone(),
+            said: self.said.clone(),
             spacing: self.spacing,
             checkpoints: self.checkpoints.clone(),
             ..Self::default()
@@ -162,8 +168,9 @@ fn blank() -> vt100::Parser {
 
 impl Terminal {
     /// Tells that the entry at this index is output. Indices ascend.
-    pub(super) fn has_output_at(&mut self, index: usize) {
+    pub(super) fn has_output_at(&mut self, index: usize, entry: &Entry) {
         self.outputs.push(index);
+        self.said.push(entry.clone());
     }
 
     /// Goes on towards the playhead; false if there is more to do than one call may.
@@ -174,9 +181,16 @@ impl Terminal {
         if target < self.fed || (target == self.fed && self.within > 0) || ahead {
             self.restore(target);
         }
+        let said = std::mem::take(&mut self.said);
+        let done = self.feed_to(target, &said);
+        self.said = said;
+        done
+    }
+
+    fn feed_to(&mut self, target: usize, said: &Shelf) -> bool {
         let mut budget = BUDGET;
         while self.fed < target {
-            let output = self.outputs.get(self.fed).and_then(|at| player.entry(*at));
+            let output = said.get(self.fed);
             let bytes = match output.as_deref().map(|entry| &entry.event().fact) {
                 Some(Fact::Output(output)) => &*output.bytes,
                 _ => &[],

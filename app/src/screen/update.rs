@@ -84,7 +84,7 @@ fn take(model: &mut Model, entries: Vec<Entry>) {
         model.density.add(entry.at());
         model.pulse.add(entry);
         if let Fact::Output(_) = &entry.event().fact {
-            model.terminal.has_output_at(index);
+            model.terminal.has_output_at(index, entry);
         }
         if let Fact::Decoys(Decoys { decoys }) = &entry.event().fact {
             let paths = decoys.iter().take(1000).map(|decoy| decoy.path.bytes());

@@ -31,7 +31,7 @@ fn player(entries: &[Entry]) -> (Player, Terminal) {
     let mut terminal = Terminal::default();
     for (at, entry) in entries.iter().enumerate() {
         if matches!(entry.event().fact, belljar_event::Fact::Output(_)) {
-            terminal.has_output_at(at);
+            terminal.has_output_at(at, entry);
         }
     }
     player.append(entries.to_vec());
