@@ -11,6 +11,8 @@ use belljar_replay::session::Session;
 use super::long::Tape;
 use super::{Result, cpu};
 
+/// Memory that folding may add, whatever comes, in MiB.
+const MOST_MEMORY: f64 = 1024.0;
 /// Events that are written, folded and forgotten at a time.
 const BATCH: u64 = 4096;
 /// A rule file of patterns that make a backtracking matcher run for ever.
@@ -119,6 +121,7 @@ fn run(
     let mut writer = Writer::create(io::sink(), tape.start.clone())?;
     let mut session = Session::new(Arc::clone(rules));
     let (mut seconds, mut slowest, mut count) = (0.0f64, 0.0f64, 0u64);
+    let before = resident();
     let mut fold = |entries: Vec<belljar_recorder::Entry>| {
         let begun = cpu();
         entries.iter().for_each(|entry| session.push(entry));
@@ -143,7 +146,13 @@ fn run(
             kib / 1024.0
         )),
     );
-    Ok(())
+    // Steps and rows are asserted in replay's tests; here the memory of millions.
+    match before.zip(resident()) {
+        Some((before, after)) if (after - before) / 1024.0 > MOST_MEMORY => {
+            Err(format!("{name}: folding took more than {MOST_MEMORY} MiB").into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn resident() -> Option<f64> {

@@ -8,7 +8,7 @@ use belljar_recorder::{Entry, Reader};
 use belljar_replay::rules::RuleSet;
 use belljar_replay::session::Session;
 
-use super::{RUNS, Result, bounds, median, repo, timed, trace};
+use super::{RUNS, Result, bounds, median, peer, repo, timed, trace};
 
 /// How often the trace is gone through in one timing.
 const PASSES: u32 = 40;
@@ -23,7 +23,9 @@ pub(crate) fn rules() -> Result<()> {
     println!("rules: {} events", entries.len());
     let none = RuleSet::load_all(false, &[])?.rules;
     measure("folded, not judged", &entries, &none)?;
-    measure("our rules", &entries, &RuleSet::builtin())?;
+    let ours = measure("our rules", &entries, &RuleSet::builtin())?;
+    let peer = peer::reads();
+    beside(ours, &peer);
     let mut files = Vec::new();
     for folder in FOREIGN {
         let folder = repo(folder);
@@ -48,7 +50,10 @@ pub(crate) fn rules() -> Result<()> {
         loaded.checked.len(),
         evaluable.count()
     );
-    measure("ours and all of these", &entries, &loaded.rules)?;
+    beside(
+        measure("ours and all of these", &entries, &loaded.rules)?,
+        &peer,
+    );
     bounds::bounds(&RuleSet::builtin())
 }
 
@@ -67,7 +72,18 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn measure(name: &str, entries: &[Entry], rules: &Arc<RuleSet>) -> Result<()> {
+/// What that is of `sysdig -r` with one filter: captures differ, so ratios only.
+fn beside(ours: f64, peer: &std::result::Result<f64, String>) {
+    match peer {
+        Ok(theirs) => println!(
+            "    {:.2} of what `sysdig -r` reads with one filter ({theirs:.0} events/s)",
+            ours / theirs
+        ),
+        Err(why) => println!("    beside sysdig: skipped, {why}"),
+    }
+}
+
+fn measure(name: &str, entries: &[Entry], rules: &Arc<RuleSet>) -> Result<f64> {
     let pass = || -> Result<()> {
         let mut session = Session::new(Arc::clone(rules));
         entries.iter().for_each(|entry| session.push(entry));
@@ -82,5 +98,5 @@ fn measure(name: &str, entries: &[Entry], rules: &Arc<RuleSet>) -> Result<()> {
     }
     let rate = entries.len() as f64 * f64::from(PASSES) / median(seconds);
     println!("  {name:<28} {rate:>10.0} events/s");
-    Ok(())
+    Ok(rate)
 }
