@@ -9,7 +9,6 @@ use std::time::Duration;
 use belljar_event::wire::FromAgent;
 use belljar_event::{End, Event};
 use belljar_recorder::{Integrity, Start, Writer};
-use belljar_replay::policy::Policy;
 use belljar_replay::rules::RuleSet;
 use belljar_replay::session::Session;
 use tokio::sync::mpsc;
@@ -63,7 +62,7 @@ pub(crate) fn flood(
         let mut core = Core::new(
             Writer::create(file, start).unwrap(),
             session,
-            Policy::parse("none", "deny all\n").unwrap(),
+            policies.compose(&[], "/home/dev", false).unwrap(),
             to_agent,
             Some(Box::new(move |entries| {
                 watcher.send(Msg::Entries(entries)).is_ok()
