@@ -237,7 +237,8 @@ fn what_a_guest_says_is_escaped_in_every_format() {
     let film = Film {
         size: "160x50".parse().unwrap(),
         rate: 2,
-        ..film("End Tab Tab Tab Enter 1s")
+        // The last finding is about the program with the odd name.
+        ..film("End Tab Tab Tab G Enter 1s")
     };
     let mut bytes = Vec::new();
     cast(&film, hostile(), "a run", &mut bytes).unwrap();
@@ -253,7 +254,7 @@ fn what_a_guest_says_is_escaped_in_every_format() {
         for wrong in ["\u{202e}", "\u{200b}", "\u{7}", "\x1b]0;", "\x1b]52"] {
             assert!(!text.contains(wrong), "{wrong:?} in the {name}");
         }
-        assert!(text.contains("u{1b}"), "shown in the {name}");
+        assert!(text.contains("x1b"), "shown in the {name}");
     }
     // Of the cast nothing else than what moves and colours.
     let (_, text) = &texts[0];
