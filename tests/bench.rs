@@ -1,11 +1,12 @@
-//! `./dev bench [fold|rules|quality|rescore|record|peer|million|overhead|hold|ui]`: measurements, printed as figures and ratios.
+//! `./dev bench [fold|rules|quality|rescore|record|peer|million|boot|overhead|hold|ui]`: measurements, printed as figures and ratios.
 //!
 //! `fold` reads, folds and judges a trace again and again; `rules` does so with the
 //! rules of others too, and folds what is made to cost much; `quality` says how well the
 //! rules find what they should (no time in it); `rescore` judges many traces on one thread
 //! and on two; `record` writes it;
 //! `million` makes a long trace of it, for the first frame's fold, a seek and
-//! the peak of memory; `peer` asks the same of captures of others, with sysdig. `overhead`
+//! the peak of memory; `peer` asks the same of captures of others, with sysdig. `boot` starts guests, booted and gone
+//! on with from a base. `overhead`
 //! boots, and runs the same work in a guest with the tracer and without; `hold` with
 //! nothing held, under the default policy, and with every open held; `ui` has the screen
 //! on a pseudo-terminal with a long trace, which `long` writes. Numbers on a shared
@@ -28,6 +29,8 @@ const RUNS: usize = 5;
 /// How often the trace is gone through in one timing of `fold`.
 const PASSES: u32 = 40;
 
+#[path = "bench/boot.rs"]
+mod boot;
 #[path = "bench/bounds.rs"]
 mod bounds;
 #[path = "bench/long.rs"]
@@ -71,6 +74,9 @@ fn main() -> Result<()> {
     }
     if wants("peer") {
         peer::compare()?;
+    }
+    if wants("boot") {
+        boot::boot()?;
     }
     if wants("overhead") {
         overhead::compare()?;

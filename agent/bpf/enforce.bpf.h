@@ -3,15 +3,17 @@
  * the payload can bend. Fails closed: what cannot be looked at is refused where
  * any line could concern it. */
 
-const volatile __u64 path_seed = 0;
+/* What a run is about. No constants: the programs are loaded before anything is
+ * known of the run, and these are told before they are attached. */
+volatile __u64 path_seed = 0;
 /* What each line says (enum says). */
-const volatile __u8 line_says[LINES] = {};
+volatile __u8 line_says[LINES] = {};
 /* Lines about every object; 0 for none. */
-const volatile struct ruled everywhere = {};
+volatile struct ruled everywhere = {};
 /* Which lines there are for each op (WATCH_*), what they imply for others included. */
-const volatile __u8 watched[OPS] = {};
+volatile __u8 watched[OPS] = {};
 /* Ops that are held before they get here, so that ask can be answered. */
-const volatile __u32 held_ops = 0;
+volatile __u32 held_ops = 0;
 
 struct ruled_map {
 	__uint(type, BPF_MAP_TYPE_HASH);

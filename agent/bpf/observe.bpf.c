@@ -6,7 +6,7 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-const volatile __u64 payload_cgroup = 0;
+volatile __u64 payload_cgroup = 0;
 const volatile __u32 cgroup_level = 1;
 const volatile struct call_desc calls[512] = {};
 

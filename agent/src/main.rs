@@ -56,6 +56,8 @@ fn run() -> Result<std::convert::Infallible, AgentError> {
     boot::console::open();
     boot::modules::load(Path::new("/modules"))?;
     fault::at(fault::Moment::Boot);
+    // Before the host says anything of a run: from here on it could be any.
+    let programs = observe::Unarmed::load();
     let greeted = link::greet()?;
     boot::console::say("the host is there");
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -63,6 +65,6 @@ fn run() -> Result<std::convert::Infallible, AgentError> {
         .build()
         .map_err(AgentError::Runtime)?;
     runtime
-        .block_on(session::serve(greeted))
+        .block_on(session::serve(greeted, programs))
         .map_err(AgentError::Link)
 }

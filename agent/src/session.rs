@@ -19,7 +19,7 @@ use crate::fault::{self, Moment};
 use crate::hold::Holds;
 use crate::link::{Greeted, LinkError, Mux, Opener, Stream, carry, frames};
 use crate::net::{Names, Net, Questions, Ruling};
-use crate::observe::{self, Observer};
+use crate::observe::{self, ObserveError, Observer, Unarmed};
 use crate::payload::{self, Cgroup, PayloadError};
 use crate::seam::{EventSink, MountTable};
 use crate::selftest;
@@ -66,7 +66,10 @@ struct Guest {
 }
 
 /// Serves the host to the machine's end.
-pub(crate) async fn serve(greeted: Greeted) -> Result<Infallible, LinkError> {
+pub(crate) async fn serve(
+    greeted: Greeted,
+    programs: Result<Unarmed, ObserveError>,
+) -> Result<Infallible, LinkError> {
     let mux = Mux::start(greeted)?;
     let (sink, items) = EventSink::new();
     let (control, uploads) = streams(mux.inbound);
@@ -80,7 +83,7 @@ pub(crate) async fn serve(greeted: Greeted) -> Result<Infallible, LinkError> {
             "the control stream cannot be written: {result:?}"
         ));
     });
-    let error = match run(incoming, uploads, mux.opener, &sink).await {
+    let error = match run(incoming, uploads, mux.opener, &sink, programs).await {
         Ok(never) => match never {},
         Err(error) => error,
     };
@@ -120,13 +123,14 @@ async fn run(
     uploads: mpsc::Receiver<Stream>,
     opener: Opener,
     sink: &EventSink,
+    programs: Result<Unarmed, ObserveError>,
 ) -> Result<Infallible, RunError> {
     let ToAgent::Setup(setup) = message(&mut control).await? else {
         return Err(RunError::Protocol("setup must come first"));
     };
     fault::at(Moment::Setup);
     let questions = Questions::default();
-    let (guest, armed) = ready(&setup, opener, questions.clone(), sink).await?;
+    let (guest, armed) = ready(&setup, opener, questions.clone(), sink, programs?).await?;
     let guest = Arc::new(guest);
     let ready = FromAgent::Ready {
         now: clock::monotonic(),
@@ -197,6 +201,7 @@ async fn ready(
     opener: Opener,
     questions: Questions,
     sink: &EventSink,
+    programs: Unarmed,
 ) -> Result<(Guest, Armed), RunError> {
     let mounts = boot::root::enter(setup.disk_mib)?;
     console::say("in the payload's root");
@@ -212,7 +217,7 @@ async fn ready(
         names: Arc::new(names.clone()),
         trace: setup.observe,
     };
-    let observer = Observer::start(options, sink.clone())?;
+    let observer = programs.arm(options, sink.clone())?;
     let holds = Holds::new(
         lines,
         names.clone(),

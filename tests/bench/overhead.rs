@@ -51,9 +51,9 @@ pub(super) fn compare() -> Result<()> {
     let project = dir.path().join("p");
     prepare(&project)?;
     let run = |name: &str, options: &[&str]| Run::of(&project, &dir.path().join(name), options);
-    let traced = run("traced.bjt", &[])?;
+    let traced = run("traced.bjt", &["--cold"])?;
     boot(&traced)?;
-    let plain = run("plain.bjt", &["--no-trace"])?;
+    let plain = run("plain.bjt", &["--cold", "--no-trace"])?;
     println!(
         "overhead in the guest ({} events; medians of {} within one boot each)",
         traced.events,

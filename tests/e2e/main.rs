@@ -34,6 +34,7 @@ mod screen;
 mod support;
 mod terminal;
 mod users;
+mod warm;
 mod ways;
 
 use libtest_mimic::{Arguments, Trial};
@@ -44,6 +45,7 @@ fn main() {
     arguments.test_threads = Some(1);
     let mut tests: Vec<Trial> = Vec::new();
     tests.extend(run::tests());
+    tests.extend(warm::tests());
     tests.extend(fail::tests());
     tests.extend(faults::tests());
     tests.extend(hostile::tests());

@@ -20,7 +20,7 @@ use crate::qemu::{self, Accelerator};
 use crate::vm::{MachineExit, Vm};
 use crate::{MachineChoice, Spec, SpecError, cloud_hypervisor};
 
-pub(crate) use files::{copy_to_memory, in_memory, open};
+pub(crate) use files::{bytes_of, copy_to_memory, in_memory, open};
 
 /// The hypervisor that is looked for in `PATH`.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";

@@ -10,9 +10,10 @@
 
 mod qmp;
 mod start;
+mod warm;
 
 pub(crate) use qmp::Qmp;
-pub(crate) use start::start;
+pub(crate) use start::{Saver, start};
 
 use std::os::fd::RawFd;
 
@@ -66,6 +67,8 @@ pub(crate) struct Fds {
     pub(crate) channel: RawFd,
     pub(crate) console: RawFd,
     pub(crate) qmp: RawFd,
+    /// The machine's memory, where it is to be saved or was.
+    pub(crate) memory: Option<RawFd>,
 }
 
 /// No defaults, no configuration files, no window, nothing that comes back after a reset.
@@ -88,12 +91,28 @@ const MACHINE: &str = "q35,hpet=off,vmport=off,smbus=off,sata=off,usb=off,graphi
                        dump-guest-core=off,mem-merge=off";
 
 /// The command line for a guest.
-pub(crate) fn argv(spec: &Spec, accelerator: Accelerator, fds: Fds) -> Vec<String> {
+pub(crate) fn argv(spec: &Spec, accelerator: Accelerator, fds: Fds, incoming: bool) -> Vec<String> {
     let mut argv: Vec<String> = Vec::with_capacity(64);
     let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
     add(BARE);
     add(SANDBOX);
-    add(&["-name", "belljar", "-machine", MACHINE]);
+    add(&["-name", "belljar"]);
+    match fds.memory {
+        None => add(&["-machine", MACHINE]),
+        Some(memory) => {
+            add(&["-machine", &format!("{MACHINE},memory-backend=ram")]);
+            // Shared with us alone: its descriptor is all there is of the file.
+            let object = format!(
+                "memory-backend-file,id=ram,size={}M,mem-path={},share=on",
+                spec.memory_mib,
+                path_of(memory)
+            );
+            add(&["-object", &object]);
+        }
+    }
+    if incoming {
+        add(&["-incoming", "defer"]);
+    }
     add(&accelerator.flags());
     add(&[
         "-smp",
@@ -127,7 +146,7 @@ pub(crate) fn argv(spec: &Spec, accelerator: Accelerator, fds: Fds) -> Vec<Strin
     add(&["-device", "virtio-serial-pci,max_ports=2,disable-legacy=on"]);
     add(&[
         "-device",
-        &format!("virtserialport,chardev=channel,name={PORT}"),
+        &format!("virtserialport,id=port,chardev=channel,name={PORT}"),
     ]);
 
     add(&["-add-fd", &format!("fd={},set=1", fds.root)]);

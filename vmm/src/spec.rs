@@ -88,6 +88,9 @@ pub struct Spec {
     pub hypervisor: Option<PathBuf>,
     /// The cloud-hypervisor binary; found in `PATH` if not given.
     pub cloud_hypervisor: Option<PathBuf>,
+    /// Where machines that have booted are kept, to go on from; without it each
+    /// one boots.
+    pub warm: Option<PathBuf>,
 }
 
 impl Spec {
@@ -105,6 +108,7 @@ impl Spec {
             cmdline_extra: String::new(),
             hypervisor: None,
             cloud_hypervisor: None,
+            warm: None,
         }
     }
 

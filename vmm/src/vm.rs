@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use crate::control::{Control, ControlError, Shutdown};
 use crate::link::{Link, LinkError};
 use crate::process::{ExitHow, Process};
+use crate::qemu::Saver;
 
 /// How long last words may take after the hypervisor has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -120,6 +121,9 @@ pub struct Vm {
     pub(crate) console: Tail,
     pub(crate) messages: Tail,
     pub(crate) machine: Machine,
+    /// Keeps the machine for later ones, once it waits for the host.
+    pub(crate) saver: Option<Saver>,
+    pub(crate) woken: bool,
 }
 
 impl Vm {
@@ -136,8 +140,10 @@ impl Vm {
     /// See [`LinkError`].
     pub async fn link(&mut self, deadline: Duration) -> Result<Link, LinkError> {
         let way = self.channel.take().ok_or(LinkError::Taken)?;
+        let saver = self.saver.take();
         let greet = async {
             let since = Instant::now();
+            self.keep(saver, deadline).await?;
             let silent = || LinkError::Silent {
                 deadline,
                 console: String::new(),
@@ -159,6 +165,30 @@ impl Vm {
             exit = self.wait() => LinkError::ended(&exit),
         };
         Err(failed.on_console(self.console_tail()))
+    }
+
+    /// Puts the machine down for later ones, if that is wanted.
+    async fn keep(&self, saver: Option<Saver>, deadline: Duration) -> Result<(), LinkError> {
+        let (Some(saver), Control::Qemu(qmp)) = (saver, &self.control) else {
+            return Ok(());
+        };
+        let silent = || LinkError::Silent {
+            deadline,
+            console: String::new(),
+        };
+        let saved = timeout(deadline, saver.save(qmp)).await;
+        let saved = saved.map_err(|_| silent())?;
+        // A machine that does not go on after it stood still is of no use.
+        saved.map_err(|error| LinkError::Io {
+            doing: "saving the machine",
+            source: std::io::Error::other(error),
+        })
+    }
+
+    /// True if the machine went on from one that had booted already.
+    #[must_use]
+    pub fn woken(&self) -> bool {
+        self.woken
     }
 
     /// The last lines of the guest's console, escaped.

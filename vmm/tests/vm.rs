@@ -85,6 +85,14 @@ fn main() {
             the_probe_guest_answers,
         ));
         trials.push(trial("no_consent_no_emulation", no_consent_no_emulation));
+        trials.push(trial(
+            "a_woken_machine_is_like_a_booted_one",
+            a_woken_machine_is_like_a_booted_one,
+        ));
+        trials.push(trial(
+            "a_damaged_base_is_replaced",
+            a_damaged_base_is_replaced,
+        ));
         let inner = kit.as_ref().ok().cloned();
         trials.push(Trial::ignorable_test(
             "the_same_under_cloud_hypervisor",
@@ -414,6 +422,79 @@ fn the_same_under_cloud_hypervisor(kit: Option<&Kit>) -> Result<Completion, Fail
         }
     }
     Err(format!("not the same under cloud-hypervisor: {last}").into())
+}
+
+/// The first machine boots and leaves a base; later ones go on from it, several at
+/// a time, and end in each of the ways in which a booted one does.
+fn a_woken_machine_is_like_a_booted_one(kit: &Kit) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let mut spec = kit.spec();
+    spec.warm = Some(folder.path().into());
+    let times = block(async {
+        let mut times = Vec::new();
+        let mut machines = Vec::new();
+        for _ in 0..3 {
+            let since = Instant::now();
+            let mut vm = boot(&spec).await?;
+            let link = vm.link(UP).await?;
+            times.push(since.elapsed());
+            machines.push((vm, link));
+        }
+        let woken: Vec<_> = machines.iter().map(|(vm, _)| vm.woken()).collect();
+        assert_eq!(woken, [false, true, true]);
+        let sessions: std::collections::BTreeSet<_> =
+            machines.iter().map(|(_, link)| link.session()).collect();
+        assert_eq!(sessions.len(), machines.len());
+        for (vm, _) in &machines {
+            assert!(vm.running().await?);
+            vm.pause().await?;
+            assert!(!vm.running().await?);
+            vm.resume().await?;
+        }
+        // The channel's end is the machine's.
+        for (vm, link) in machines {
+            drop(link);
+            let exit = ended(&vm).await?;
+            assert!(exit.powered_off(), "{exit:?}");
+        }
+        let (vm, mut channel) = up(&spec).await?;
+        assert!(vm.woken());
+        channel.write_all(b"reset\n").await?;
+        let exit = ended(&vm).await?;
+        assert_eq!(exit.reason.as_deref(), Some("guest-reset"), "{exit:?}");
+        Ok::<_, Failed>(times)
+    })?;
+    println!("booted and linked, then woken and linked: {times:?}");
+    Ok(())
+}
+
+fn a_damaged_base_is_replaced(kit: &Kit) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let mut spec = kit.spec();
+    spec.warm = Some(folder.path().into());
+    let woken = || {
+        block(async {
+            let mut vm = boot(&spec).await?;
+            vm.link(UP).await?;
+            Ok::<_, Failed>(vm.woken())
+        })
+    };
+    assert!(!woken()?);
+    assert!(woken()?);
+    let base = std::fs::read_dir(folder.path())?
+        .next()
+        .ok_or("no base")??;
+    // A state that is whole for us, and nonsense for the hypervisor.
+    let state = base.path().join("state");
+    let whole = std::fs::read(&state)?;
+    std::fs::write(&state, b"QEVM nonsense")?;
+    let manifest = base.path().join("manifest.json");
+    let text = std::fs::read_to_string(&manifest)?;
+    let digest = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+    let text = text.replace(&digest(&whole), &digest(b"QEVM nonsense"));
+    std::fs::write(&manifest, text)?;
+    assert!(!woken()?, "nonsense was gone on with");
+    Ok(())
 }
 
 fn no_consent_no_emulation(kit: &Kit) -> Result<(), Failed> {

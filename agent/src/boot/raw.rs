@@ -24,6 +24,8 @@ struct Pool {
 
 /// `_IOW('R', 3, int[2])`
 const RNDADDENTROPY: libc::c_ulong = 0x4008_5203;
+/// `_IO('R', 7)`
+const RNDRESEEDCRNG: libc::c_ulong = 0x5207;
 
 /// Adds a seed to the kernel's random pool, and counts it as random.
 pub(crate) fn add_entropy(seed: [u8; 32]) -> Result<(), BootError> {
@@ -39,7 +41,12 @@ pub(crate) fn add_entropy(seed: [u8; 32]) -> Result<(), BootError> {
     // SAFETY: the request reads a `rand_pool_info` whose buffer has `bytes`
     // bytes, which is what `pool` is; it outlives the call.
     let result = unsafe { libc::ioctl(file.as_raw_fd(), RNDADDENTROPY, &raw const pool) };
-    check(result).map_err(BootError::step("seed the random pool"))
+    check(result).map_err(BootError::step("seed the random pool"))?;
+    // The generator draws from the pool once a minute only; a machine that was woken
+    // from a base would give the same numbers as every other until then.
+    // SAFETY: the request takes no argument.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), RNDRESEEDCRNG) };
+    check(result).map_err(BootError::step("reseed the random generator"))
 }
 
 /// Brings the loopback interface up, and gives it a second address: without one

@@ -1,14 +1,14 @@
 //! The kernel's programs, loaded and attached.
 //!
-//! Owns: filling in their tables before they are loaded, attaching and pinning them,
-//! and what the kernel has to say against it.
+//! Owns: loading them before anything is known of a run, filling in their tables
+//! when it is, attaching and pinning them, and what the kernel has to say against it.
 //! Must not: read what they tell (see `read`).
 
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use belljar_event::{Arg, CALLS, CallInfo, Class, MOVERS, Mover};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
@@ -47,74 +47,88 @@ fn remember(_: libbpf_rs::PrintLevel, line: String) {
     }
 }
 
-/// The programs, attached.
+/// What the programs are told of a run before they are attached.
+pub(super) struct About {
+    /// The payload's cgroup.
+    pub(super) cgroup: std::fs::File,
+    /// Its number.
+    pub(super) id: u64,
+    /// Direct addresses that may be asked for at the host.
+    pub(super) direct: Vec<SocketAddr>,
+    /// What the policy says about files.
+    pub(super) lines: Arc<Lines>,
+    /// False: what only watches is not attached.
+    pub(super) trace: bool,
+}
+
+/// The programs, verified; attached once they were told what the run is about.
 pub(super) struct Loaded<'obj> {
     pub(super) skel: skel::ObserveSkel<'obj>,
-    _links: Vec<Link>,
+    links: Vec<Link>,
 }
 
 impl<'obj> Loaded<'obj> {
-    pub(super) fn new(
-        storage: &'obj mut MaybeUninit<OpenObject>,
-        cgroup_id: u64,
-        cgroup: &std::fs::File,
-        direct: &[SocketAddr],
-        lines: &Lines,
-        trace: bool,
-    ) -> Result<Self, ObserveError> {
-        let tables = lines.tables().map_err(ObserveError::Lines)?;
+    /// Loads them. Nothing of them runs yet, and nothing in them is about a run.
+    pub(super) fn load(storage: &'obj mut MaybeUninit<OpenObject>) -> Result<Self, ObserveError> {
         let mut open = skel::ObserveSkelBuilder::default()
             .open(storage)
             .map_err(bpf("cannot open the kernel programs"))?;
         let Some(rodata) = open.maps.rodata_data.as_deref_mut() else {
             return Err(ObserveError::Reader);
         };
-        rodata.payload_cgroup = cgroup_id;
-        rodata.path_seed = lines.seed();
-        rodata.held_ops = lines.held.into();
-        rodata.everywhere.line = tables.everywhere;
-        rodata.watched = tables.watched;
-        for (number, says) in lines.says() {
-            if let Some(slot) = rodata.line_says.get_mut(number) {
-                *slot = says;
+        for info in CALLS {
+            if let Some(slot) = rodata.calls.get_mut(usize::from(info.number)) {
+                *slot = descriptor(info);
             }
         }
-        if trace {
-            for info in CALLS {
-                if let Some(slot) = rodata.calls.get_mut(usize::from(info.number)) {
-                    *slot = descriptor(info);
-                }
-            }
-            for mover in MOVERS {
-                if let Some(slot) = rodata.calls.get_mut(usize::from(mover.number)) {
-                    *slot = moving(mover);
-                }
+        for mover in MOVERS {
+            if let Some(slot) = rodata.calls.get_mut(usize::from(mover.number)) {
+                *slot = moving(mover);
             }
         }
         libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, remember)));
-        let mut skel = open.load().map_err(|source| ObserveError::Refused {
+        let skel = open.load().map_err(|source| ObserveError::Refused {
             source,
             log: said().clone(),
         })?;
-        for addr in direct {
-            skel.maps
+        Ok(Self {
+            skel,
+            links: Vec::new(),
+        })
+    }
+
+    /// Tells them what the run is about, then attaches them.
+    pub(super) fn arm(&mut self, about: &About) -> Result<(), ObserveError> {
+        let tables = about.lines.tables().map_err(ObserveError::Lines)?;
+        let Some(run) = self.skel.maps.bss_data.as_deref_mut() else {
+            return Err(ObserveError::Reader);
+        };
+        run.payload_cgroup = about.id;
+        run.path_seed = about.lines.seed();
+        run.held_ops = about.lines.held.into();
+        run.everywhere.line = tables.everywhere;
+        run.watched = tables.watched;
+        for (number, says) in about.lines.says() {
+            if let Some(slot) = run.line_says.get_mut(number) {
+                *slot = says;
+            }
+        }
+        for addr in &about.direct {
+            self.skel
+                .maps
                 .direct
                 .update(&abi::endpoint(*addr), &[1], MapFlags::ANY)
                 .map_err(bpf("cannot store an allowed address"))?;
         }
-        grants::fill(&skel.maps, &tables, lines.devices())?;
-        let mut links = Vec::new();
-        for program in skel.object_mut().progs_mut() {
+        grants::fill(&self.skel.maps, &tables, about.lines.devices())?;
+        for program in self.skel.object_mut().progs_mut() {
             let section = program.section().to_string_lossy().into_owned();
-            if !trace
-                && OBSERVERS
-                    .iter()
-                    .any(|observer| section.starts_with(observer))
-            {
+            let observes = OBSERVERS.iter().any(|with| section.starts_with(with));
+            if observes && !about.trace {
                 continue;
             }
             let link = if section.starts_with("cgroup/") || section == "sockops" {
-                program.attach_cgroup(std::os::fd::AsRawFd::as_raw_fd(&cgroup.as_fd()))
+                program.attach_cgroup(std::os::fd::AsRawFd::as_raw_fd(&about.cgroup.as_fd()))
             } else {
                 program.attach()
             };
@@ -122,12 +136,9 @@ impl<'obj> Loaded<'obj> {
             // What refuses must not end with whoever attached it.
             let pin = Path::new(PINS).join(program.name());
             link.pin(pin).map_err(bpf("cannot pin a kernel program"))?;
-            links.push(link);
+            self.links.push(link);
         }
-        Ok(Self {
-            skel,
-            _links: links,
-        })
+        Ok(())
     }
 
     pub(super) fn origins(&self) -> Result<KernelOrigins, ObserveError> {

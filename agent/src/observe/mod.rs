@@ -37,8 +37,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use self::content::Contents;
 pub(crate) use self::decode::Names;
 pub(crate) use self::grants::Grants;
-use self::loaded::{KernelOrigins, Loaded};
-use self::read::{Hander, Reader};
+use self::loaded::{About, KernelOrigins, Loaded};
+use self::read::{Hander, Reader, Ready};
 use crate::enforce::{Lines, LinesError};
 use crate::seam::{EventSink, MountTable, Origins};
 
@@ -132,9 +132,48 @@ impl Watched {
     }
 }
 
-impl Observer {
-    /// Loads and attaches everything; returns when events flow.
-    pub(crate) fn start(options: Options<'_>, sink: EventSink) -> Result<Self, ObserveError> {
+/// The programs, loaded and not attached: as far as it goes before anything is
+/// known of a run.
+pub(crate) struct Unarmed {
+    orders: mpsc::Sender<(Reader, About, Ready)>,
+}
+
+impl Unarmed {
+    /// Loads them, which takes most of a guest's way up; returns when they stand.
+    pub(crate) fn load() -> Result<Self, ObserveError> {
+        let (orders, order) = mpsc::channel::<(Reader, About, Ready)>();
+        let (loaded, stands) = mpsc::channel();
+        // Skeleton, links and ring buffer live and die on the reading thread.
+        std::thread::Builder::new()
+            .name("observe".into())
+            .spawn(move || {
+                let mut storage = MaybeUninit::uninit();
+                let mut programs = match Loaded::load(&mut storage) {
+                    Ok(programs) => programs,
+                    Err(error) => return drop(loaded.send(Err(error))),
+                };
+                if loaded.send(Ok(())).is_err() {
+                    return;
+                }
+                let Ok((reader, about, ready)) = order.recv() else {
+                    return;
+                };
+                match programs.arm(&about) {
+                    Ok(()) => reader.run(&programs, &ready),
+                    Err(error) => drop(ready.send(Err(error))),
+                }
+            })
+            .map_err(failed)?;
+        stands.recv().map_err(|_| ObserveError::Reader)??;
+        Ok(Self { orders })
+    }
+
+    /// Tells them what the run is about and attaches them; returns when events flow.
+    pub(crate) fn arm(
+        self,
+        options: Options<'_>,
+        sink: EventSink,
+    ) -> Result<Observer, ObserveError> {
         let cgroup = std::fs::File::open(options.cgroup).map_err(|source| ObserveError::Io {
             what: "cannot open the payload's cgroup",
             source,
@@ -159,18 +198,11 @@ impl Observer {
             taps: Mutex::new(None),
             disk_full: AtomicBool::new(false),
         });
-        let direct = options.direct.to_vec();
-        let (mounts, names, trace) = (options.mounts, options.names, options.trace);
-        let lines = options.lines;
         let (queue, events) = mpsc::sync_channel(QUEUE);
         let hander = Hander {
             shared: Arc::clone(&shared),
             sink,
             contents: Contents::default(),
-        };
-        let failed = |source| ObserveError::Io {
-            what: "cannot start the event reader",
-            source,
         };
         std::thread::Builder::new()
             .name("events".into())
@@ -178,31 +210,39 @@ impl Observer {
             .map_err(failed)?;
         let reader = Reader {
             shared: Arc::clone(&shared),
-            mounts,
-            names,
+            mounts: options.mounts,
+            names: options.names,
             queue,
-            lines: Arc::clone(&lines),
+            lines: Arc::clone(&options.lines),
+        };
+        let about = About {
+            cgroup,
+            id,
+            direct: options.direct.to_vec(),
+            lines: options.lines,
+            trace: options.trace,
         };
         let (ready, started) = mpsc::channel();
-        // Skeleton, links and ring buffer live and die on the reading thread.
-        std::thread::Builder::new()
-            .name("observe".into())
-            .spawn(move || {
-                let mut storage = MaybeUninit::uninit();
-                match Loaded::new(&mut storage, id, &cgroup, &direct, &lines, trace) {
-                    Ok(loaded) => reader.run(&loaded, &ready),
-                    Err(error) => drop(ready.send(Err(error))),
-                }
-            })
-            .map_err(failed)?;
+        self.orders
+            .send((reader, about, ready))
+            .map_err(|_| ObserveError::Reader)?;
         let (origins, grants) = started.recv().map_err(|_| ObserveError::Reader)??;
-        Ok(Self {
+        Ok(Observer {
             shared,
             origins: Arc::new(origins),
             grants,
         })
     }
+}
 
+fn failed(source: std::io::Error) -> ObserveError {
+    ObserveError::Io {
+        what: "cannot start the event reader",
+        source,
+    }
+}
+
+impl Observer {
     /// Where redirected connects wanted to go.
     pub(crate) fn origins(&self) -> Arc<dyn Origins> {
         Arc::clone(&self.origins) as Arc<dyn Origins>

@@ -149,6 +149,10 @@ pub(crate) struct Options {
     /// The program to use for cloud-hypervisor; without this it is looked for in PATH.
     #[arg(long, value_name = "FILE", env = "BELLJAR_CLOUD_HYPERVISOR")]
     pub(crate) cloud_hypervisor: Option<PathBuf>,
+    /// Boot the machine anew, even where one that has booted already is kept to
+    /// go on from; nothing of this one is kept either.
+    #[arg(long)]
+    pub(crate) cold: bool,
     /// Go on with the next phase when one fails.
     #[arg(long)]
     pub(crate) keep_going: bool,

@@ -84,6 +84,9 @@ pub(crate) async fn drive(
         vm = belljar_vmm::boot(&spec) => vm?,
         end = stops.recv() => return Err(stopped_early(end.as_ref())),
     };
+    if vm.woken() {
+        stage("going on with a machine that has booted");
+    }
     let start = start(plan, guest);
     let session = Session::new(Arc::clone(&plan.rules)).with_start(&start);
     let laid = decoys::make(random::stream()?);
@@ -226,6 +229,10 @@ fn spec(plan: &Plan, guest: &Guest) -> Spec {
     let mut spec = Spec::new(&guest.image.kernel, &guest.initramfs, &guest.image.root);
     spec.machine = plan.machine;
     spec.cloud_hypervisor.clone_from(&plan.cloud_hypervisor);
+    if !plan.cold {
+        // Without a cache there is no image either, which is told elsewhere.
+        spec.warm = cache_dir().ok().map(|cache| cache.join("warm"));
+    }
     spec.cpus = plan.cpus;
     spec.memory_mib = plan.memory;
     spec.allow_degraded = plan.allow_degraded;

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) machine: MachineChoice,
     /// The program, if not the one in `PATH`.
     pub(crate) cloud_hypervisor: Option<PathBuf>,
+    /// Boots, and keeps nothing of the machine for later ones.
+    pub(crate) cold: bool,
     pub(crate) allow_degraded: bool,
     pub(crate) cpus: u32,
     pub(crate) memory: u32,
@@ -139,6 +141,7 @@ impl Plan {
                 MachineArg::Qemu => MachineChoice::Qemu,
             },
             cloud_hypervisor: options.cloud_hypervisor.clone(),
+            cold: options.cold,
             allow_degraded: options.allow_degraded,
             cpus: options.cpus,
             memory: options.memory,

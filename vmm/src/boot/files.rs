@@ -33,6 +33,15 @@ pub(crate) fn in_memory((what, path): (&str, &Path)) -> Result<OwnedFd, BootErro
     copy_to_memory(file).map_err(|source| prepare(subject(), source))
 }
 
+/// The bytes of a file of the machine.
+pub(crate) fn bytes_of((what, path): (&str, &Path)) -> Result<Vec<u8>, BootError> {
+    let subject = || format!("{what} {}", path.display());
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes));
+    read.map_err(|source| prepare(subject(), source))?;
+    Ok(bytes)
+}
+
 /// A sealed copy of what `from` gives.
 pub(crate) fn copy_to_memory(from: impl Read) -> std::io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;

@@ -77,6 +77,8 @@ pub(crate) async fn start(spec: &Spec, program: PathBuf) -> Result<Vm, BootError
             cpus: spec.cpus,
             memory_mib: spec.memory_mib,
         },
+        saver: None,
+        woken: false,
     };
     if let Err(source) = up {
         return Err(explain(&vm, source).await);

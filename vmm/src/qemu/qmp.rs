@@ -7,13 +7,17 @@
 //! One task reads all the time (an unread socket would make QEMU buffer), and
 //! a caller that gives up waiting leaves nothing half-read behind.
 
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::control::{ControlError, DEADLINE, Shutdown, short};
@@ -22,6 +26,9 @@ use crate::control::{ControlError, DEADLINE, Shutdown, short};
 const MAX_LINE: u64 = 64 << 10;
 struct Request {
     command: &'static str,
+    arguments: Option<Value>,
+    /// Goes along with the command.
+    pass: Option<OwnedFd>,
     answer: oneshot::Sender<Result<Value, ControlError>>,
 }
 
@@ -29,6 +36,8 @@ struct Request {
 #[derive(Debug)]
 pub(crate) struct Qmp {
     requests: mpsc::Sender<Request>,
+    /// The guest has its end of the channel open.
+    opened: watch::Receiver<bool>,
     driver: tokio::task::JoinHandle<()>,
 }
 
@@ -40,8 +49,14 @@ impl Qmp {
     ) -> Result<Self, ControlError> {
         let (read, write) = socket.into_split();
         let (requests, queue) = mpsc::channel(8);
-        let driver = tokio::spawn(drive(BufReader::new(read), write, queue, shutdown));
-        let qmp = Self { requests, driver };
+        let (open, opened) = watch::channel(false);
+        let told = Told { shutdown, open };
+        let driver = tokio::spawn(drive(BufReader::new(read), write, queue, told));
+        let qmp = Self {
+            requests,
+            opened,
+            driver,
+        };
         // QEMU queues what comes before its greeting, and its answer comes after it.
         qmp.command("qmp_capabilities").await?;
         Ok(qmp)
@@ -49,12 +64,27 @@ impl Qmp {
 
     /// Runs a command without arguments.
     pub(crate) async fn command(&self, command: &'static str) -> Result<Value, ControlError> {
+        self.tell(command, None, None).await
+    }
+
+    /// Runs a command, and hands a descriptor over with it.
+    pub(crate) async fn tell(
+        &self,
+        command: &'static str,
+        arguments: Option<Value>,
+        pass: Option<OwnedFd>,
+    ) -> Result<Value, ControlError> {
         let (answer, reply) = oneshot::channel();
         let exchange = async {
             let gone = ControlError::Gone { command };
             if self
                 .requests
-                .send(Request { command, answer })
+                .send(Request {
+                    command,
+                    arguments,
+                    pass,
+                    answer,
+                })
                 .await
                 .is_err()
             {
@@ -65,6 +95,13 @@ impl Qmp {
         timeout(DEADLINE, exchange)
             .await
             .unwrap_or(Err(ControlError::Silent { command }))
+    }
+
+    /// Waits until the guest opens its end of the channel; false if the hypervisor
+    /// ends first.
+    pub(crate) async fn channel_open(&self) -> bool {
+        let mut opened = self.opened.clone();
+        opened.wait_for(|open| *open).await.is_ok()
     }
 
     /// Waits until the socket is closed, so that the last words are in.
@@ -83,7 +120,7 @@ async fn drive(
     mut read: BufReader<OwnedReadHalf>,
     mut write: OwnedWriteHalf,
     mut queue: mpsc::Receiver<Request>,
-    shutdown: Shutdown,
+    told: Told,
 ) {
     let mut number: u64 = 0;
     let mut waiting: Option<(u64, Request)> = None;
@@ -102,14 +139,23 @@ async fn drive(
                     // Either the end of the stream or too long a line: no more sense here.
                     return;
                 }
-                understand(&line, &mut waiting, &shutdown);
+                understand(&line, &mut waiting, &told);
                 line.clear();
             }
             request = queue.recv(), if open && waiting.is_none() => {
                 let Some(request) = request else { open = false; continue };
                 number += 1;
-                let text = format!("{{\"execute\":\"{}\",\"id\":{number}}}\n", request.command);
-                if write.write_all(text.as_bytes()).await.is_err() {
+                let mut request = request;
+                let arguments = request.arguments.take().unwrap_or_else(|| json!({}));
+                let said = json!({
+                    "execute": request.command, "arguments": arguments, "id": number,
+                });
+                let text = format!("{said}\n");
+                let sent = match request.pass.take() {
+                    None => write.write_all(text.as_bytes()).await,
+                    Some(fd) => hand_over(&write, text.as_bytes(), &fd).await,
+                };
+                if sent.is_err() {
                     return;
                 }
                 waiting = Some((number, request));
@@ -118,14 +164,50 @@ async fn drive(
     }
 }
 
-/// An answer goes to who waits for it, a shutdown is noted, all else is skipped.
-fn understand(line: &[u8], waiting: &mut Option<(u64, Request)>, shutdown: &Shutdown) {
+/// What the hypervisor says unasked.
+struct Told {
+    shutdown: Shutdown,
+    open: watch::Sender<bool>,
+}
+
+/// Sends a command together with a descriptor. Commands are short: what a socket
+/// buffer does not take at once is no command of ours.
+async fn hand_over(write: &OwnedWriteHalf, text: &[u8], fd: &OwnedFd) -> std::io::Result<()> {
+    let socket: &UnixStream = write.as_ref();
+    loop {
+        socket.writable().await?;
+        let sent = socket.try_io(Interest::WRITABLE, || {
+            let fds = [fd.as_fd()];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            control.push(SendAncillaryMessage::ScmRights(&fds));
+            let parts = [IoSlice::new(text)];
+            Ok(sendmsg(socket, &parts, &mut control, SendFlags::NOSIGNAL)?)
+        });
+        match sent {
+            Ok(count) if count == text.len() => return Ok(()),
+            Ok(_) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// An answer goes to who waits for it; a shutdown and an open channel are noted;
+/// all else is skipped.
+fn understand(line: &[u8], waiting: &mut Option<(u64, Request)>, told: &Told) {
     let Ok(value) = serde_json::from_slice::<Value>(line) else {
         return;
     };
     if value.get("event").and_then(Value::as_str) == Some("SHUTDOWN") {
         let reason = value.pointer("/data/reason").and_then(Value::as_str);
-        shutdown.set(reason.unwrap_or("unknown"));
+        told.shutdown.set(reason.unwrap_or("unknown"));
+        return;
+    }
+    if value.get("event").and_then(Value::as_str) == Some("VSERPORT_CHANGE") {
+        if value.pointer("/data/open") == Some(&Value::Bool(true)) {
+            told.open.send_replace(true);
+        }
         return;
     }
     let id = value.get("id").and_then(Value::as_u64);

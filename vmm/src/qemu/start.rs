@@ -1,23 +1,32 @@
-//! From a [`Spec`] to a machine that runs under QEMU.
+//! From a [`Spec`] to a machine that runs under QEMU: booted, or gone on with.
 //!
-//! Owns: handing over the files, the control socket, and the errors of the way
-//! up. Must not: wait for the agent.
+//! Owns: handing over the files, the control socket, waking a machine from its
+//! base, and the errors of the way up. Must not: wait for the agent.
 
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use belljar_event::Machine;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 
+use super::warm::{self, Base};
 use super::{Accelerator, Fds, Qmp, argv};
 use crate::Spec;
-use crate::boot::{self, BootError, in_memory, pair, prepare, stream};
+use crate::boot::{self, BootError, bytes_of, copy_to_memory, pair, prepare, stream};
 use crate::control::{Control, ControlError, Shutdown};
 use crate::process::{Process, Program};
 use crate::vm::{MachineExit, Vm, Way, collect};
 
 /// How long the hypervisor may take to start before its end explains a failure.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long saving or taking over a machine's state may take.
+const MOVING: Duration = Duration::from_secs(30);
+/// A device state larger than this is none of ours.
+const MOST_STATE: u64 = 64 << 20;
 
 /// A running hypervisor and our ends of its sockets, before a runtime knows them.
 struct Started {
@@ -26,16 +35,60 @@ struct Started {
     console: OwnedFd,
     qmp: OwnedFd,
     messages: OwnedFd,
+    warmth: Warmth,
 }
 
-/// Starts the hypervisor, which boots the machine at once.
+/// Where the machine comes from, and what may become of it.
+enum Warmth {
+    /// Booted, and nothing is kept of it.
+    Cold,
+    /// Booted, to be put down once it waits for the host.
+    Saved { memory: OwnedFd, base: Base },
+    /// Goes on from a base, whose state comes through this descriptor of theirs.
+    Woken { state: RawFd, base: Base },
+}
+
+/// Starts the hypervisor, which boots the machine, or goes on with one that has
+/// booted already. A base that is of no use is thrown away, and the machine booted.
 pub(crate) async fn start(
     spec: &Spec,
     accelerator: Accelerator,
     program: PathBuf,
 ) -> Result<Vm, BootError> {
+    match attempt(spec, accelerator, program.clone()).await {
+        Err(Failed::Base(base)) => {
+            base.remove();
+            let cold = Spec {
+                warm: None,
+                ..spec.clone()
+            };
+            match attempt(&cold, accelerator, program).await {
+                Ok(vm) => Ok(vm),
+                Err(Failed::Boot(error)) => Err(error),
+                Err(Failed::Base(_)) => Err(prepare("a machine", std::io::ErrorKind::Other.into())),
+            }
+        }
+        Err(Failed::Boot(error)) => Err(error),
+        Ok(vm) => Ok(vm),
+    }
+}
+
+/// Why an attempt came to nothing.
+enum Failed {
+    Boot(BootError),
+    /// The machine could not go on from its base.
+    Base(Base),
+}
+
+impl From<BootError> for Failed {
+    fn from(error: BootError) -> Self {
+        Self::Boot(error)
+    }
+}
+
+async fn attempt(spec: &Spec, accelerator: Accelerator, program: PathBuf) -> Result<Vm, Failed> {
     let owned = spec.clone();
-    let started = tokio::task::spawn_blocking(move || launch(&owned, accelerator, program)).await;
+    let started = tokio::task::spawn_blocking(move || launch(&owned, accelerator, &program)).await;
     let started =
         started.map_err(|error| prepare("the hypervisor", std::io::Error::other(error)))??;
 
@@ -61,17 +114,25 @@ pub(crate) async fn start(
                 console: console.text(),
                 messages: messages.text(),
             };
-            return Err(BootError::Ended {
+            return Err(Failed::Boot(BootError::Ended {
                 stage: "its control socket was set up",
                 exit: Box::new(exit),
-            });
+            }));
         }
         Err(source) => {
-            return Err(BootError::Control {
+            return Err(Failed::Boot(BootError::Control {
                 stage: "setting up control",
                 source,
-            });
+            }));
         }
+    };
+    let (saver, woken) = match started.warmth {
+        Warmth::Cold => (None, false),
+        Warmth::Saved { memory, base } => (Some(Saver { memory, base }), false),
+        Warmth::Woken { state, base } => match wake(&qmp, state).await {
+            Ok(()) => (None, true),
+            Err(_) => return Err(Failed::Base(base)),
+        },
     };
     Ok(Vm {
         process,
@@ -87,38 +148,149 @@ pub(crate) async fn start(
             cpus: spec.cpus,
             memory_mib: spec.memory_mib,
         },
+        saver,
+        woken,
     })
 }
 
+/// Memory that both sides have is not sent along.
+async fn share(qmp: &Qmp) -> Result<(), ControlError> {
+    let shared = json!({ "capabilities": [{ "capability": "x-ignore-shared", "state": true }] });
+    let told = qmp.tell("migrate-set-capabilities", Some(shared), None);
+    told.await.map(drop)
+}
+
+/// Lets the machine go on from the state that comes through `fd`.
+async fn wake(qmp: &Qmp, fd: RawFd) -> Result<(), ControlError> {
+    share(qmp).await?;
+    let uri = json!({ "uri": format!("fd:{fd}") });
+    qmp.tell("migrate-incoming", Some(uri), None).await?;
+    moved(qmp, "migrate-incoming").await?;
+    qmp.command("cont").await.map(drop)
+}
+
+/// Waits until a machine's state has gone or come.
+async fn moved(qmp: &Qmp, command: &'static str) -> Result<(), ControlError> {
+    let since = Instant::now();
+    while since.elapsed() < MOVING {
+        let answer = qmp.command("query-migrate").await?;
+        match answer.get("status").and_then(Value::as_str) {
+            Some("completed") => return Ok(()),
+            Some("failed" | "cancelled") => {
+                let why = answer.get("error-desc").and_then(Value::as_str);
+                return Err(ControlError::Refused {
+                    command,
+                    why: crate::control::short(why.unwrap_or("no reason given")),
+                });
+            }
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+    Err(ControlError::Silent { command })
+}
+
+/// Puts a machine down that has booted and waits for the host.
+#[derive(Debug)]
+pub(crate) struct Saver {
+    memory: OwnedFd,
+    base: Base,
+}
+
+impl Saver {
+    /// Waits until the guest waits, then saves it while it stands still. A base that
+    /// cannot be made is no reason to end: the machine goes on, and the next one boots.
+    pub(crate) async fn save(self, qmp: &Qmp) -> Result<(), ControlError> {
+        if !qmp.channel_open().await {
+            return Ok(());
+        }
+        qmp.command("stop").await?;
+        if let Ok(state) = state_of(qmp).await {
+            let (memory, base) = (self.memory, self.base);
+            let write = move || base.write(&memory, &state);
+            // An error is a full disk, most likely; the next run tries again.
+            let _ = tokio::task::spawn_blocking(write).await;
+        }
+        qmp.command("cont").await.map(drop)
+    }
+}
+
+/// All of a stopped machine but its memory.
+async fn state_of(qmp: &Qmp) -> Result<Vec<u8>, ControlError> {
+    const COMMAND: &str = "migrate";
+    let failed = |error: &dyn std::fmt::Display| ControlError::Refused {
+        command: COMMAND,
+        why: crate::control::short(&error.to_string()),
+    };
+    share(qmp).await?;
+    let (ours, theirs) = pair().map_err(|error| failed(&error))?;
+    let ours = stream(ours).map_err(|error| failed(&error))?;
+    let name = json!({ "fdname": "state" });
+    qmp.tell("getfd", Some(name), Some(theirs)).await?;
+    let mut state = Vec::new();
+    let mut ours = ours.take(MOST_STATE);
+    let saved = async {
+        let uri = json!({ "uri": "fd:state" });
+        qmp.tell(COMMAND, Some(uri), None).await?;
+        moved(qmp, COMMAND).await
+    };
+    let (saved, read) = tokio::join!(saved, ours.read_to_end(&mut state));
+    saved?;
+    read.map_err(|error| failed(&error))?;
+    Ok(state)
+}
+
 /// Opens everything, starts the hypervisor, and keeps only our ends.
-fn launch(spec: &Spec, accelerator: Accelerator, program: PathBuf) -> Result<Started, BootError> {
+fn launch(spec: &Spec, accelerator: Accelerator, program: &Path) -> Result<Started, BootError> {
     let [kernel, initramfs, root] = spec.files();
-    let kernel = in_memory(kernel)?;
-    let initramfs = in_memory(initramfs)?;
+    let (kernel, initramfs) = (bytes_of(kernel)?, bytes_of(initramfs)?);
+    let source = Source::of(spec, accelerator, program, [&kernel, &initramfs]);
+    let in_memory = |what: &str, bytes: &[u8]| {
+        copy_to_memory(bytes).map_err(|source| prepare(what.to_owned(), source))
+    };
+    let kernel = in_memory("the kernel", &kernel)?;
+    let initramfs = in_memory("the initramfs", &initramfs)?;
     let root = boot::open(root)?;
     let (channel, their_channel) = pair()?;
     let (console, their_console) = pair()?;
     let (qmp, their_qmp) = pair()?;
     let (messages, stderr) = pair()?;
-    let fds = Fds {
-        kernel: kernel.as_raw_fd(),
-        initramfs: initramfs.as_raw_fd(),
-        root: root.as_raw_fd(),
-        channel: their_channel.as_raw_fd(),
-        console: their_console.as_raw_fd(),
-        qmp: their_qmp.as_raw_fd(),
+    let mut inherit = Vec::new();
+    let mut hand = |fd: OwnedFd| {
+        let number = fd.as_raw_fd();
+        inherit.push(fd);
+        number
     };
+    let mut fds = Fds {
+        kernel: hand(kernel),
+        initramfs: hand(initramfs),
+        root: hand(root),
+        channel: hand(their_channel),
+        console: hand(their_console),
+        qmp: hand(their_qmp),
+        memory: None,
+    };
+    let warmth = match source {
+        Source::Boot => Warmth::Cold,
+        Source::BootAndSave { memory, base } => {
+            let theirs = memory.try_clone();
+            fds.memory = Some(hand(theirs.map_err(|e| prepare("the guest's memory", e))?));
+            Warmth::Saved { memory, base }
+        }
+        Source::GoOn {
+            memory,
+            state,
+            base,
+        } => {
+            fds.memory = Some(hand(memory));
+            let state = hand(fed(state)?);
+            Warmth::Woken { state, base }
+        }
+    };
+    let incoming = matches!(warmth, Warmth::Woken { .. });
     let process = Process::spawn(Program {
-        path: program,
-        argv: argv(spec, accelerator, fds),
-        inherit: vec![
-            kernel,
-            initramfs,
-            root,
-            their_channel,
-            their_console,
-            their_qmp,
-        ],
+        path: program.into(),
+        argv: argv(spec, accelerator, fds, incoming),
+        inherit,
         stderr,
         group: accelerator.group(),
     })?;
@@ -128,5 +300,61 @@ fn launch(spec: &Spec, accelerator: Accelerator, program: PathBuf) -> Result<Sta
         console,
         qmp,
         messages,
+        warmth,
     })
+}
+
+/// A socket from which these bytes can be read.
+fn fed(bytes: Vec<u8>) -> Result<OwnedFd, BootError> {
+    let (ours, theirs) = pair()?;
+    let mut ours = StdStream::from(ours);
+    std::thread::Builder::new()
+        .name("vm-state".into())
+        // Ends with the bytes, or with the hypervisor.
+        .spawn(move || drop(ours.write_all(&bytes)))
+        .map_err(|source| prepare("the saved state", source))?;
+    Ok(theirs)
+}
+
+/// What the machine is made of.
+enum Source {
+    Boot,
+    BootAndSave {
+        memory: OwnedFd,
+        base: Base,
+    },
+    GoOn {
+        memory: OwnedFd,
+        state: Vec<u8>,
+        base: Base,
+    },
+}
+
+impl Source {
+    /// Warm where that was asked for and works, else cold: bases are a convenience.
+    fn of(spec: &Spec, accelerator: Accelerator, program: &Path, files: [&[u8]; 2]) -> Self {
+        let Some(folder) = &spec.warm else {
+            return Self::Boot;
+        };
+        let Ok(key) = warm::key(spec, accelerator, program, files) else {
+            return Self::Boot;
+        };
+        let base = Base::of(folder, &key);
+        if base.stands() {
+            match base.read(spec) {
+                Ok((memory, state)) => {
+                    return Self::GoOn {
+                        memory,
+                        state,
+                        base,
+                    };
+                }
+                Err(_) => base.remove(),
+            }
+        }
+        match warm::memory(spec) {
+            Ok(memory) => Self::BootAndSave { memory, base },
+            Err(_) => Self::Boot,
+        }
+    }
 }

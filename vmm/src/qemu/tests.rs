@@ -7,6 +7,7 @@ const FDS: Fds = Fds {
     channel: 14,
     console: 15,
     qmp: 16,
+    memory: None,
 };
 
 fn lines(argv: &[String]) -> String {
@@ -30,7 +31,7 @@ fn spec() -> Spec {
 
 #[test]
 fn argv_under_emulation() {
-    insta::assert_snapshot!(lines(&argv(&spec(), Accelerator::Tcg, FDS)));
+    insta::assert_snapshot!(lines(&argv(&spec(), Accelerator::Tcg, FDS, false)));
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn argv_under_kvm() {
     spec.cpus = 8;
     spec.memory_mib = 4096;
     spec.cmdline_extra = " loglevel=7 ".into();
-    insta::assert_snapshot!(lines(&argv(&spec, Accelerator::Kvm, FDS)));
+    insta::assert_snapshot!(lines(&argv(&spec, Accelerator::Kvm, FDS, false)));
 }
 
 #[test]
@@ -50,7 +51,7 @@ fn argv_of_the_probe() {
 #[test]
 fn no_path_of_the_host_is_on_the_command_line() {
     for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
-        let argv = argv(&spec(), accelerator, FDS);
+        let argv = argv(&spec(), accelerator, FDS, false);
         assert!(argv.iter().all(|word| !word.contains("secret")), "{argv:?}");
         assert!(
             argv.iter()
@@ -66,4 +67,13 @@ fn mitigations_are_off_only_where_the_processor_is_emulated() {
         cmdline(&spec(), false),
         "console=ttyS0 quiet panic=-1 lsm=landlock,bpf edd=off cryptomgr.notests"
     );
+}
+
+#[test]
+fn argv_of_a_machine_that_goes_on() {
+    let fds = Fds {
+        memory: Some(17),
+        ..FDS
+    };
+    insta::assert_snapshot!(lines(&argv(&spec(), Accelerator::Tcg, fds, true)));
 }
