@@ -12,7 +12,9 @@ use libtest_mimic::{Completion, Failed, Trial};
 use serde_json::Value;
 
 use crate::image::kernel;
-use crate::support::{Result, belljar, check, code, events, output, repo, terminal, text};
+use crate::support::{
+    Need, Result, belljar, check, code, events, missing, output, repo, terminal, text,
+};
 
 pub fn tests() -> Vec<Trial> {
     vec![Trial::ignorable_test(
@@ -52,6 +54,11 @@ done
 
 /// Emulation twice over hangs now and then: once more then.
 fn whole_runs() -> Result<Completion> {
+    // Before an image is made for it.
+    let needs = [Need::Guest, Need::CloudHypervisor];
+    if let Some(reason) = needs.into_iter().find_map(missing) {
+        return Ok(Completion::ignored_with(reason));
+    }
     let dir = tempfile::tempdir()?;
     lay_out(dir.path())?;
     let mut last = String::new();

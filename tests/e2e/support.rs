@@ -31,6 +31,8 @@ pub enum Need {
     OpenSsl,
     /// git can serve.
     GitServer,
+    /// A cloud-hypervisor is found.
+    CloudHypervisor,
     /// asciinema reads casts.
     Asciinema,
     /// A browser without a window.
@@ -47,7 +49,7 @@ pub fn test(name: &str, needs: &'static [Need], run: fn() -> Result) -> Trial {
     })
 }
 
-fn missing(need: Need) -> Option<String> {
+pub fn missing(need: Need) -> Option<String> {
     static GUEST: LazyLock<Option<String>> = LazyLock::new(guest_missing);
     match need {
         Need::Guest => GUEST.clone(),
@@ -55,6 +57,9 @@ fn missing(need: Need) -> Option<String> {
             let needed = ["mmdebstrap", "mkfs.erofs", "dpkg-deb", "subordinate ids"];
             needed.iter().any(|name| part["part"] == *name) && part["state"] != "found"
         }),
+        Need::CloudHypervisor => {
+            lacks(|part| part["part"] == "cloud-hypervisor" && part["state"] != "found")
+        }
         Need::Root => (!rustix::process::geteuid().is_root())
             .then(|| "not root: all the other tests run as an ordinary user already".into()),
         Need::Registry => registry_missing(),

@@ -16,6 +16,7 @@ pub fn tests() -> Vec<Trial> {
         test("terminal::stopped_and_continued_by_others", &[], stopped),
         test("terminal::what_is_pasted_is_no_key", &[], pasted),
         test("terminal::two_traces_side_by_side", &[], diff),
+        test("terminal::what_is_damaged_is_not_alike", &[], damaged),
         test("terminal::another_policy_beside_a_recording", &[], policy),
         test(
             "terminal::the_hypervisor_dies_under_the_screen",
@@ -172,6 +173,20 @@ fn diff() -> Result {
         check(shown.contains("they differ"), || shown)?;
     }
     leave(&mut terminal, 1)
+}
+
+/// A comparison that did not come about must not end as if nothing differed.
+fn damaged() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut bytes = std::fs::read(repo(THIEF))?;
+    let middle = bytes.len() / 2;
+    *bytes.get_mut(middle).ok_or("an empty trace")? ^= 0xff;
+    let hurt = dir.path().join("hurt.bjt");
+    std::fs::write(&hurt, bytes)?;
+    let hurt = hurt.to_string_lossy().into_owned();
+    let mut terminal = Terminal::start(&["diff", "--screen", &hurt], &repo(THIEF))?;
+    terminal.shows("they differ", SOON)?;
+    leave(&mut terminal, 5)
 }
 
 fn policy() -> Result {

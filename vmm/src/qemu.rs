@@ -14,6 +14,7 @@ mod warm;
 
 pub(crate) use qmp::Qmp;
 pub(crate) use start::{Saver, start};
+pub(crate) use warm::Base;
 
 use std::os::fd::RawFd;
 

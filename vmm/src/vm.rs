@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use crate::control::{Control, ControlError, Shutdown};
 use crate::link::{Link, LinkError};
 use crate::process::{ExitHow, Process};
-use crate::qemu::Saver;
+use crate::qemu::{Base, Saver};
 
 /// How long last words may take after the hypervisor has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -123,7 +123,8 @@ pub struct Vm {
     pub(crate) machine: Machine,
     /// Keeps the machine for later ones, once it waits for the host.
     pub(crate) saver: Option<Saver>,
-    pub(crate) woken: bool,
+    /// What the machine went on from.
+    pub(crate) woken: Option<Base>,
 }
 
 impl Vm {
@@ -164,6 +165,10 @@ impl Vm {
             },
             exit = self.wait() => LinkError::ended(&exit),
         };
+        // Whatever it was, the next machine must not go on from the same.
+        if let Some(base) = &self.woken {
+            base.remove();
+        }
         Err(failed.on_console(self.console_tail()))
     }
 
@@ -188,7 +193,7 @@ impl Vm {
     /// True if the machine went on from one that had booted already.
     #[must_use]
     pub fn woken(&self) -> bool {
-        self.woken
+        self.woken.is_some()
     }
 
     /// The last lines of the guest's console, escaped.

@@ -494,6 +494,17 @@ fn a_damaged_base_is_replaced(kit: &Kit) -> Result<(), Failed> {
     let text = text.replace(&digest(&whole), &digest(b"QEVM nonsense"));
     std::fs::write(&manifest, text)?;
     assert!(!woken()?, "nonsense was gone on with");
+    // One that is taken, and then says nothing.
+    assert!(!woken()?);
+    block(async {
+        let mut vm = boot(&spec).await?;
+        assert!(vm.woken());
+        vm.pause().await?;
+        let silent = vm.link(Duration::from_secs(2)).await;
+        assert!(matches!(silent, Err(LinkError::Silent { .. })));
+        Ok::<_, Failed>(())
+    })?;
+    assert!(!woken()?, "what fell silent was gone on with");
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     /// No such port.
-    #[error("no virtio port is named {0}")]
+    #[error("no virtio port is named {0}, and there is no vsock device")]
     NoPort(&'static str),
     /// A system call on it.
     #[error("cannot {step} the host port: {source}")]

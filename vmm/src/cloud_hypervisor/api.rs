@@ -14,7 +14,6 @@ use cloud_hypervisor_client::apis::configuration::Configuration;
 use cloud_hypervisor_client::apis::{DefaultApi, DefaultApiClient, Error};
 use cloud_hypervisor_client::models::{VmConfig, VmState};
 use hyper::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -117,9 +116,9 @@ fn reason(body: &str) -> String {
 struct Connector(Arc<OwnedFd>);
 
 impl Service<Uri> for Connector {
-    type Response = Bounded;
+    type Response = TokioIo<Limited>;
     type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Bounded>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -129,7 +128,7 @@ impl Service<Uri> for Connector {
         let place = Arc::clone(&self.0);
         Box::pin(async move {
             let stream = connect(&place).await?;
-            Ok(Bounded(TokioIo::new(Limited { stream, left: MOST })))
+            Ok(TokioIo::new(Limited { stream, left: MOST }))
         })
     }
 }
@@ -140,45 +139,15 @@ pub(crate) async fn connect(place: &OwnedFd) -> std::io::Result<UnixStream> {
 }
 
 /// A connection that ends after so many bytes.
-struct Bounded(TokioIo<Limited>);
-
-impl Connection for Bounded {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl Read for Bounded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl Write for Bounded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
 struct Limited {
     stream: UnixStream,
     left: usize,
+}
+
+impl Connection for Limited {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
 }
 
 impl AsyncRead for Limited {

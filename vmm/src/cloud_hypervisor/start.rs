@@ -78,7 +78,7 @@ pub(crate) async fn start(spec: &Spec, program: PathBuf) -> Result<Vm, BootError
             memory_mib: spec.memory_mib,
         },
         saver: None,
-        woken: false,
+        woken: None,
     };
     if let Err(source) = up {
         return Err(explain(&vm, source).await);

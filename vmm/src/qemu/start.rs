@@ -13,7 +13,7 @@ use belljar_event::Machine;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use super::warm::{self, Base};
+use super::warm::{self, Base, MOST_STATE};
 use super::{Accelerator, Fds, Qmp, argv};
 use crate::Spec;
 use crate::boot::{self, BootError, bytes_of, copy_to_memory, pair, prepare, stream};
@@ -25,8 +25,6 @@ use crate::vm::{MachineExit, Vm, Way, collect};
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long saving or taking over a machine's state may take.
 const MOVING: Duration = Duration::from_secs(30);
-/// A device state larger than this is none of ours.
-const MOST_STATE: u64 = 64 << 20;
 
 /// A running hypervisor and our ends of its sockets, before a runtime knows them.
 struct Started {
@@ -55,21 +53,17 @@ pub(crate) async fn start(
     accelerator: Accelerator,
     program: PathBuf,
 ) -> Result<Vm, BootError> {
-    match attempt(spec, accelerator, program.clone()).await {
-        Err(Failed::Base(base)) => {
-            base.remove();
-            let cold = Spec {
-                warm: None,
-                ..spec.clone()
-            };
-            match attempt(&cold, accelerator, program).await {
-                Ok(vm) => Ok(vm),
-                Err(Failed::Boot(error)) => Err(error),
-                Err(Failed::Base(_)) => Err(prepare("a machine", std::io::ErrorKind::Other.into())),
+    let mut spec = spec.clone();
+    loop {
+        match attempt(&spec, accelerator, program.clone()).await {
+            Ok(vm) => return Ok(vm),
+            Err(Failed::Boot(error)) => return Err(error),
+            Err(Failed::Base(base)) => {
+                base.remove();
+                // So there is no third attempt.
+                spec.warm = None;
             }
         }
-        Err(Failed::Boot(error)) => Err(error),
-        Ok(vm) => Ok(vm),
     }
 }
 
@@ -127,10 +121,10 @@ async fn attempt(spec: &Spec, accelerator: Accelerator, program: PathBuf) -> Res
         }
     };
     let (saver, woken) = match started.warmth {
-        Warmth::Cold => (None, false),
-        Warmth::Saved { memory, base } => (Some(Saver { memory, base }), false),
+        Warmth::Cold => (None, None),
+        Warmth::Saved { memory, base } => (Some(Saver { memory, base }), None),
         Warmth::Woken { state, base } => match wake(&qmp, state).await {
-            Ok(()) => (None, true),
+            Ok(()) => (None, Some(base)),
             Err(_) => return Err(Failed::Base(base)),
         },
     };

@@ -28,7 +28,7 @@ const KEPT: usize = 3;
 /// Memory is copied in pieces of this size; one of zeroes alone is left out.
 const PIECE: usize = 64 << 10;
 /// A device state larger than this is none of ours.
-const MOST_STATE: u64 = 64 << 20;
+pub(super) const MOST_STATE: u64 = 64 << 20;
 const MEMORY: &str = "memory";
 const STATE: &str = "state";
 const MANIFEST: &str = "manifest.json";

@@ -30,7 +30,7 @@ struct Traces {
     alike: Alike,
     /// The newest question; an older one is not answered to its end.
     newest: Arc<AtomicU64>,
-    /// How the command ends, once both are read.
+    /// How the command ends, once both are read, or one cannot be.
     exit: Arc<OnceLock<Exit>>,
 }
 
@@ -79,7 +79,8 @@ pub(super) fn show(
         screen::Options::default(),
     )
     .map_err(|source| AppError::io("draw on the terminal", source))?;
-    Ok(ended.get().copied().unwrap_or(Exit::Fine))
+    // Who left before both were read knows of no difference, and of no sameness.
+    Ok(ended.get().copied().unwrap_or(Exit::Interrupted))
 }
 
 impl Traces {
@@ -88,6 +89,7 @@ impl Traces {
         let sides = match self.both() {
             Ok(sides) => sides,
             Err(error) => {
+                let _ = self.exit.set(error.exit());
                 let failure = Failure {
                     what: error.to_string(),
                     hints: vec!["belljar verify says what is wrong with a trace".to_owned()],
