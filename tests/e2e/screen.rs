@@ -187,6 +187,10 @@ impl Terminal {
     }
 }
 
+/// The run is over and its trace whole. Not `finished`: the tree counts the processes
+/// that have, and `q` asks first while the run goes on.
+const RECORDED: &str = "✓ recorded";
+
 pub const SOON: Duration = Duration::from_secs(90);
 
 fn replay() -> Result {
@@ -271,7 +275,7 @@ fn live() -> Result {
     terminal.shows("MALICIOUS", LONG)?;
     // Its upload to a name that no line allows waits for somebody to say no.
     terminal.answer("telemetry.left-padded", "d")?;
-    terminal.shows("finished", LONG)?;
+    terminal.shows(RECORDED, LONG)?;
     terminal.shows("postinstall.js", SOON)?;
     terminal.press("q")?;
     let (code, restored) = terminal.end(SOON)?;
@@ -315,9 +319,7 @@ fn questions() -> Result {
     // Enter is no answer: it opens what is selected, as ever.
     terminal.answer("/tmp/.h/three", "\r\u{1b}")?;
     terminal.answer("/tmp/.h/three", "Ar")?;
-    terminal.shows("finished", LONG)?;
-    // The last question is shown a while longer, as a replay shows it.
-    std::thread::sleep(Duration::from_secs(5));
+    terminal.shows(RECORDED, LONG)?;
     terminal.press("q")?;
     let (_, restored) = terminal.end(SOON)?;
     check(restored, || "the terminal was not given back".into())?;
@@ -381,8 +383,7 @@ fn saved() -> Result {
     terminal.shows("allow evt.op = exec and fd.name", SOON)?;
     terminal.press("\r")?;
     terminal.shows("saved as user:saved-1", SOON)?;
-    terminal.shows("finished", LONG)?;
-    std::thread::sleep(Duration::from_secs(5));
+    terminal.shows(RECORDED, LONG)?;
     terminal.press("q")?;
     terminal.end(SOON)?;
     let file = dir.path().join("config/belljar/policy.toml");
@@ -470,7 +471,7 @@ fn watched() -> Result {
     terminal.press("GK")?;
     terminal.shows("end sleep (pid", SOON)?;
     terminal.press("y")?;
-    terminal.shows("finished", LONG)?;
+    terminal.shows(RECORDED, LONG)?;
     terminal.press("q")?;
     let (_, restored) = terminal.end(SOON)?;
     check(restored, || "the terminal was not given back".into())?;

@@ -184,7 +184,11 @@ fn ended(model: &mut Model, end: Integrity) {
     }
     model.stage = None;
     model.interrupted = false;
-    model.leaving = false;
+    // Who was asked whether to stop the run is told why nobody asks any more; the
+    // verdict that has just come about stays to be read.
+    if std::mem::take(&mut model.leaving) {
+        toast(model, "the run has ended by itself; q leaves");
+    }
     model.quiet = 0;
     model.ended = Some(end);
 }

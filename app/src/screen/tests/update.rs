@@ -49,6 +49,21 @@ fn leaving_a_run_asks_first() {
 }
 
 #[test]
+fn a_run_that_ends_while_asked_is_stayed_with() {
+    let mut model = live(story::unfinished());
+    typed(&mut model, "q");
+    let receipt = story::theft().1.receipt;
+    update(
+        &mut model,
+        Msg::SourceEnded(Integrity::Complete { receipt }),
+    );
+    let shown = render_text(&model, 80, 24);
+    assert!(!shown.contains("the run goes on"), "{shown}");
+    assert!(shown.contains("q leaves"), "{shown}");
+    assert_eq!(typed(&mut model, "q"), [Effect::Quit]);
+}
+
+#[test]
 fn interrupt_stops_the_run_once_then_leaves() {
     let mut model = live(story::unfinished());
     assert_eq!(ctrl(&mut model, 'c'), [Effect::Interrupt]);
