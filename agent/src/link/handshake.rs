@@ -18,7 +18,7 @@ pub(super) fn answer(port: &Port) -> Result<Option<Vec<u8>>, LinkError> {
     let mut scanner = Scanner::default();
     let mut chunk = [0; 4096];
     loop {
-        if !port.wait(None).map_err(failed("poll"))? {
+        if !port.wait().map_err(failed("poll"))?.there {
             std::thread::sleep(ABSENT);
         }
         let count = match port.read(&mut chunk) {
