@@ -10,8 +10,10 @@ use std::time::Duration;
 const WORD: &str = "belljar.fault=";
 /// What [`before_exited`] looks for.
 const HOLD_EXIT: &str = "belljar.fault=hold-exit";
+/// Makes whoever watches the channel look all the time.
+const RESTLESS: &str = "belljar.fault=restless";
 /// How long after the payload's start a fault of [`Moment::Started`] strikes.
-const DELAY: Duration = Duration::from_secs(2);
+const DELAY: Duration = Duration::from_secs(8);
 
 /// Where a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +65,22 @@ pub(crate) fn after_start() {
 /// When the payload has ended and the host has heard all but that: does not
 /// come back if asked to hold it back. The channel goes on meanwhile.
 pub(crate) async fn before_exited() {
-    if line()
-        .split_ascii_whitespace()
-        .any(|word| word == HOLD_EXIT)
-    {
+    if says(HOLD_EXIT) {
         std::future::pending().await
     }
+}
+
+/// How often the channel is watched: `usually`, or nearly all the time.
+pub(crate) fn watched_every(usually: Duration) -> Duration {
+    if says(RESTLESS) {
+        Duration::from_micros(30)
+    } else {
+        usually
+    }
+}
+
+fn says(fault: &str) -> bool {
+    line().split_ascii_whitespace().any(|word| word == fault)
 }
 
 fn line() -> String {

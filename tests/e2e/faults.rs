@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
@@ -29,6 +29,11 @@ pub fn tests() -> Vec<Trial> {
             "faults::a_crowd_of_processes_is_recorded",
             &[Need::Guest],
             crowd,
+        ),
+        test(
+            "faults::a_restless_watch_loses_no_word",
+            &[Need::Guest],
+            restless,
         ),
         test(
             "faults::a_slow_disk_is_waited_for",
@@ -60,7 +65,8 @@ impl Bench {
         let words = [options, &["--"], command].concat();
         let child = run(&dir.path().join("project"), &trace, &words)
             .env("TMPDIR", dir.path().join("tmp"))
-            .stdout(Stdio::piped())
+            // A report may be longer than a pipe holds while nobody reads it.
+            .stdout(fs::File::create(dir.path().join("stdout"))?)
             .stderr(fs::File::create(dir.path().join("stderr"))?)
             .spawn()?;
         Ok(Self {
@@ -81,7 +87,7 @@ impl Bench {
 
     fn look(&mut self) {
         let pid = self.child.id();
-        self.hypervisor = self.hypervisor.or_else(|| hypervisor(pid));
+        self.hypervisor = hypervisor(pid).or(self.hypervisor);
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let peak = status
             .lines()
@@ -119,8 +125,8 @@ impl Bench {
         let pids = [Some(self.child.id()), self.hypervisor];
         let stderr = self.stderr();
         let (trace, peak) = (self.trace(), self.peak);
-        // Its report fits into a pipe only in part: it is read to the end here.
-        let output = self.child.wait_with_output()?;
+        let mut output = self.child.wait_with_output()?;
+        output.stdout = fs::read(self.dir.path().join("stdout"))?;
         gone(&pids.into_iter().flatten().collect::<Vec<_>>())?;
         let left: Vec<_> = fs::read_dir(self.dir.path().join("tmp"))?
             .flatten()
@@ -385,6 +391,18 @@ fn crowd() -> Result {
     })
 }
 
+/// Whoever polls the channel in the guest may be the only one that the kernel tells
+/// of what has come. A watch that polls all the time made one run in four stand
+/// still for ever, before it passed on what it saw.
+fn restless() -> Result {
+    for _ in 0..6 {
+        let options = ["--guest-cmdline", "belljar.fault=restless"];
+        let ended = Bench::start("t.bjt", &options, &["true"])?.end()?;
+        check(code(&ended.output) == 0, || ended.stderr.clone())?;
+    }
+    Ok(())
+}
+
 /// A pipe in the place of a disk: first nothing is taken for a while, then a little at a time.
 fn slow_disk() -> Result {
     let dir = tempfile::tempdir()?;
@@ -397,7 +415,10 @@ fn slow_disk() -> Result {
         "for i in 1 2 3; do head -c 6000000 /dev/urandom | base64 -w0; ls / > /dev/null; done";
     let bench = Bench::start(&name, &[], &["sh", "-c", script])?;
     let reader = std::thread::spawn(move || drain(&pipe));
-    let ended = bench.end()?;
+    let ended = bench.end();
+    // If it never came to open the pipe, nobody else would.
+    drop(fs::OpenOptions::new().read(true).write(true).open(&name));
+    let ended = ended?;
     let bytes = reader.join().map_err(|_| "the reader panicked")??;
     let trace = dir.path().join("whole.bjt");
     fs::write(&trace, &bytes)?;

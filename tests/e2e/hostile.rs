@@ -119,7 +119,9 @@ fn escape() -> Result {
     let dir = tempfile::tempdir()?;
     let trace = dir.path().join("t.bjt");
     let project = repo("fixtures/packages/escape-artist");
-    let script = "gcc -O1 -w -o /tmp/probe probe.c && /tmp/probe";
+    // What gcc did is told by then: the content of a program is read only soon
+    // after it was executed.
+    let script = "gcc -O1 -w -o /tmp/probe probe.c && sleep 3 && /tmp/probe";
     // Files are only watched: what the default policy denies is another test's.
     let words = ["--policy", "observe", "--", "sh", "-c", script];
     let live = output(&mut run(&project, &trace, &words))?;

@@ -140,9 +140,8 @@ server = socket.socket(); server.bind(("198.51.100.7", 443)); server.listen(4)
 open(sys.argv[1] + "/ready", "w").close()
 while True:
     conn, _ = server.accept()
-    got = b""
-    while chunk := conn.recv(65536): got += chunk
-    open(sys.argv[1] + "/loot", "ab").write(got)
+    while chunk := conn.recv(65536):
+        with open(sys.argv[1] + "/loot", "ab", 0) as loot: loot.write(chunk)
     conn.close()
 PY
 server=$!
@@ -150,6 +149,7 @@ while [ ! -e "$1/ready" ]; do sleep 0.1; done
 status=0
 shift
 "$@" || status=$?
+sleep 1
 kill $server
 exit $status"#;
     let dir = tempfile::tempdir()?;

@@ -397,8 +397,9 @@ pub fn start_endless(project: &Path, trace: &Path, options: &[&str]) -> Result<S
     let pid = child.id();
     let mut found = None;
     let began = wait_until("the payload's start", LONG, || {
-        // Looked for early: with a fault on its way it may be gone by then.
-        found = found.or_else(|| hypervisor(pid));
+        // Looked for early: with a fault on its way it may be gone by then. The
+        // newest: a first one may only have tried whether a machine runs at all.
+        found = hypervisor(pid).or(found);
         child.try_wait().ok().flatten().is_some()
             || events(trace).is_ok_and(|events| events.iter().any(|event| event["kind"] == "exec"))
     });

@@ -27,7 +27,7 @@ use crate::process::{ExitHow, Process};
 use crate::qemu::{Base, Saver};
 
 /// How long last words may take after the hypervisor has ended.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// The host's end of the byte stream to the agent.
 #[derive(Debug)]

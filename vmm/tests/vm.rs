@@ -350,7 +350,10 @@ fn hypervisor_is_confined(kit: &Kit) -> Result<(), Failed> {
             "{argv}"
         );
         for entry in std::fs::read_dir(proc("fd"))? {
-            let target = std::fs::read_link(entry?.path())?;
+            // Some are closed while they are looked at.
+            let Ok(target) = std::fs::read_link(entry?.path()) else {
+                continue;
+            };
             assert!(
                 !target.ends_with("status"),
                 "inherited {}",
@@ -368,7 +371,10 @@ fn filtered(pid: u32, kit: &Kit) -> Result<bool, Failed> {
     let mut open = Vec::new();
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         let task = task?;
-        let status = std::fs::read_to_string(task.path().join("status"))?;
+        // A worker's thread may end at any time.
+        let Ok(status) = std::fs::read_to_string(task.path().join("status")) else {
+            continue;
+        };
         if !status.lines().any(|line| line == "Seccomp:\t2") {
             open.push(task.file_name());
         }

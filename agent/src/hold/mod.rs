@@ -149,6 +149,8 @@ impl Shared {
                 self.forget_gone();
             }
         }
+        // Who has gone since the last look is told of, too.
+        self.forget_gone();
         self.open()
             .retain(|_, open| !Arc::ptr_eq(&open.listener, listener));
     }

@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::LinkError;
 use crate::boot::raw;
+use crate::fault;
 
 const NAME: &str = "belljar.0";
 const CLASS: &str = "/sys/class/virtio-ports";
@@ -243,8 +244,9 @@ pub(super) fn watch(port: Arc<Port>) {
     let watcher = std::thread::Builder::new()
         .name("watch".into())
         .spawn(move || {
+            let every = fault::watched_every(WATCH);
             loop {
-                std::thread::sleep(WATCH);
+                std::thread::sleep(every);
                 match port.look(PollFlags::IN | PollFlags::OUT, Some(Duration::ZERO)) {
                     Ok(seen) if !seen.there => crate::boot::power::off("the host is gone"),
                     Ok(seen) => port.tell(&seen),

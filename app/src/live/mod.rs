@@ -47,7 +47,7 @@ const UP: Duration = Duration::from_secs(180);
 /// A machine that was told to stop has this long to do so.
 const DOWN: Duration = Duration::from_secs(5);
 /// A machine whose channel broke is given this long to end, which explains it.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How many inputs may wait for the core. Few, since one can be a whole frame of
 /// events: what a slow disk holds up waits in the guest.
 const INPUTS: usize = 64;

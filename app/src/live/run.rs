@@ -7,7 +7,8 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use belljar_event::wire::{FromAgent, Setup, StreamKind, ToAgent, Uploaded};
 use belljar_event::{Armed, Copied, End, Lost};
@@ -25,6 +26,9 @@ use super::plan::Plan;
 use super::{DOWN, INPUTS, RUNNING, Stage, UP, clock, guest, prepare, record};
 use crate::error::AppError;
 use crate::{decoys, random};
+
+/// How often it is looked whether the guest takes the project.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// One run under way.
 pub(super) struct Run<'a> {
@@ -175,16 +179,45 @@ impl Run<'_> {
         }
     }
 
+    /// Copies the project in. A guest that takes nothing of it for a while is lost.
     async fn upload(&self, link: &Link, project: &Path) -> Result<Copied, AppError> {
+        let taken = Arc::new(AtomicU64::new(0));
+        let work = self.send(link, project, Arc::clone(&taken));
+        tokio::pin!(work);
+        let (mut seen, mut since) = (0, tokio::time::Instant::now());
+        loop {
+            tokio::select! {
+                copied = &mut work => return copied,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let now = taken.load(Ordering::Relaxed);
+            if now != seen {
+                (seen, since) = (now, tokio::time::Instant::now());
+            } else if since.elapsed() > UP {
+                return Err(AppError::Guest(format!(
+                    "the guest took nothing of the project for {} s, {now} bytes of it before",
+                    UP.as_secs()
+                )));
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        link: &Link,
+        project: &Path,
+        taken: Arc<AtomicU64>,
+    ) -> Result<Copied, AppError> {
         let stream = link.open(StreamKind::Upload).await?;
         let (mut answer, archive) = tokio::io::split(stream);
         let (project, limit) = (project.to_owned(), u64::from(self.plan.disk));
         let packing = tokio::task::spawn_blocking(move || {
             let mut bridge = SyncIoBridge::new(archive);
+            let counted = Counted(&mut bridge, taken);
             let copied = crate::project::pack(
                 &project,
                 limit,
-                std::io::BufWriter::with_capacity(1 << 16, &mut bridge),
+                std::io::BufWriter::with_capacity(1 << 16, counted),
             );
             let closed = bridge.shutdown();
             copied.and_then(|copied| {
@@ -210,6 +243,21 @@ impl Run<'_> {
                 "the guest did not confirm the project's arrival".into(),
             )),
         }
+    }
+}
+
+/// A writer that tells how much was taken.
+struct Counted<W>(W, Arc<AtomicU64>);
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.0.write(bytes)?;
+        self.1.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }
 

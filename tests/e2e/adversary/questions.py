@@ -29,7 +29,7 @@ for _ in children:
     counts[kind, answer] = counts.get((kind, answer), 0) + 1
 for (kind, answer), count in sorted(counts.items()): print("ANSWERED", kind, answer, count, flush=True)
 print("AGAIN", connect(), flush=True)
-time.sleep(8)
+time.sleep(25)
 doomed = os.fork()
 if not doomed: os._exit(execute("/tmp/.q/doomed"))
 time.sleep(8)

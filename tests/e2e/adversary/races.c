@@ -314,7 +314,8 @@ static void race(const char *name, const char *good, const char *bad, void *(*tu
 	stop = won = done = refused = other = 0;
 	number = open(mine, O_PATH);
 	pthread_create(&t, 0, turn, 0);
-	for (int i = 0; i < tries; i++)
+	/* Longer, if the other thread did not come to turn anything meanwhile. */
+	for (int i = 0; i < tries || ((!done || !refused) && i < tries * 50); i++)
 		attempt(use);
 	stop = 1;
 	pthread_join(t, 0);

@@ -58,7 +58,10 @@ fn races() -> Result {
         format!("{raced} races:\n{printed}")
     })?;
     tell(&format!("races: {tried} tries, none won"));
-    check(report["lost"]["events"] == 0, || {
-        format!("{}", report["lost"])
-    })
+    // What turns names as fast as it can is a flood: a slow host may not keep up, but
+    // it says so then.
+    check(
+        report["lost"]["events"] == 0 || report["verdict"] != "SAFE",
+        || format!("{}, {}", report["lost"], report["verdict"]),
+    )
 }

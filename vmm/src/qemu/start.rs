@@ -24,7 +24,7 @@ use crate::vm::{MachineExit, Vm, Way, collect};
 /// How long the hypervisor may take to start before its end explains a failure.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long saving or taking over a machine's state may take.
-const MOVING: Duration = Duration::from_secs(30);
+const MOVING: Duration = Duration::from_secs(120);
 
 /// A running hypervisor and our ends of its sockets, before a runtime knows them.
 struct Started {
