@@ -159,7 +159,11 @@ impl Run<'_> {
         frames: &mut FrameReader<FromAgent, R>,
     ) -> Result<Ready, AppError> {
         let message = tokio::time::timeout(UP, frames.next()).await.map_err(|_| {
-            AppError::Guest(format!("the guest was not ready after {} s", UP.as_secs()))
+            AppError::Guest(format!(
+                "the guest was not ready after {} s; its console:\n{}",
+                UP.as_secs(),
+                self.vm.console_tail()
+            ))
         })?;
         match message {
             Ok(Some(FromAgent::Ready {
