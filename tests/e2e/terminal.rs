@@ -1,6 +1,7 @@
 //! What a terminal does to the screen: it is resized, taken away, pasted into, and
 //! the machine behind it dies.
 
+use std::path::Path;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
@@ -22,6 +23,11 @@ pub fn tests() -> Vec<Trial> {
             "terminal::the_hypervisor_dies_under_the_screen",
             &[Need::Guest],
             hypervisor_dies,
+        ),
+        test(
+            "terminal::a_live_screen_is_told_to_end",
+            &[Need::Guest],
+            told_to_end,
         ),
     ]
 }
@@ -214,21 +220,49 @@ fn policy() -> Result {
     leave(&mut terminal, 0)
 }
 
-fn hypervisor_dies() -> Result {
-    let dir = tempfile::tempdir()?;
-    let project = dir.path().join("p");
+/// A run of something that ticks for ever, with its output in sight.
+fn ticking(dir: &Path, trace: &Path) -> Result<Terminal> {
+    let project = dir.join("p");
     std::fs::create_dir(&project)?;
     std::fs::write(
         project.join("ticks.py"),
         "import time\nwhile True:\n    print('TICK', flush=True)\n    time.sleep(0.5)\n",
     )?;
-    let trace = dir.path().join("t.bjt");
     let kept = trace.to_string_lossy().into_owned();
     let words = ["run", "-o", &kept, "--phase", "run=python3 ticks.py"];
     let mut terminal = Terminal::start(&words, &project)?;
     terminal.shows("ticks.py", LONG)?;
     terminal.press("o")?;
     terminal.shows("TICK", LONG)?;
+    Ok(terminal)
+}
+
+/// The trace is brought to its end first, and the terminal given back.
+fn told_to_end() -> Result {
+    let dir = tempfile::tempdir()?;
+    let trace = dir.path().join("t.bjt");
+    let mut terminal = ticking(dir.path(), &trace)?;
+    let machine = hypervisor(terminal.pid()).ok_or("no hypervisor was started")?;
+    signal(terminal.pid(), "TERM");
+    let (code, restored) = terminal.end(SOON)?;
+    check(code != 0 && restored, || {
+        format!("exit {code}, restored {restored}\n{}", terminal.contents())
+    })?;
+    gone(&[machine])?;
+    let verified = output(belljar(["verify"]).arg(&trace))?;
+    check(crate::support::code(&verified) == 0, || {
+        text(&verified.stderr)
+    })?;
+    let ended = events(&trace)?.pop().ok_or("an empty trace")?;
+    check(ended.to_string().contains("interrupted"), || {
+        ended.to_string()
+    })
+}
+
+fn hypervisor_dies() -> Result {
+    let dir = tempfile::tempdir()?;
+    let trace = dir.path().join("t.bjt");
+    let mut terminal = ticking(dir.path(), &trace)?;
     let machine = hypervisor(terminal.pid()).ok_or("no hypervisor was started")?;
     signal(machine, "KILL");
     // It is said on the screen, which stays: what was recorded can be looked at.
