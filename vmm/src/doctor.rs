@@ -94,11 +94,15 @@ pub fn examine(cache_dir: &Path, recipe: &Recipe, asked: &Asked<'_>) -> Vec<Part
     } else {
         State::Missing
     };
+    let by = match find(QEMU.program, &path) {
+        Some(_) => "QEMU",
+        None => PROGRAM,
+    };
     let mut parts = vec![
         program("qemu", "runs the guest", QEMU, without),
         other,
         device(),
-        acceleration(kvm, find(QEMU.program, &path).is_some()),
+        acceleration(kvm, by),
     ];
     parts.extend(asked.emulation.map(emulated));
     let build = "builds the guest image on first use";
@@ -313,15 +317,15 @@ fn has_group(device: &str) -> bool {
     fs::metadata(device).is_ok_and(|data| data.gid() != 0 && data.mode() & 0o060 == 0o060)
 }
 
-fn acceleration(kvm: &Probe, probed: bool) -> Part {
+/// `by`: which hypervisor ran the probe's guest.
+fn acceleration(kvm: &Probe, by: &str) -> Part {
     let (name, purpose) = ("kvm", "makes the guest fast, and is the boundary around it");
-    let answered = if probed {
-        "a probe guest ran and answered"
-    } else {
-        "the device opens; without QEMU no probe guest was run"
-    };
     match kvm {
-        Probe::Usable => found(name, purpose, answered.to_owned()),
+        Probe::Usable => found(
+            name,
+            purpose,
+            format!("a probe guest under {by} ran and answered"),
+        ),
         Probe::Unusable(why) => Part {
             name,
             purpose,
