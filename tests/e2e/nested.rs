@@ -61,18 +61,23 @@ fn whole_runs() -> Result<Completion> {
     }
     let dir = tempfile::tempdir()?;
     lay_out(dir.path())?;
-    in_outer_guest(dir.path(), judge)
+    in_outer_guest(dir.path(), 900, judge)
 }
 
-/// Runs the script that was laid out, and has what the console said judged.
-pub fn in_outer_guest(dir: &Path, judge: impl Fn(&str, &Path) -> Result) -> Result<Completion> {
+/// Runs the script that was laid out within so many seconds, and has what the
+/// console said judged.
+pub fn in_outer_guest(
+    dir: &Path,
+    seconds: u32,
+    judge: impl Fn(&str, &Path) -> Result,
+) -> Result<Completion> {
     let mut last = String::new();
     for _ in 0..2 {
         let outcome = Command::new(repo("tests/nested/run.sh"))
             .arg(crate::support::BELLJAR)
             .env("NESTED_FILES", dir.join("files"))
             .env("NESTED_SCRIPT", dir.join("script"))
-            .env("NESTED_SECONDS", "900")
+            .env("NESTED_SECONDS", seconds.to_string())
             .output()?;
         let said = text(&outcome.stdout);
         match outcome.status.code() {

@@ -143,7 +143,7 @@ fn faults() -> Result<Completion> {
     lay_out(dir.path())?;
     fs::write(dir.path().join("script"), SCRIPT)?;
     fs::copy(dir.path().join("shut"), dir.path().join("files/shut"))?;
-    in_outer_guest(dir.path(), judge)
+    in_outer_guest(dir.path(), 1800, judge)
 }
 
 fn judge(console: &str, dir: &Path) -> Result {

@@ -103,6 +103,7 @@ pub fn examine(cache_dir: &Path, recipe: &Recipe, asked: &Asked<'_>) -> Vec<Part
         other,
         device(),
         acceleration(kvm, by),
+        walls(),
     ];
     parts.extend(asked.emulation.map(emulated));
     let build = "builds the guest image on first use";
@@ -335,6 +336,21 @@ fn acceleration(kvm: &Probe, by: &str) -> Part {
                 Path::new("/dev/kvm").exists() && !has_group("/dev/kvm"),
             )),
         },
+    }
+}
+
+fn walls() -> Part {
+    let name = "landlock";
+    let purpose = "keeps a hypervisor that was taken over from your files";
+    if crate::process::walls::there() {
+        return found(name, purpose, "the kernel enforces it".to_owned());
+    }
+    Part {
+        name,
+        purpose,
+        state: State::Optional,
+        found: "this kernel does not have it, or has it switched off".to_owned(),
+        hint: Some("boot with `landlock` in the list `lsm=` (Linux 5.13 or later)".to_owned()),
     }
 }
 

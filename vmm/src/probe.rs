@@ -128,6 +128,7 @@ async fn answer(path: &Path, accelerator: Accelerator, deadline: Duration) -> Re
         inherit: vec![image],
         stderr,
         group: accelerator.group(),
+        folder: None,
     };
     let how = ended(program, deadline).await?;
     if how == ExitHow::Code(guest::ANSWER) {
@@ -150,6 +151,7 @@ async fn answer_of_other(path: &Path, deadline: Duration) -> Result<(), String> 
         inherit: vec![kernel, theirs],
         stderr,
         group: kvm_group(),
+        folder: None,
     };
     let how = ended(program, deadline).await?;
     serial.drained(LAST_WORDS).await;

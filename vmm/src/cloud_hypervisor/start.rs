@@ -141,6 +141,8 @@ fn launch(spec: &Spec, program: PathBuf) -> Result<Started, BootError> {
         ],
         stderr,
         group: boot::kvm_group(),
+        // Where its folders are: another one is made when it is to be saved.
+        folder: Some(std::env::temp_dir()),
     })?;
     Ok(Started {
         process,

@@ -288,6 +288,7 @@ fn launch(spec: &Spec, accelerator: Accelerator, program: &Path) -> Result<Start
         inherit,
         stderr,
         group: accelerator.group(),
+        folder: None,
     })?;
     Ok(Started {
         process,
