@@ -34,6 +34,8 @@ const FAULTS: &[(&str, Moment, fn())] = &[
     ("hold-setup", Moment::Setup, hold),
     ("agent-exit", Moment::Started, exit),
     ("panic", Moment::Started, panic),
+    ("reboot", Moment::Started, reboot),
+    ("power-off", Moment::Started, power_off),
     ("memory", Moment::Started, eat),
     ("stall", Moment::Carrying, hold),
 ];
@@ -108,6 +110,18 @@ fn hold() {
 /// The end of PID 1 is the end of the machine.
 fn exit() {
     std::process::exit(70)
+}
+
+/// The machine begins anew.
+fn reboot() {
+    loop {
+        let _ = rustix::system::reboot(rustix::system::RebootCommand::Restart);
+    }
+}
+
+/// The machine goes off in the middle, in good order for the hypervisor.
+fn power_off() {
+    crate::boot::power::off("asked for by a test")
 }
 
 /// The kernel breaks.

@@ -19,7 +19,7 @@ use crate::fault::{self, Moment};
 use crate::hold::Holds;
 use crate::link::{Greeted, LinkError, Mux, Opener, Stream, carry, frames};
 use crate::net::{Names, Net, Questions, Ruling};
-use crate::observe::{self, ObserveError, Observer, Unarmed};
+use crate::observe::{self, ObserveError, Observer, Pace, Unarmed};
 use crate::payload::{self, Cgroup, PayloadError};
 use crate::seam::{EventSink, MountTable};
 use crate::selftest;
@@ -211,6 +211,7 @@ async fn ready(
     let lines = lines(setup, mounts.clone())?;
     let options = observe::Options {
         cgroup: cgroup.path(),
+        pace: Pace::new(setup.event_rate, cgroup.freezer()),
         mounts,
         lines: Arc::clone(&lines),
         direct: &setup.direct,
@@ -223,7 +224,7 @@ async fn ready(
         names.clone(),
         observer.grants(),
         observer.flusher(),
-        cgroup.path().to_owned(),
+        &cgroup,
         sink.clone(),
     );
     let net = Net::new(names, questions, sink.clone(), opener, observer.origins());

@@ -24,6 +24,11 @@ pub fn tests() -> Vec<Trial> {
             bomb,
         ),
         test(
+            "hostile::a_flood_of_events_is_slowed_down_and_loses_nothing",
+            &[Need::Guest],
+            flood,
+        ),
+        test(
             "hostile::a_malicious_run_is_ended_where_nobody_watches",
             &[Need::Guest],
             condemned,
@@ -369,4 +374,118 @@ fn bomb() -> Result {
             .is_some_and(|n| n > 50),
         || format!("{}", report["processes"]),
     )
+}
+
+/// Most events a second that the flood may make.
+const PACE: u64 = 500;
+/// How many calls it is made of.
+const FLOOD: usize = 6000;
+
+/// Calls as fast as they go, beside another process whose calls are held: every
+/// other one is refused by the host, and each gets the answer that it should.
+const FLOODING: &str = r#"
+import os
+for name in ("held", "free"):
+    os.mkdir(f"/tmp/{name}")
+pid = os.fork()
+if pid == 0:
+    for number in range(6000):
+        try:
+            os.open(f"/nowhere/{number}", os.O_RDONLY)
+        except FileNotFoundError:
+            pass
+    os._exit(0)
+refused = made = 0
+for number in range(40):
+    try:
+        os.close(os.open(f"/tmp/held/{number}", os.O_WRONLY | os.O_CREAT))
+    except PermissionError:
+        refused += 1
+    os.close(os.open(f"/tmp/free/{number}", os.O_WRONLY | os.O_CREAT))
+    made += 1
+os.waitpid(pid, 0)
+print("refused", refused, "made", made)
+"#;
+
+/// What is held: one line decides against it, the other one is about somebody else.
+const HELD: &str = r#"
+[[rule]]
+id = "held"
+action = "deny"
+condition = "evt.op = write and fs.path.name startswith /tmp/held/ and proc.name startswith python"
+[[rule]]
+id = "others"
+action = "deny"
+condition = "evt.op = write and fs.path.name startswith /tmp/free/ and proc.name = somebody"
+"#;
+
+fn flood() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (trace, project) = (dir.path().join("t.bjt"), dir.path().join("p"));
+    std::fs::create_dir(&project)?;
+    let policy = dir.path().join("held.toml");
+    std::fs::write(&policy, HELD)?;
+    let policy = policy.to_str().ok_or("a path that is no text")?;
+    let pace = PACE.to_string();
+    let words = ["--event-rate", &pace, "--policy", policy];
+    let words = [&words[..], &["--", "python3", "-c", FLOODING]].concat();
+    let live = output(&mut run(&project, &trace, &words))?;
+    let report = json(&live)?;
+    let events = events(&trace)?;
+    let printed = terminal(&events);
+    check(printed.contains("refused 40 made 40"), || {
+        format!("{printed}\n{}", text(&live.stderr))
+    })?;
+    // Each call is there, once, and nothing was lost.
+    let mut numbers: Vec<_> = events
+        .iter()
+        .filter_map(|event| event["fact"]["path"].as_str()?.strip_prefix("/nowhere/"))
+        .collect();
+    let all = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    check(all == FLOOD && numbers.len() == FLOOD, || {
+        format!("{all} calls, {} different ones", numbers.len())
+    })?;
+    check(report["lost"]["events"].as_u64() == Some(0), || {
+        report["lost"].to_string()
+    })?;
+    let answers = events.iter().filter(|event| event["kind"] == "answer");
+    let denied = answers.filter(|event| event["fact"]["action"] == "deny");
+    check(denied.count() == 40, || "not 40 denied answers".into())?;
+    // By the guest's clock it never went faster for long.
+    let at = |event: &Value| event["at"].as_u64();
+    let of_payload = events
+        .iter()
+        .filter(|event| event["pid"].as_u64() > Some(0));
+    let times: Vec<u64> = of_payload.filter_map(at).collect();
+    let (first, last) = (times.iter().min(), times.iter().max());
+    let span = last.zip(first).map_or(0, |(last, first)| last - first);
+    let (count, seconds) = (times.len() as u64, span / 1_000_000_000);
+    tell(&format!(
+        "flood: {count} events in {seconds} s of the guest's, {PACE} a second allowed"
+    ));
+    check(seconds > 8 && count <= PACE * (seconds + 3), || {
+        format!("{count} events in {seconds} s")
+    })?;
+    // It is told once, and said at the end, with what to do.
+    let limits: Vec<_> = events
+        .iter()
+        .filter(|event| event["kind"] == "limit")
+        .map(|event| event["fact"].to_string())
+        .collect();
+    let told = serde_json::json!({ "what": "events", "limit": PACE, "unit": "a second" });
+    check(limits == [told.to_string()], || format!("{limits:?}"))?;
+    let said = text(&live.stderr);
+    check(
+        said.contains("the limit of events was reached\n  hint: --event-rate raises it"),
+        || said.clone(),
+    )?;
+    let reasons = report["reasons"].to_string();
+    check(
+        report["verdict"] != "SAFE"
+            && reasons.contains("the limit of events was reached: 500 a second"),
+        || reasons.clone(),
+    )?;
+    same_when_replayed(&live, &trace)
 }

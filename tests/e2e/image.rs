@@ -95,7 +95,7 @@ fn images(cache: &Path) -> Vec<String> {
 }
 
 /// This machine's shell and the libraries that it says it needs, as a tarball.
-fn tarball(dir: &Path) -> Result<PathBuf> {
+pub fn tarball(dir: &Path) -> Result<PathBuf> {
     let tree = dir.join("tree");
     let shell = fs::canonicalize("/bin/sh")?;
     let needs = Command::new("ldd").arg(&shell).output()?;

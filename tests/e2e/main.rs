@@ -21,6 +21,7 @@ mod git;
 mod hostile;
 mod image;
 mod nested;
+mod nested_faults;
 mod policies;
 mod policy;
 #[expect(
@@ -64,5 +65,6 @@ fn main() {
     tests.extend(ways::tests());
     tests.extend(git::tests());
     tests.extend(nested::tests());
+    tests.extend(nested_faults::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }

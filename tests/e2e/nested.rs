@@ -61,17 +61,27 @@ fn whole_runs() -> Result<Completion> {
     }
     let dir = tempfile::tempdir()?;
     lay_out(dir.path())?;
+    in_outer_guest(dir.path(), 900, judge)
+}
+
+/// Runs the script that was laid out within so many seconds, and has what the
+/// console said judged.
+pub fn in_outer_guest(
+    dir: &Path,
+    seconds: u32,
+    judge: impl Fn(&str, &Path) -> Result,
+) -> Result<Completion> {
     let mut last = String::new();
     for _ in 0..2 {
         let outcome = Command::new(repo("tests/nested/run.sh"))
             .arg(crate::support::BELLJAR)
-            .env("NESTED_FILES", dir.path().join("files"))
-            .env("NESTED_SCRIPT", dir.path().join("script"))
-            .env("NESTED_SECONDS", "900")
+            .env("NESTED_FILES", dir.join("files"))
+            .env("NESTED_SCRIPT", dir.join("script"))
+            .env("NESTED_SECONDS", seconds.to_string())
             .output()?;
         let said = text(&outcome.stdout);
         match outcome.status.code() {
-            Some(0) => return judge(&said, dir.path()).map(|()| Completion::Completed),
+            Some(0) => return judge(&said, dir).map(|()| Completion::Completed),
             Some(77) => {
                 let why = text(&outcome.stderr);
                 let why = why.lines().last().unwrap_or("something is missing");
@@ -84,7 +94,7 @@ fn whole_runs() -> Result<Completion> {
 }
 
 /// An image of one program, a project, and the script.
-fn lay_out(dir: &Path) -> Result {
+pub fn lay_out(dir: &Path) -> Result {
     let files = dir.join("files");
     let project = files.join("project");
     std::fs::create_dir_all(&project)?;
@@ -182,7 +192,7 @@ fn judge(console: &str, dir: &Path) -> Result {
 }
 
 /// A file that was told on the console.
-fn sent(console: &str, name: &str) -> Result<Vec<u8>> {
+pub fn sent(console: &str, name: &str) -> Result<Vec<u8>> {
     let begin = format!("NESTED begin {name}");
     let lines = console.lines().skip_while(|line| line.trim() != begin);
     let body: String = lines

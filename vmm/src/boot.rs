@@ -107,6 +107,11 @@ impl BootError {
                 "install QEMU (Debian: apt install qemu-system-x86) so that every user may run it"
                     .into()
             }
+            Self::Ended { .. } | Self::Control { .. } => {
+                "`belljar doctor` says whether this hypervisor runs a guest at all; if it does, \
+                 the kernel or the image may be damaged (`belljar image list`)"
+                    .into()
+            }
             _ => return None,
         })
     }
@@ -141,7 +146,7 @@ async fn choose(spec: &Spec) -> Result<Chosen, BootError> {
     let other = find(named.unwrap_or(Path::new(cloud_hypervisor::PROGRAM)));
     let kvm = match spec.machine {
         MachineChoice::Tcg => Probe::Unusable("software emulation was asked for".into()),
-        _ => probe::kvm_with(qemu.as_deref().ok()).await,
+        _ => probe::kvm_with(qemu.as_deref().ok(), other.as_deref().ok()).await,
     };
     decide(spec, qemu, other, kvm)
 }

@@ -14,7 +14,7 @@ mod folder;
 mod start;
 
 pub(crate) use api::{Api, connect};
-pub(crate) use start::start;
+pub(crate) use start::{console, start};
 
 use std::os::fd::RawFd;
 use std::path::Path;
@@ -56,6 +56,21 @@ fn argv(fds: Fds) -> Vec<String> {
         "--seccomp".into(),
         "true".into(),
     ]
+}
+
+/// The command line for the probe: a kernel that answers on the serial port, and
+/// then powers the machine off (see [`crate::probe`]).
+pub(crate) fn probe_argv(kernel: RawFd, serial: RawFd) -> Vec<String> {
+    let words = [
+        ("--kernel", path_of(kernel)),
+        ("--memory", "size=64M".into()),
+        ("--cpus", "boot=1".into()),
+        ("--serial", format!("file={}", path_of(serial))),
+        ("--console", "off".into()),
+        ("--seccomp", "true".into()),
+    ];
+    let pairs = words.map(|(option, value)| [option.to_owned(), value]);
+    pairs.into_iter().flatten().collect()
 }
 
 /// The machine: no network card, no graphics, no shared folder, nothing that

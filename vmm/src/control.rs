@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cloud_hypervisor::Api;
+use crate::process::Killer;
 use crate::qemu::Qmp;
 
 /// Longest wait for an answer. Under load a command takes milliseconds.
@@ -22,8 +23,8 @@ pub enum ControlError {
         /// The command.
         command: &'static str,
     },
-    /// The control socket is closed: the hypervisor is gone.
-    #[error("hypervisor is gone: `{command}` was not carried out")]
+    /// The control socket is closed, most likely since the hypervisor is gone.
+    #[error("hypervisor's control socket is closed: `{command}` was not carried out")]
     Gone {
         /// The command.
         command: &'static str,
@@ -95,6 +96,22 @@ impl Shutdown {
 
     pub(crate) fn set(&self, reason: &str) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(short(reason));
+    }
+}
+
+/// What is told of a machine that was ended since nothing was told of it any more.
+const CUT_OFF: &str = "the hypervisor closed its control socket";
+/// How long a hypervisor may outlive the socket over which it tells of its machine.
+const OUTLIVES: Duration = Duration::from_secs(2);
+
+/// The socket over which the hypervisor tells of its machine is closed. Usually
+/// that is its end. One that lives on without having said that it goes down is
+/// ended: its machine could reset itself, or not be stopped, and nobody would know.
+pub(crate) async fn cut_off(killer: Killer, shutdown: Shutdown) {
+    tokio::time::sleep(OUTLIVES).await;
+    if shutdown.get().is_none() && !killer.is_over() {
+        shutdown.set(CUT_OFF);
+        killer.kill();
     }
 }
 

@@ -94,11 +94,16 @@ pub fn examine(cache_dir: &Path, recipe: &Recipe, asked: &Asked<'_>) -> Vec<Part
     } else {
         State::Missing
     };
+    let by = match find(QEMU.program, &path) {
+        Some(_) => "QEMU",
+        None => PROGRAM,
+    };
     let mut parts = vec![
         program("qemu", "runs the guest", QEMU, without),
         other,
         device(),
-        acceleration(kvm, find(QEMU.program, &path).is_some()),
+        acceleration(kvm, by),
+        walls(),
     ];
     parts.extend(asked.emulation.map(emulated));
     let build = "builds the guest image on first use";
@@ -313,15 +318,15 @@ fn has_group(device: &str) -> bool {
     fs::metadata(device).is_ok_and(|data| data.gid() != 0 && data.mode() & 0o060 == 0o060)
 }
 
-fn acceleration(kvm: &Probe, probed: bool) -> Part {
+/// `by`: which hypervisor ran the probe's guest.
+fn acceleration(kvm: &Probe, by: &str) -> Part {
     let (name, purpose) = ("kvm", "makes the guest fast, and is the boundary around it");
-    let answered = if probed {
-        "a probe guest ran and answered"
-    } else {
-        "the device opens; without QEMU no probe guest was run"
-    };
     match kvm {
-        Probe::Usable => found(name, purpose, answered.to_owned()),
+        Probe::Usable => found(
+            name,
+            purpose,
+            format!("a probe guest under {by} ran and answered"),
+        ),
         Probe::Unusable(why) => Part {
             name,
             purpose,
@@ -331,6 +336,21 @@ fn acceleration(kvm: &Probe, probed: bool) -> Part {
                 Path::new("/dev/kvm").exists() && !has_group("/dev/kvm"),
             )),
         },
+    }
+}
+
+fn walls() -> Part {
+    let name = "landlock";
+    let purpose = "keeps a hypervisor that was taken over from your files";
+    if crate::process::walls::there() {
+        return found(name, purpose, "the kernel enforces it".to_owned());
+    }
+    Part {
+        name,
+        purpose,
+        state: State::Optional,
+        found: "this kernel does not have it, or has it switched off".to_owned(),
+        hint: Some("boot with `landlock` in the list `lsm=` (Linux 5.13 or later)".to_owned()),
     }
 }
 

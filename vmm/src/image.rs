@@ -288,6 +288,9 @@ impl ImageError {
                 Some("--kernel FILE wants a bzImage, --modules DIR its /lib/modules/RELEASE")
             }
             Self::Unknown { .. } => Some("`belljar image list` shows the names"),
+            Self::Manifest { .. } => {
+                Some("remove the image (belljar image rm NAME), and import or build it again")
+            }
             _ => Some("`belljar doctor` lists what is missing and how to get it"),
         }
     }

@@ -11,6 +11,8 @@
 //! change of user, so it is set last.
 #![expect(unsafe_code, reason = "fork and exec: see the safety notes")]
 
+pub(crate) mod walls;
+
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::sync::watch;
 
@@ -35,6 +38,8 @@ pub(crate) struct Program {
     pub(crate) stderr: OwnedFd,
     /// The only group it keeps when privileges are dropped.
     pub(crate) group: Option<u32>,
+    /// Below it, it may make and use files.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// Why a process could not be started.
@@ -111,6 +116,12 @@ impl Killer {
         // The only failure is that it has already been reaped.
         let _ = pidfd_send_signal(&*self.0, Signal::KILL);
     }
+
+    /// Whether it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        let mut fds = [PollFd::new(&*self.0, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
 }
 
 impl Process {
@@ -179,6 +190,8 @@ fn keep(
     ended: &watch::Sender<Option<ExitHow>>,
 ) {
     let path = program.path.clone();
+    // Where there are none, the other walls must do.
+    let _ = walls::around(&program);
     let mut child = match command(program).and_then(|mut command| command.spawn()) {
         Ok(child) => child,
         Err(source) => {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use belljar_vmm::link::{Link, LinkError};
 use belljar_vmm::{BootError, ControlError, ExitHow, MachineChoice, MachineExit, Spec, Vm, boot};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use support::{HELPER, Kit, alive, block, files_below, open_files, stopped};
+use support::{HELPER, Kit, alive, block, files_below, open_files, shut, signal, stopped, told_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Long: the machine may be shared, and emulation is slow.
@@ -78,7 +78,21 @@ fn main() {
             closed_channel_ends_the_guest,
         ),
         trial("a_broken_kernel_is_an_error", a_broken_kernel_is_an_error),
+        trial(
+            "a_hypervisor_that_tells_nothing_any_more_is_ended",
+            a_hypervisor_that_tells_nothing_any_more_is_ended,
+        ),
+        trial(
+            "a_hypervisor_that_stands_still_is_told",
+            a_hypervisor_that_stands_still_is_told,
+        ),
     ];
+    if kit.as_ref().is_ok_and(Kit::other) {
+        trials.push(trial(
+            "commands_that_reach_nobody_are_told",
+            commands_that_reach_nobody_are_told,
+        ));
+    }
     if !kit.as_ref().is_ok_and(Kit::other) {
         trials.push(trial(
             "the_probe_guest_answers_under_emulation",
@@ -526,6 +540,64 @@ fn no_consent_no_emulation(kit: &Kit) -> Result<(), Failed> {
                 .hint()
                 .is_some_and(|hint| hint.contains("--allow-degraded"))
         );
+        Ok(())
+    })
+}
+
+/// The socket over which it tells of its machine is closed from outside: the
+/// machine's end, with the reason.
+fn a_hypervisor_that_tells_nothing_any_more_is_ended(kit: &Kit) -> Result<(), Failed> {
+    let before = open_files();
+    block(async {
+        let (vm, channel) = up(&kit.spec()).await?;
+        let words = match kit.other() {
+            true => "--event-monitor fd=",
+            false => "socket,id=qmp,fd=",
+        };
+        shut(vm.pid(), told_of(vm.pid(), words)?)?;
+        let exit = ended(&vm).await?;
+        let said = exit.to_string();
+        assert!(said.contains("closed its control socket"), "{said}");
+        assert_eq!(exit.how, ExitHow::Signal(9));
+        assert_eq!(vm.wait().await, exit);
+        let error = vm.pause().await.unwrap_err();
+        assert!(matches!(error, ControlError::Gone { .. }), "{error}");
+        drop(channel);
+        Ok::<_, Failed>(())
+    })?;
+    assert_eq!(open_files(), before, "descriptors leaked");
+    Ok(())
+}
+
+/// Stopped by a signal it obeys nothing; it can still be ended.
+fn a_hypervisor_that_stands_still_is_told(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let (vm, channel) = up(&kit.spec()).await?;
+        signal(vm.pid(), rustix::process::Signal::STOP)?;
+        let since = Instant::now();
+        let error = vm.pause().await.unwrap_err();
+        assert!(matches!(error, ControlError::Silent { .. }), "{error}");
+        assert!(since.elapsed() < Duration::from_secs(90));
+        let exit = vm.kill().await;
+        assert_eq!(exit.how, ExitHow::Signal(9));
+        drop(channel);
+        Ok(())
+    })
+}
+
+/// cloud-hypervisor hears commands over another socket. Without it a machine
+/// goes on, cannot be stopped, and can be ended.
+fn commands_that_reach_nobody_are_told(kit: &Kit) -> Result<(), Failed> {
+    block(async {
+        let (vm, mut channel) = up(&kit.spec()).await?;
+        shut(vm.pid(), told_of(vm.pid(), "--api-socket fd=")?)?;
+        let error = vm.pause().await.unwrap_err();
+        assert!(matches!(error, ControlError::Gone { .. }), "{error}");
+        let mut answer = [0; 5];
+        channel.write_all(b"still").await?;
+        tokio::time::timeout(UP, channel.read_exact(&mut answer)).await??;
+        assert_eq!(&answer, b"still");
+        assert_eq!(vm.kill().await.how, ExitHow::Signal(9));
         Ok(())
     })
 }

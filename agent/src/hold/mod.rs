@@ -25,6 +25,7 @@ use crate::boot::notify::{Listener, Notice};
 use crate::enforce::Lines;
 use crate::net::Names;
 use crate::observe::{Flush, Grants};
+use crate::payload::{Cgroup, Freezer};
 use crate::seam::EventSink;
 use read::Deed;
 pub(crate) use read::Wanted;
@@ -47,6 +48,7 @@ struct Shared {
     grants: Grants,
     flush: Flush,
     cgroup: PathBuf,
+    freezer: Freezer,
     sink: EventSink,
     next: AtomicU64,
     open: Mutex<HashMap<u64, Open>>,
@@ -73,7 +75,7 @@ impl Holds {
         names: Names,
         grants: Grants,
         flush: Flush,
-        cgroup: PathBuf,
+        cgroup: &Cgroup,
         sink: EventSink,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -81,7 +83,8 @@ impl Holds {
             names,
             grants,
             flush,
-            cgroup,
+            cgroup: cgroup.path().to_owned(),
+            freezer: cgroup.freezer(),
             sink,
             next: AtomicU64::new(1),
             open: Mutex::default(),
@@ -250,7 +253,7 @@ impl Shared {
     }
 
     fn kill(&self, root: u32, by: &str) {
-        let count = tree::kill(&self.cgroup, root);
+        let count = tree::kill(&self.cgroup, &self.freezer, root);
         if count == 0 {
             // It has ended by itself.
             return;

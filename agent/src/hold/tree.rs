@@ -9,14 +9,15 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::payload::Freezer;
+
 /// Most processes looked at; the cgroup's own limit is lower.
 const MOST: usize = 1 << 20;
 
 /// Kills `root` and its descendants; returns how many there were.
-pub(super) fn kill(cgroup: &Path, root: u32) -> u32 {
-    let frozen = cgroup.join("cgroup.freeze");
+pub(super) fn kill(cgroup: &Path, freezer: &Freezer, root: u32) -> u32 {
     // Without the freeze the tree could grow while it is read: not more than that.
-    let _ = fs::write(&frozen, "1");
+    let _frozen = freezer.freeze();
     let doomed = below(cgroup, root);
     for pid in &doomed {
         if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
@@ -24,7 +25,6 @@ pub(super) fn kill(cgroup: &Path, root: u32) -> u32 {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
-    let _ = fs::write(&frozen, "0");
     u32::try_from(doomed.len()).unwrap_or(u32::MAX)
 }
 

@@ -9,6 +9,7 @@ mod content;
 mod decode;
 mod grants;
 mod loaded;
+mod pace;
 mod read;
 #[expect(
     unsafe_code,
@@ -22,6 +23,7 @@ mod skel;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -38,6 +40,7 @@ use self::content::Contents;
 pub(crate) use self::decode::Names;
 pub(crate) use self::grants::Grants;
 use self::loaded::{About, KernelOrigins, Loaded};
+pub(crate) use self::pace::Pace;
 use self::read::{Hander, Reader, Ready};
 use crate::enforce::{Lines, LinesError};
 use crate::seam::{EventSink, MountTable, Origins};
@@ -90,6 +93,8 @@ fn bpf(what: &'static str) -> impl FnOnce(libbpf_rs::Error) -> ObserveError {
 pub(crate) struct Options<'a> {
     /// The payload's cgroup, a child of the cgroup root.
     pub(crate) cgroup: &'a Path,
+    /// How fast the payload may make events.
+    pub(crate) pace: Option<Pace>,
     /// Where file systems are mounted in the payload's view.
     pub(crate) mounts: MountTable,
     /// What the policy says about files.
@@ -119,6 +124,16 @@ struct Shared {
     taps: Mutex<Option<mpsc::Sender<Event>>>,
     /// A call on a file was told that the disk is full.
     disk_full: AtomicBool,
+}
+
+impl Shared {
+    /// Whether events go to the self-test.
+    fn tapped(&self) -> bool {
+        self.taps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
 }
 
 /// What the kernel programs know of the run's limits.
@@ -214,6 +229,7 @@ impl Unarmed {
             names: options.names,
             queue,
             lines: Arc::clone(&options.lines),
+            pace: RefCell::new(options.pace),
         };
         let about = About {
             cgroup,

@@ -3,6 +3,7 @@
 //! Owns: the two threads: one empties the ring, one completes events and hands them on.
 //! Must not: load or attach anything.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, mpsc};
@@ -16,6 +17,7 @@ use super::content::Contents;
 use super::decode::{self, Names};
 use super::grants::Grants;
 use super::loaded::{KernelOrigins, Loaded};
+use super::pace::Pace;
 use super::{ObserveError, Shared, bpf};
 use crate::abi::Record;
 use crate::boot;
@@ -92,6 +94,8 @@ pub(super) struct Reader {
     pub(super) names: Arc<dyn Names + Send + Sync>,
     pub(super) queue: mpsc::SyncSender<Step>,
     pub(super) lines: Arc<Lines>,
+    /// How fast the payload may make events.
+    pub(super) pace: RefCell<Option<Pace>>,
 }
 
 /// What the reader says once it can read.
@@ -112,15 +116,17 @@ impl Reader {
             match Record::parse(bytes) {
                 Ok(record) => {
                     if let Some(event) = decode::event(&record, &self.mounts, &*self.names) {
+                        self.count();
                         self.hand_on(match executed(&record, &event) {
                             Some(inode) => Step::Executed(event, inode),
                             None => Step::Event(event),
                         });
                     }
                     let denied = decode::denied(&record, &self.mounts, &self.lines);
-                    denied
-                        .into_iter()
-                        .for_each(|event| self.hand_on(Step::Event(event)));
+                    denied.into_iter().for_each(|event| {
+                        self.count();
+                        self.hand_on(Step::Event(event));
+                    });
                 }
                 Err(_) => malformed.set(malformed.get() + 1),
             }
@@ -142,6 +148,7 @@ impl Reader {
         let mut reported = [0u64; 5];
         while !self.shared.stop.load(Ordering::Acquire) {
             self.wait(ring.epoll_fd());
+            self.go_on();
             if ring.consume().is_err() {
                 continue; // interrupted by a signal
             }
@@ -168,6 +175,25 @@ impl Reader {
         let _ = poll(&mut fds, Some(&PATIENCE));
         // Empty if nobody rang.
         let _ = rustix::io::read(bell, &mut [0_u8; 8]);
+    }
+
+    /// One more event of the payload's. The self-test is nobody's flood.
+    fn count(&self) {
+        let mut pace = self.pace.borrow_mut();
+        let Some(pace) = pace.as_mut().filter(|_| !self.shared.tapped()) else {
+            return;
+        };
+        let now = crate::boot::clock::monotonic();
+        if let Some(reached) = pace.count(now) {
+            self.hand_on(Step::Event(Event::host(now, reached.into())));
+        }
+    }
+
+    /// Lets the payload go on when its next second has come.
+    fn go_on(&self) {
+        if let Some(pace) = self.pace.borrow_mut().as_mut() {
+            pace.look(crate::boot::clock::monotonic());
+        }
     }
 
     fn hand_on(&self, step: Step) {

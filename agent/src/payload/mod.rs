@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use belljar_event::wire::Launch;
 use belljar_event::{Output, Phase, Status, Step, Text};
 
-pub(crate) use cgroup::Cgroup;
+pub(crate) use cgroup::{Cgroup, Freezer, Frozen};
 
 use crate::boot::spawn::{Plan, SpawnError, spawn};
 use crate::boot::{console, probe};

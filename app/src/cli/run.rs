@@ -171,6 +171,11 @@ pub(crate) struct Options {
     /// Most processes and threads.
     #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..=100_000))]
     pub(crate) pids: u32,
+    /// Most events that the payload may make in a second of the guest's time; 0
+    /// is no limit. Reached: it stands still for the rest of the second, nothing
+    /// is lost, and the run is never SAFE.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) event_rate: u32,
     /// Most MiB that one connection may send; 0 is no limit. Reached: never SAFE.
     #[arg(
         long,

@@ -14,7 +14,7 @@ use belljar_vmm::probe::{self, Probe};
 pub(crate) fn doctor(args: &cli::Doctor) -> Result<Exit, AppError> {
     let runtime = super::run::runtime()?;
     let cache = crate::live::cache_dir()?;
-    let kvm = runtime.block_on(probe::kvm(None));
+    let kvm = runtime.block_on(probe::kvm(args.cloud_hypervisor.as_deref()));
     let degraded = kvm != Probe::Usable;
     // Only asked where it is needed: it takes a second.
     let emulation = degraded.then(|| runtime.block_on(probe::emulation(None)));

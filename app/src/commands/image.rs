@@ -164,15 +164,15 @@ fn line(one: &Listed) -> String {
             };
             format!(
                 "{short}  {:<12} {mib:>5} MiB  {made}  kernel {}  {}\n{:14}{clients}\n",
-                called(&one.digest, image.name.as_deref()),
+                called(&one.digest, one.name.as_deref()),
                 image.kernel_release,
                 escape::string(image.source.as_deref().unwrap_or("debian")),
                 "",
             )
         }
         Err(why) => format!(
-            "{short}  {:<12} {mib:>5} MiB  {made}  {}\n",
-            "damaged",
+            "{short}  {:<12} {mib:>5} MiB  {made}  damaged: {}\n",
+            called(&one.digest, one.name.as_deref()),
             escape::string(why)
         ),
     }
@@ -183,7 +183,7 @@ fn row(one: &Listed) -> serde_json::Value {
     let image = one.image.as_ref().ok();
     serde_json::json!({
         "digest": one.digest,
-        "name": called(&one.digest, image.and_then(|image| image.name.as_deref())),
+        "name": called(&one.digest, one.name.as_deref()),
         "bytes": one.bytes,
         "made": made.map(|since| since.as_secs()),
         "kernel": image.map(|image| &image.kernel_release),

@@ -105,6 +105,7 @@ const LIMITS: &[(&str, &str)] = &[
     ("memory", "--memory"),
     ("disk", "--disk (and --memory, in which it lies)"),
     ("time", "--timeout"),
+    ("events", "--event-rate"),
     ("flow bytes", "--flow-limit or --flow-limit-in"),
 ];
 

@@ -14,6 +14,7 @@ mod identity;
 mod lookout;
 mod plan;
 mod prepare;
+mod root;
 mod run;
 mod saved;
 
@@ -35,6 +36,7 @@ pub(crate) use self::desk::Reply;
 use self::disk::Disk;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::prepare::{Guest, cache_dir, flavoured, prepare, recipe};
+use self::root::Root;
 use self::run::Run;
 use self::saved::{Saver, Tell};
 use crate::error::AppError;
@@ -80,6 +82,7 @@ pub(crate) async fn drive(
 ) -> Result<Done, AppError> {
     stage("booting the machine");
     let spec = spec(plan, guest);
+    let root = Root::watch(&guest.image.root, &guest.image.digest)?;
     let mut vm = tokio::select! {
         vm = belljar_vmm::boot(&spec) => vm?,
         end = stops.recv() => return Err(stopped_early(end.as_ref())),
@@ -164,7 +167,7 @@ pub(crate) async fn drive(
         })
         .map_err(record)?;
     }
-    core.finish(end).map_err(record)
+    core.finish(root.end(end)).map_err(record)
 }
 
 /// Returns when the machine has run for so long; while it stands still no time passes.

@@ -45,6 +45,7 @@ pub(crate) struct Plan {
     pub(crate) memory: u32,
     pub(crate) disk: u32,
     pub(crate) pids: u32,
+    pub(crate) event_rate: u32,
     pub(crate) timeout: Duration,
     pub(crate) flow_limits: Limits,
     pub(crate) observe: bool,
@@ -147,6 +148,7 @@ impl Plan {
             memory: options.memory,
             disk: options.disk,
             pids: options.pids,
+            event_rate: options.event_rate,
             timeout: options.timeout,
             flow_limits: Limits {
                 sent: mebibytes(options.flow_limit),

@@ -147,6 +147,7 @@ impl Run<'_> {
             decoys: self.laid.files.clone(),
             direct: self.policy.direct(),
             pids: self.plan.pids,
+            event_rate: self.plan.event_rate,
             disk_mib: self.plan.disk,
             observe: self.plan.observe,
             lines: self.enforced.lines.clone(),

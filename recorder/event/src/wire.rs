@@ -12,7 +12,7 @@ use bincode::{Decode, Encode};
 use crate::{Action, Call, Event, NameAnswer, Op, Status, Target, Text};
 
 /// Raised with every change of a message.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// No frame may be longer; a longer one ends the run.
 pub const MAX_FRAME: usize = crate::MAX_EVENT;
@@ -221,6 +221,8 @@ pub struct Setup {
     pub direct: Vec<std::net::SocketAddr>,
     /// Most processes and threads that the payload may have.
     pub pids: u32,
+    /// Most events that it may make in a second; 0 is no limit.
+    pub event_rate: u32,
     /// Overlay size in MiB.
     pub disk_mib: u32,
     /// Whether to trace (benchmarks measure a run without).

@@ -235,7 +235,7 @@ fields! {
         SignalTarget "signal.target" Int "Whom it is sent to: a process, or as `kill` has it, a group (negative) or everybody (-1).",
         RunEnd "run.end" Text "How the run ended: `finished`, `stopped`, `interrupted`, `timed out`, `guest lost`, `failed`.",
         RunFailedCheck "run.failed_check" Text "The first check of the self-test that did not hold.",
-        LimitWhat "limit.what" Text "The limit that was reached: `pids`, `memory`, `disk`, `time`.",
+        LimitWhat "limit.what" Text "The limit that was reached: `pids`, `memory`, `disk`, `events`, `time`.",
         SampleCpuMs "sample.cpu_ms" Int "Processor time of the payload so far, in milliseconds.",
         PathEntropy "path.entropy" Int "Shannon entropy of the base name of `fs.path.name`, in thousandths of a bit per byte.",
         NetSent "net.sent" Int "Bytes that a flow carried out of the guest, told when it closes.",

@@ -39,11 +39,13 @@ const MEANINGS: &[(&str, &str, Meaning)] = &[
 pub(super) struct Events(watch::Receiver<bool>);
 
 impl Events {
-    /// Reads on a task; `end` ends the hypervisor.
+    /// Reads on a task; `end` ends the hypervisor. When there will be no more
+    /// events, `closed` runs.
     pub(super) fn read(
         mut from: impl AsyncRead + Unpin + Send + 'static,
         shutdown: Shutdown,
         end: impl Fn() + Send + 'static,
+        closed: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
         let (done, ended) = watch::channel(false);
         tokio::spawn(async move {
@@ -70,7 +72,10 @@ impl Events {
                     break;
                 }
             }
+            // What is not read any more must not fill up.
+            drop(from);
             done.send_replace(true);
+            closed.await;
         });
         Self(ended)
     }
@@ -127,7 +132,7 @@ mod tests {
         let shutdown = Shutdown::default();
         let (told, was_told) = std::sync::mpsc::channel();
         let end = move || told.send(()).unwrap();
-        let events = Events::read(LIFE.as_bytes(), shutdown.clone(), end);
+        let events = Events::read(LIFE.as_bytes(), shutdown.clone(), end, async {});
         events.drained(Duration::from_secs(10)).await;
         assert_eq!(shutdown.get().as_deref(), Some("guest-reset"));
         assert_eq!(was_told.iter().count(), 1);
@@ -136,8 +141,12 @@ mod tests {
     #[tokio::test]
     async fn noise_is_given_up() {
         let noise = tokio::io::repeat(b'[');
-        let events = Events::read(noise, Shutdown::default(), || unreachable!());
+        let (told, was_told) = tokio::sync::oneshot::channel();
+        let closed = async move { told.send(()).unwrap() };
+        let events = Events::read(noise, Shutdown::default(), || unreachable!(), closed);
         events.drained(Duration::from_secs(10)).await;
         assert!(*events.0.borrow());
+        // Nothing will be told of the machine any more, and somebody hears of that.
+        was_told.await.unwrap();
     }
 }

@@ -18,7 +18,7 @@ use super::folder::{Folder, place};
 use super::{Api, Fds, argv, config};
 use crate::Spec;
 use crate::boot::{self, BootError, copy_to_memory, in_memory, pair, prepare, stream};
-use crate::control::{Control, ControlError, Shutdown};
+use crate::control::{Control, ControlError, Shutdown, cut_off};
 use crate::process::{NOBODY, Process, Program};
 use crate::vm::{Vm, Way, collect};
 
@@ -50,9 +50,9 @@ pub(crate) async fn start(spec: &Spec, program: PathBuf) -> Result<Vm, BootError
     let shutdown = Shutdown::default();
     let process = started.process;
     let killer = process.killer();
-    let events = Events::read(stream(started.events)?, shutdown.clone(), move || {
-        killer.kill()
-    });
+    let closed = cut_off(process.killer(), shutdown.clone());
+    let end = move || killer.kill();
+    let events = Events::read(stream(started.events)?, shutdown.clone(), end, closed);
     let api = Api::new(started.api, events);
 
     let up = async {
@@ -141,6 +141,8 @@ fn launch(spec: &Spec, program: PathBuf) -> Result<Started, BootError> {
         ],
         stderr,
         group: boot::kvm_group(),
+        // Where its folders are: another one is made when it is to be saved.
+        folder: Some(std::env::temp_dir()),
     })?;
     Ok(Started {
         process,
@@ -154,7 +156,7 @@ fn launch(spec: &Spec, program: PathBuf) -> Result<Started, BootError> {
 }
 
 /// A pipe that the hypervisor's user may open for writing by its descriptor.
-fn console() -> Result<(OwnedFd, OwnedFd), BootError> {
+pub(crate) fn console() -> Result<(OwnedFd, OwnedFd), BootError> {
     let made = pipe_with(PipeFlags::CLOEXEC).and_then(|(read, write)| {
         rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK)?;
         if rustix::process::geteuid().is_root() {

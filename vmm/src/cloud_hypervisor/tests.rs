@@ -28,6 +28,11 @@ fn argv_names_descriptors_only() {
 }
 
 #[test]
+fn the_probe_names_descriptors_only() {
+    insta::assert_snapshot!(probe_argv(11, 12).join(" "));
+}
+
+#[test]
 fn a_machine() {
     insta::assert_snapshot!(described(&spec()));
 }

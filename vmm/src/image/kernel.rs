@@ -231,6 +231,10 @@ pub(super) fn release_of(kernel: &Path) -> Result<String, ImageError> {
     file.take(1 << 16)
         .read_to_end(&mut bytes)
         .map_err(|source| ImageError::cache("read", kernel, source))?;
+    if needed(&bytes).is_some_and(|needed| size < needed) {
+        let why = format!("is cut off: its header tells of more than its {size} bytes");
+        return Err(ImageError::module(&name, why));
+    }
     stated(&bytes)
         .filter(|release| is_name(release))
         .ok_or_else(|| ImageError::module(&name, "is no kernel that a machine can boot (bzImage)"))
@@ -245,6 +249,21 @@ fn stated(bytes: &[u8]) -> Option<String> {
     let text = bytes.get(usize::from(u16::from_le_bytes(at)).checked_add(0x200)?..)?;
     let word = text.split(|byte| *byte == b' ' || *byte == 0).next()?;
     String::from_utf8(word.to_vec()).ok()
+}
+
+/// How many bytes a kernel has by its header: sectors of set-up, and paragraphs of
+/// the rest. Where a boot loader meets a shorter one, the machine just stands still.
+fn needed(bytes: &[u8]) -> Option<u64> {
+    if bytes.get(0x202..0x206)? != b"HdrS" {
+        return None;
+    }
+    let sectors = match bytes.get(0x1f1)? {
+        // So that the oldest kernels mean the same.
+        0 => 4,
+        sectors => u64::from(*sectors),
+    };
+    let paragraphs = u32::from_le_bytes(bytes.get(0x1f4..0x1f8)?.try_into().ok()?);
+    Some((sectors + 1) * 512 + u64::from(paragraphs) * 16)
 }
 
 /// blake3 of a file, in hex.

@@ -18,6 +18,8 @@ pub struct Listed {
     pub bytes: u64,
     /// When it was made.
     pub made: Option<SystemTime>,
+    /// What the user calls it, even where it is damaged.
+    pub name: Option<String>,
     /// The image, or what is wrong with it.
     pub image: Result<Image, String>,
 }
@@ -43,6 +45,7 @@ pub fn list(cache_dir: &Path) -> Result<Vec<Listed>, ImageError> {
         };
         out.push(Listed {
             bytes: size(&path),
+            name: Manifest::name(&path),
             made: fs::metadata(&path).and_then(|data| data.modified()).ok(),
             digest,
             image,
@@ -58,10 +61,14 @@ pub fn list(cache_dir: &Path) -> Result<Vec<Listed>, ImageError> {
 /// There is none, there are several, or it is damaged.
 pub fn named(cache_dir: &Path, name: &str) -> Result<Image, ImageError> {
     let one = find(list(cache_dir)?, name)?;
-    one.image.map_err(|why| ImageError::Manifest {
-        path: images(cache_dir).join(one.digest),
-        why,
-    })
+    let folder = images(cache_dir).join(&one.digest);
+    match one.image {
+        Ok(image) => Ok(image),
+        // Looked at again for what is wrong with it.
+        Err(why) => {
+            Manifest::load(&folder, &one.digest)?.ok_or(ImageError::Manifest { path: folder, why })
+        }
+    }
 }
 
 /// Removes the image with this name or digest; answers its digest.
@@ -102,12 +109,7 @@ pub fn remove_unused(cache_dir: &Path, current: &[String]) -> Result<Vec<String>
 fn find(all: Vec<Listed>, name: &str) -> Result<Listed, ImageError> {
     let digits = name.len() >= SHORTEST && name.bytes().all(|c| c.is_ascii_hexdigit());
     let is_it = |one: &Listed| {
-        let called = one
-            .image
-            .as_ref()
-            .ok()
-            .and_then(|image| image.name.as_deref());
-        called == Some(name) || (digits && one.digest.starts_with(name))
+        one.name.as_deref() == Some(name) || (digits && one.digest.starts_with(name))
     };
     let mut found: Vec<_> = all.into_iter().filter(is_it).collect();
     match (found.pop(), found.len()) {

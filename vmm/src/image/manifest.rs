@@ -196,6 +196,13 @@ impl Manifest {
         Ok(Some(manifest.image(folder)))
     }
 
+    /// What the user calls the image in `folder`, whatever is wrong with it.
+    pub(super) fn name(folder: &Path) -> Option<String> {
+        let file = File::open(folder.join(FILE)).ok()?;
+        let manifest: Self = serde_json::from_reader(file.take(MAX_MANIFEST)).ok()?;
+        manifest.name.filter(|name| is_name(name))
+    }
+
     fn check(&self, folder: &Path, digest: &str) -> Result<(), String> {
         if self.version != VERSION {
             return Err(format!("has version {}, not {VERSION}", self.version));

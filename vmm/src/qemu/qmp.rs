@@ -42,16 +42,20 @@ pub(crate) struct Qmp {
 }
 
 impl Qmp {
-    /// Takes the socket over and negotiates.
+    /// Takes the socket over and negotiates. When it is closed, `closed` runs.
     pub(crate) async fn connect(
         socket: UnixStream,
         shutdown: Shutdown,
+        closed: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, ControlError> {
         let (read, write) = socket.into_split();
         let (requests, queue) = mpsc::channel(8);
         let (open, opened) = watch::channel(false);
         let told = Told { shutdown, open };
-        let driver = tokio::spawn(drive(BufReader::new(read), write, queue, told));
+        let driver = tokio::spawn(async move {
+            drive(BufReader::new(read), write, queue, told).await;
+            closed.await;
+        });
         let qmp = Self {
             requests,
             opened,

@@ -17,7 +17,7 @@ use super::warm::{self, Base, MOST_STATE};
 use super::{Accelerator, Fds, Qmp, argv};
 use crate::Spec;
 use crate::boot::{self, BootError, bytes_of, copy_to_memory, pair, prepare, stream};
-use crate::control::{Control, ControlError, Shutdown};
+use crate::control::{Control, ControlError, Shutdown, cut_off};
 use crate::process::{Process, Program};
 use crate::vm::{MachineExit, Vm, Way, collect};
 
@@ -92,8 +92,9 @@ async fn attempt(spec: &Spec, accelerator: Accelerator, program: PathBuf) -> Res
     let socket = stream(started.qmp)?;
     let process = started.process;
     let shutdown = Shutdown::default();
+    let closed = cut_off(process.killer(), shutdown.clone());
     let qmp = tokio::select! {
-        qmp = Qmp::connect(socket, shutdown.clone()) => qmp,
+        qmp = Qmp::connect(socket, shutdown.clone(), closed) => qmp,
         _ = process.wait() => Err(ControlError::Gone { command: "qmp_capabilities" }),
     };
     let qmp = match qmp {
@@ -287,6 +288,7 @@ fn launch(spec: &Spec, accelerator: Accelerator, program: &Path) -> Result<Start
         inherit,
         stderr,
         group: accelerator.group(),
+        folder: None,
     })?;
     Ok(Started {
         process,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use belljar_vmm::image::{self, Clients, Host, Image, Recipe};
 use belljar_vmm::{MachineChoice, Spec};
+use libtest_mimic::Failed;
 
 /// Set in the process that is started to be killed.
 pub(crate) const HELPER: &str = "BELLJAR_TEST_HELPER";
@@ -172,6 +173,34 @@ pub(crate) fn alive(pid: u32) -> bool {
         .next()
         .and_then(|rest| rest.chars().next());
     !stat.is_empty() && !matches!(state, Some('Z' | 'X'))
+}
+
+/// The descriptor that a process was told of on its command line behind `words`,
+/// one argument or two.
+pub(crate) fn told_of(pid: u32, words: &str) -> Result<i32, Failed> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline"))?;
+    let line = String::from_utf8(line)?.replace('\0', " ");
+    let (_, rest) = line
+        .split_once(words)
+        .ok_or_else(|| format!("no {words:?} in {line}"))?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+    Ok(digits.unwrap_or_default().parse()?)
+}
+
+/// Closes a socket of another process for good, from outside.
+pub(crate) fn shut(pid: u32, fd: i32) -> Result<(), Failed> {
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+    let pid = Pid::from_raw(i32::try_from(pid)?).ok_or("no process")?;
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    let socket = pidfd_getfd(&process, fd, PidfdGetfdFlags::empty())?;
+    Ok(rustix::net::shutdown(&socket, rustix::net::Shutdown::Both)?)
+}
+
+/// Sends a signal.
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) -> Result<(), Failed> {
+    use rustix::process::{Pid, kill_process};
+    let pid = Pid::from_raw(i32::try_from(pid)?).ok_or("no process")?;
+    Ok(kill_process(pid, signal)?)
 }
 
 /// Waits until it is gone.

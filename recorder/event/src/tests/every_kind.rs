@@ -78,6 +78,7 @@ fn setup() -> impl Strategy<Value = Setup> {
         decoys: lists.0,
         direct: lists.1,
         pids: numbers.2,
+        event_rate: numbers.3 ^ numbers.2,
         disk_mib: numbers.3,
         observe,
         lines: lists.2,

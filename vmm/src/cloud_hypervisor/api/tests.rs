@@ -23,7 +23,7 @@ fn against(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Api {
             let _ = stream.write_all(&answer(&request)).await;
         }
     });
-    let events = Events::read(tokio::io::empty(), Shutdown::default(), || ());
+    let events = Events::read(tokio::io::empty(), Shutdown::default(), || (), async {});
     Api::new(place, events)
 }
 

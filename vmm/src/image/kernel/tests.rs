@@ -8,6 +8,7 @@ const RELEASE: &str = "6.12.1-x";
 /// What a boot loader would take for a kernel.
 fn bzimage(release: &str) -> Vec<u8> {
     let mut bytes = vec![0; 0x400];
+    bytes[0x1f1] = 1;
     bytes[0x202..0x206].copy_from_slice(b"HdrS");
     bytes[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
     let text = format!("{release} (x) #1");
@@ -56,6 +57,11 @@ fn a_kernel_states_its_release() {
     let mut bytes = bzimage("6.12.1");
     fs::write(&file, &bytes).unwrap();
     assert_eq!(release_of(&file).unwrap(), "6.12.1");
+    bytes[0x1f4] = 1;
+    fs::write(&file, &bytes).unwrap();
+    let why = release_of(&file).unwrap_err().to_string();
+    assert!(why.contains("is cut off"), "{why}");
+    bytes[0x1f4] = 0;
     symlink("nowhere", dir.path().join("link")).unwrap();
     assert!(release_of(&dir.path().join("link")).is_err());
     bytes[0x20e..0x210].copy_from_slice(&u16::MAX.to_le_bytes());

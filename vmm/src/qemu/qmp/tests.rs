@@ -48,7 +48,9 @@ async fn commands_are_answered_past_events_and_noise() {
             ),
         ],
     ));
-    let qmp = Qmp::connect(ours, Shutdown::default()).await.unwrap();
+    let qmp = Qmp::connect(ours, Shutdown::default(), async {})
+        .await
+        .unwrap();
     qmp.command("stop").await.unwrap();
     assert_eq!(qmp.command("query-status").await.unwrap()["running"], false);
     let refused = qmp.command("cont").await.unwrap_err();
@@ -74,7 +76,9 @@ async fn a_shutdown_says_why() {
     let answer = format!("{}{event}", yes());
     let peer = tokio::spawn(hypervisor(theirs, vec![("qmp_capabilities", answer)]));
     let shutdown = Shutdown::default();
-    let qmp = Qmp::connect(ours, shutdown.clone()).await.unwrap();
+    let qmp = Qmp::connect(ours, shutdown.clone(), async {})
+        .await
+        .unwrap();
     drop(peer.await.unwrap());
     qmp.drained(Duration::from_secs(5)).await;
     assert_eq!(shutdown.get().as_deref(), Some("guest-reset"));
@@ -91,7 +95,9 @@ async fn an_endless_line_ends_it() {
             assert!(written < 16 << 20, "the client reads for ever");
         }
     });
-    let error = Qmp::connect(ours, Shutdown::default()).await.unwrap_err();
+    let error = Qmp::connect(ours, Shutdown::default(), async {})
+        .await
+        .unwrap_err();
     assert_eq!(
         error,
         ControlError::Gone {
@@ -104,7 +110,9 @@ async fn an_endless_line_ends_it() {
 #[tokio::test(start_paused = true)]
 async fn silence_is_an_error_in_time() {
     let (ours, _theirs) = UnixStream::pair().unwrap();
-    let error = Qmp::connect(ours, Shutdown::default()).await.unwrap_err();
+    let error = Qmp::connect(ours, Shutdown::default(), async {})
+        .await
+        .unwrap_err();
     assert_eq!(
         error,
         ControlError::Silent {
@@ -121,7 +129,9 @@ async fn a_caller_that_gives_up_disturbs_nobody() {
         theirs,
         vec![("qmp_capabilities", yes()), ("stop", late), ("cont", yes())],
     ));
-    let qmp = Qmp::connect(ours, Shutdown::default()).await.unwrap();
+    let qmp = Qmp::connect(ours, Shutdown::default(), async {})
+        .await
+        .unwrap();
     let _ = timeout(Duration::ZERO, qmp.command("stop")).await;
     // Whether `stop` was still sent or not, `cont` gets its own answer.
     let mut peer = peer;
