@@ -20,8 +20,9 @@ const SPACING: usize = 4096;
 const CHECKPOINTS: usize = 96;
 /// How far before the playhead one more checkpoint is kept, so that stepping back is instant.
 const NEAR: usize = 256;
-/// Entries folded in one tick at most: the keys stay alive at 64 times speed.
-const PER_TICK: usize = 200_000;
+/// Entries folded in one tick at most, some ten milliseconds of work: where they
+/// lie closer, a recording plays slower than it was told to, and keys stay alive.
+const PER_TICK: usize = 8_000;
 
 /// Speeds as fractions.
 const SPEEDS: &[(u64, u64, &str)] = &[
@@ -271,7 +272,11 @@ impl Player {
             self.clock += next - due;
             target += 1;
         }
-        let clock = self.clock;
+        let clock = match self.entries.time(target) {
+            // Nothing is shown as past that is not folded yet.
+            Some(next) if target - self.position == PER_TICK => self.clock.min(next),
+            _ => self.clock,
+        };
         self.fold_to(target);
         self.clock = if target == self.entries.len() {
             clock.min(self.range().1)

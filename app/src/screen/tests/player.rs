@@ -160,6 +160,25 @@ fn speed_has_bounds_and_scales() {
 }
 
 #[test]
+fn what_lies_close_together_plays_slower_than_told() {
+    let entries = long_of(20_000);
+    let mut player = player(Motion::Playing);
+    player.append(entries.clone());
+    let mut before = 0;
+    let mut ticks = 0;
+    while player.position() < entries.len() {
+        player.tick(1000 * SECOND);
+        let (position, now) = (player.position(), player.now());
+        assert!(position > before && position - before <= 8_000);
+        // The time that is shown is that of what is shown.
+        let next = entries.get(position).map_or(u64::MAX, Entry::at);
+        assert!(now <= next, "{now} is after {next}");
+        (before, ticks) = (position, ticks + 1);
+    }
+    assert!(ticks >= 3);
+}
+
+#[test]
 fn a_paused_view_stays_while_the_recording_goes_on() {
     let (entries, _) = story::theft();
     let (early, late) = entries.split_at(entries.len() / 2);
