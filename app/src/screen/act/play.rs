@@ -176,22 +176,32 @@ fn moment(model: &Model, key: &RowKey) -> Option<usize> {
 /// To the moment right behind a finding's first event.
 fn jump(model: &mut Model, forward: bool) {
     let here = model.player.position();
-    let mut moments: Vec<(usize, u64)> = model
+    // By sequence number: where an event stands is only looked up for the one that
+    // is gone to, since that unpacks what lies around it.
+    let mut moments: Vec<(u64, u64)> = model
         .player
         .tip()
         .findings()
         .iter()
-        .filter_map(|finding| {
-            let index = model.player.index_of(*finding.seqs.first()?)?;
-            Some((index + 1, finding.number))
-        })
+        .filter_map(|finding| Some((*finding.seqs.first()?, finding.number)))
         .collect();
     moments.sort_unstable();
-    let found = match forward {
-        true => moments.iter().find(|(at, _)| *at > here),
-        false => moments.iter().rev().find(|(at, _)| *at < here),
+    let seq_at = |index: usize| model.player.entry(index).map(|entry| entry.seq());
+    let stands = |(seq, number): &(u64, u64)| {
+        let index = model.player.index_of(*seq)?;
+        Some((index + 1, *number))
     };
-    let Some(&(position, number)) = found else {
+    let found = match forward {
+        true => seq_at(here).and_then(|next| {
+            let after = moments.partition_point(|(seq, _)| *seq < next);
+            moments.iter().skip(after).find_map(stands)
+        }),
+        false => here.checked_sub(2).and_then(seq_at).and_then(|last| {
+            let before = moments.partition_point(|(seq, _)| *seq <= last);
+            moments.iter().take(before).rev().find_map(stands)
+        }),
+    };
+    let Some((position, number)) = found else {
         let text = if forward {
             "no finding after this moment"
         } else {
