@@ -1,5 +1,6 @@
 //! Guests that break, are killed, fall silent or run riot, and disks that do
 //! not keep up: what is said, what the trace still tells, and that nothing is left.
+//! (`damage.rs`: what is done to hypervisors and images from outside.)
 
 use std::fs;
 use std::io::Read;
@@ -20,12 +21,6 @@ pub fn tests() -> Vec<Trial> {
             &[Need::Guest],
             broken,
         ),
-        test(
-            "faults::a_hypervisor_that_falls_silent",
-            &[Need::Guest],
-            silent,
-        ),
-        test("faults::an_image_that_is_cut", &[Need::Guest], cut_image),
         test(
             "faults::limits_and_odd_arguments_in_one_run",
             &[Need::Guest],
@@ -53,16 +48,16 @@ pub fn tests() -> Vec<Trial> {
 const MOST_MEMORY: u64 = 700 << 10;
 
 /// A run with a folder of its own for everything that it leaves.
-struct Bench {
+pub struct Bench {
     dir: tempfile::TempDir,
     child: Child,
-    hypervisor: Option<u32>,
+    pub hypervisor: Option<u32>,
     /// The most memory that belljar was seen to take, in KiB.
     peak: u64,
 }
 
 impl Bench {
-    fn start(trace: &str, options: &[&str], command: &[&str]) -> Result<Self> {
+    pub fn start(trace: &str, options: &[&str], command: &[&str]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         for folder in ["project", "tmp"] {
             fs::create_dir(dir.path().join(folder))?;
@@ -83,7 +78,7 @@ impl Bench {
         })
     }
 
-    fn trace(&self) -> PathBuf {
+    pub fn trace(&self) -> PathBuf {
         self.dir.path().join("t.bjt")
     }
 
@@ -103,7 +98,7 @@ impl Bench {
     }
 
     /// Waits for something while the run goes on.
-    fn wait(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) -> Result {
+    pub fn wait(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) -> Result {
         let start = Instant::now();
         loop {
             self.look();
@@ -118,7 +113,7 @@ impl Bench {
     }
 
     /// Waits for the run's end, its memory in sight. Nothing of it is left.
-    fn end(mut self) -> Result<Ended> {
+    pub fn end(mut self) -> Result<Ended> {
         let start = Instant::now();
         while self.child.try_wait()?.is_none() {
             self.look();
@@ -153,9 +148,9 @@ impl Bench {
 }
 
 /// What a run left.
-struct Ended {
+pub struct Ended {
     _dir: tempfile::TempDir,
-    trace: PathBuf,
+    pub trace: PathBuf,
     output: Output,
     stderr: String,
     peak: u64,
@@ -163,7 +158,7 @@ struct Ended {
 
 impl Ended {
     /// The run broke: its exit code and its words say so, the trace is whole.
-    fn broke(&self, what: &str, says: &[&str]) -> Result {
+    pub fn broke(&self, what: &str, says: &[&str]) -> Result {
         check(code(&self.output) == 3, || {
             format!("{what}: exit {}; {}", code(&self.output), self.stderr)
         })?;
@@ -209,7 +204,7 @@ impl Ended {
     }
 }
 
-fn kinds(trace: &Path, kind: &str) -> usize {
+pub fn kinds(trace: &Path, kind: &str) -> usize {
     let all = events(trace).unwrap_or_default();
     all.iter().filter(|event| event["kind"] == kind).count()
 }
@@ -296,191 +291,6 @@ fn broken() -> Result {
         })?;
     }
     Ok(())
-}
-
-/// What is done to a hypervisor from outside while its payload runs, and what must
-/// be said of it.
-type Silence = (&'static str, fn(u32) -> Result, &'static [&'static str]);
-
-const SILENCES: &[Silence] = &[
-    (
-        "its control socket closed",
-        |pid| shut(pid, "socket,id=qmp,fd="),
-        &["the hypervisor closed its control socket"],
-    ),
-    (
-        "its end of the channel closed",
-        |pid| shut(pid, "socket,id=channel,fd="),
-        &["channel"],
-    ),
-    (
-        "stopped by a signal",
-        |pid| {
-            signal(pid, "STOP");
-            Ok(())
-        },
-        &["the guest's agent has said nothing for 60 s"],
-    ),
-];
-
-fn silent() -> Result {
-    for (what, silence, says) in SILENCES {
-        let script = "while :; do ls / > /dev/null; sleep 0.2; done";
-        let mut bench = Bench::start("t.bjt", &[], &["sh", "-c", script])?;
-        bench.wait(what, |bench| kinds(&bench.trace(), "exec") > 0)?;
-        silence(bench.hypervisor.unwrap_or_default())?;
-        let ended = bench.end()?;
-        ended.broke(what, says)?;
-        check(kinds(&ended.trace, "exec") > 0, || {
-            format!("{what}: nothing was recorded")
-        })?;
-    }
-    Ok(())
-}
-
-/// Closes a socket of the hypervisor from outside: its number follows `words` on
-/// the command line.
-fn shut(pid: u32, words: &str) -> Result {
-    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
-    let line = text(&fs::read(format!("/proc/{pid}/cmdline"))?);
-    let number = line
-        .split_once(words)
-        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
-        .ok_or_else(|| format!("no {words:?} in {line}"))?;
-    let pid = Pid::from_raw(i32::try_from(pid)?).ok_or("no process")?;
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
-    let socket = pidfd_getfd(&process, number.parse()?, PidfdGetfdFlags::empty())?;
-    Ok(rustix::net::shutdown(&socket, rustix::net::Shutdown::Both)?)
-}
-
-/// What of an image is cut in half before a run, and what must be said of it.
-const CUTS: &[(&str, &[&str])] = &[
-    (
-        "root.erofs",
-        &["manifest.json says that root.erofs has", "remove the image"],
-    ),
-    (
-        "vmlinuz",
-        &["manifest.json says that vmlinuz has", "remove the image"],
-    ),
-];
-
-/// A small image in a cache of its own, so that nobody else's is harmed.
-fn cut_image() -> Result {
-    let dir = tempfile::tempdir()?;
-    let cache = dir.path().join("cache");
-    let archive = crate::image::tarball(dir.path())?;
-    let kernel = crate::image::kernel(dir.path())?;
-    let mut import = belljar(["image", "import", "--name", "small"]);
-    import
-        .args(&kernel)
-        .arg(&archive)
-        .env("XDG_CACHE_HOME", &cache);
-    let import = output(&mut import)?;
-    check(code(&import) == 0, || text(&import.stderr))?;
-    let image = cache
-        .join("belljar/images")
-        .join(text(&import.stdout).trim());
-    let project = dir.path().join("project");
-    fs::create_dir(&project)?;
-    let trace = dir.path().join("t.bjt");
-    let started = |options: &[&str], script: &str| {
-        let small = ["--cold", "--image", "small"];
-        let rest = [&small, options, &["--", "sh", "-c", script]].concat();
-        let mut command = run(&project, &trace, &rest);
-        command.env("XDG_CACHE_HOME", &cache);
-        command
-    };
-    for (name, says) in CUTS {
-        let file = image.join(name);
-        let whole = fs::read(&file)?;
-        fs::write(&file, whole.get(..whole.len() / 2).unwrap_or_default())?;
-        let done = output(&mut started(&[], "echo no"))?;
-        fs::write(&file, whole)?;
-        let said = text(&done.stderr);
-        check(code(&done) == 3, || {
-            format!("{name}: {}: {said}", code(&done))
-        })?;
-        for word in *says {
-            check(said.contains(word), || {
-                format!("{name}: no {word:?} in {said}")
-            })?;
-        }
-        check(!trace.exists(), || format!("{name}: there is a trace"))?;
-    }
-    // A kernel from elsewhere.
-    let [_, file, _, modules] = &kernel;
-    let whole = fs::read(file)?;
-    fs::write(file, whole.get(..whole.len() / 2).unwrap_or_default())?;
-    let options = ["--kernel", file.as_str(), "--modules", modules];
-    let done = output(&mut started(&options, "echo no"))?;
-    let said = text(&done.stderr);
-    check(code(&done) == 3 && said.contains("is cut off"), || {
-        said.clone()
-    })?;
-    // An initramfs is made anew.
-    let fine = output(&mut started(&[], "exit 7"))?;
-    check(json(&fine)?["ran"]["end"] == "finished, exit 7", || {
-        text(&fine.stderr)
-    })?;
-    for entry in fs::read_dir(cache.join("belljar/initramfs"))? {
-        let path = entry?.path();
-        let whole = fs::metadata(&path)?.len();
-        fs::OpenOptions::new()
-            .write(true)
-            .open(&path)?
-            .set_len(whole / 2)?;
-    }
-    let fine = output(&mut started(&[], "exit 8"))?;
-    check(json(&fine)?["ran"]["end"] == "finished, exit 8", || {
-        text(&fine.stderr)
-    })?;
-    cut_under_way(
-        &image.join("root.erofs"),
-        started(&["--timeout", "60s"], "while :; do :; done"),
-        &trace,
-    )
-}
-
-/// The root image is cut while a guest runs from it.
-fn cut_under_way(root: &Path, mut command: std::process::Command, trace: &Path) -> Result {
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let pid = child.id();
-    let mut machine = None;
-    let up = wait_until("the payload", LONG, || {
-        machine = machine.or_else(|| hypervisor(pid));
-        kinds(trace, "exec") > 0 || !alive(pid)
-    });
-    let whole = fs::metadata(root)?.len();
-    fs::OpenOptions::new()
-        .write(true)
-        .open(root)?
-        .set_len(whole / 2)?;
-    let done = finish(child)?;
-    up?;
-    gone(
-        &[Some(pid), machine]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>(),
-    )?;
-    let said = text(&done.stderr);
-    let told = format!(
-        "was changed while the guest ran from it ({whole} bytes before, {} after)",
-        whole / 2
-    );
-    check(code(&done) == 3 && said.contains(&told), || {
-        format!("{}: {said}", code(&done))
-    })?;
-    let report = json(&done)?;
-    check(report["verdict"] != "SAFE", || {
-        report["reasons"].to_string()
-    })?;
-    let verified = output(belljar(["verify"]).arg(trace))?;
-    check(code(&verified) == 0, || text(&verified.stdout))
 }
 
 /// Names that are no text, 64 KiB of arguments, too much memory, too many processes.

@@ -13,6 +13,7 @@
 mod adversary;
 mod canary;
 mod compare;
+mod damage;
 mod egress;
 mod exports;
 mod fail;
@@ -49,6 +50,7 @@ fn main() {
     tests.extend(warm::tests());
     tests.extend(fail::tests());
     tests.extend(faults::tests());
+    tests.extend(damage::tests());
     tests.extend(hostile::tests());
     tests.extend(policy::tests());
     tests.extend(policies::tests());

@@ -219,8 +219,10 @@ async fn explain(vm: &Vm, why: &mut String) {
     if let Ok(exit) = tokio::time::timeout(LAST_WORDS, vm.wait()).await {
         *why = format!("{why}; the machine ended: {exit}");
         let last = |told: fn(&str) -> bool| exit.console.lines().rfind(|line| told(line));
-        // A panic says more than what the kernel prints behind it.
+        // A panic says more than what the kernel prints behind it, and so does the
+        // agent when it switches the machine off.
         let line = last(|line| line.contains("panic: ") || line.contains("Kernel panic"))
+            .or_else(|| last(|line| line.contains("power off: ")))
             .or_else(|| last(|line| !line.trim().is_empty()));
         if let Some(line) = line {
             *why = format!("{why}; on its console: {}", line.trim());
