@@ -220,9 +220,13 @@ async fn explain(vm: &Vm, why: &mut String) {
         *why = format!("{why}; the machine ended: {exit}");
         let last = |told: fn(&str) -> bool| exit.console.lines().rfind(|line| told(line));
         // A panic says more than what the kernel prints behind it, and so does the
-        // agent when it switches the machine off.
+        // agent when it switches the machine off: at first, since the devices that
+        // go away then are reasons of their own.
         let line = last(|line| line.contains("panic: ") || line.contains("Kernel panic"))
-            .or_else(|| last(|line| line.contains("power off: ")))
+            .or_else(|| {
+                let mut lines = exit.console.lines();
+                lines.find(|line| line.contains("power off: "))
+            })
             .or_else(|| last(|line| !line.trim().is_empty()));
         if let Some(line) = line {
             *why = format!("{why}; on its console: {}", line.trim());
