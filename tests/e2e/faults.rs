@@ -266,7 +266,7 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("reboot", &["guest-reset"]),
     (
         "power-off",
-        &["guest-shutdown", "power off: asked for by a test"],
+        &["guest-shutdown", "on its console: ", "power off: "],
     ),
     ("stall", &["has said nothing for 60 s"]),
 ];

@@ -119,7 +119,7 @@ const ROWS: &[Row] = &[
     ("api", 0, &[]),
     ("panic", 3, &["guest-reset", "Kernel panic"]),
     ("reboot", 3, &["guest-reset"]),
-    ("power-off", 3, &["guest-shutdown", "asked for by a test"]),
+    ("power-off", 3, &["guest-shutdown", "power off: "]),
     ("agent-exit", 3, &["guest-reset"]),
     ("cut", 3, &["was changed while the guest ran from it"]),
 ];

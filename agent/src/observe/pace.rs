@@ -72,60 +72,73 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// A pace over a folder that looks like a cgroup's, and what stands in it.
-    fn pace(name: &str, most: u32) -> (Pace, impl Fn() -> bool) {
+    /// A folder that looks like a cgroup's.
+    struct Cgroup(std::path::PathBuf);
+
+    impl Cgroup {
+        fn frozen(&self) -> bool {
+            std::fs::read_to_string(self.0.join("cgroup.freeze")).unwrap() == "1"
+        }
+    }
+
+    impl Drop for Cgroup {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn pace(name: &str, most: u32) -> (Cgroup, Pace) {
         let dir = std::env::temp_dir().join(format!("belljar-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let file = dir.join("cgroup.freeze");
-        std::fs::write(&file, "0").unwrap();
-        let frozen = move || std::fs::read_to_string(&file).unwrap() == "1";
-        (Pace::new(most, Freezer::of(&dir)).unwrap(), frozen)
+        std::fs::write(dir.join("cgroup.freeze"), "0").unwrap();
+        let pace = Pace::new(most, Freezer::of(&dir)).unwrap();
+        (Cgroup(dir), pace)
     }
 
     #[test]
     fn a_share_used_up_stands_still_until_the_next_second() {
-        let (mut pace, frozen) = pace("pace", 3);
+        let (cgroup, mut pace) = pace("pace", 3);
         let start = 50 * SECOND;
         assert!(pace.count(start).is_none());
         assert!(pace.count(start).is_none());
-        assert!(!frozen());
+        assert!(!cgroup.frozen());
         let reached = pace.count(start + 1).unwrap();
         assert_eq!((reached.what.as_str(), reached.limit), ("events", 3));
-        assert!(frozen());
+        assert!(cgroup.frozen());
         pace.look(start + SECOND - 1);
-        assert!(frozen());
+        assert!(cgroup.frozen());
         pace.look(start + SECOND);
-        assert!(!frozen());
+        assert!(!cgroup.frozen());
     }
 
     #[test]
     fn what_came_too_fast_is_paid_back_and_told_once() {
-        let (mut pace, frozen) = pace("debt", 10);
+        let (cgroup, mut pace) = pace("debt", 10);
         // Ten were allowed, and thirty came before the payload stood still.
         let told: Vec<_> = (0..30).filter_map(|_| pace.count(SECOND)).collect();
         assert_eq!(told.len(), 1);
         for (second, still) in [(1, true), (2, true), (3, true), (4, false)] {
             pace.look(second * SECOND);
-            assert_eq!(frozen(), still, "{second}");
+            assert_eq!(cgroup.frozen(), still, "{second}");
         }
         assert!(
             (0..10).all(|_| pace.count(4 * SECOND).is_none()),
             "told twice"
         );
-        assert!(frozen());
+        assert!(cgroup.frozen());
     }
 
     #[test]
     fn quiet_seconds_give_nothing_to_a_flood() {
-        let (mut pace, frozen) = pace("quiet", 5);
+        let (cgroup, mut pace) = pace("quiet", 5);
         pace.look(1000 * SECOND);
         (0..5).for_each(|_| drop(pace.count(1000 * SECOND)));
-        assert!(frozen());
+        assert!(cgroup.frozen());
     }
 
     #[test]
     fn no_limit_is_no_pace() {
-        let (pace, _) = pace("none", 1);
+        let (_cgroup, pace) = pace("none", 1);
         assert!(Pace::new(0, pace.freezer).is_none());
     }
 }
