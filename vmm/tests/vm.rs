@@ -78,6 +78,11 @@ fn main() {
             closed_channel_ends_the_guest,
         ),
         trial("a_broken_kernel_is_an_error", a_broken_kernel_is_an_error),
+        trial(
+            "a_woken_machine_is_like_a_booted_one",
+            a_woken_machine_is_like_a_booted_one,
+        ),
+        trial("a_damaged_base_is_replaced", a_damaged_base_is_replaced),
     ];
     if !kit.as_ref().is_ok_and(Kit::other) {
         trials.push(trial(
@@ -85,14 +90,6 @@ fn main() {
             the_probe_guest_answers,
         ));
         trials.push(trial("no_consent_no_emulation", no_consent_no_emulation));
-        trials.push(trial(
-            "a_woken_machine_is_like_a_booted_one",
-            a_woken_machine_is_like_a_booted_one,
-        ));
-        trials.push(trial(
-            "a_damaged_base_is_replaced",
-            a_damaged_base_is_replaced,
-        ));
         let inner = kit.as_ref().ok().cloned();
         trials.push(Trial::ignorable_test(
             "the_same_under_cloud_hypervisor",
