@@ -66,12 +66,13 @@ fn argv(fds: Fds) -> Vec<String> {
 /// can be plugged in later.
 fn config(spec: &Spec, fds: Fds, vsock: &Path) -> VmConfig {
     let cpus = i32::try_from(spec.cpus).unwrap_or(i32::MAX);
-    let [kernel, initramfs] = match fds.payload {
-        Some(both) => both.map(|fd| Some(path_of(fd))),
-        None => [const { None }; 2],
+    let (kernel, initramfs) = match fds.payload {
+        Some([kernel, initramfs]) => (path_of(kernel), Some(path_of(initramfs))),
+        // One must be named, and is not looked at.
+        None => ("/dev/null".into(), None),
     };
     let payload = PayloadConfig {
-        kernel,
+        kernel: Some(kernel),
         initramfs,
         cmdline: Some(cmdline(spec, false)),
         ..PayloadConfig::default()
