@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn only_pages_and_the_time_since_are_left_out() {
         let before = state(
-            &json!({ "clock": { "Kvm": [9; 48] }, "common_cpuid": [] }),
+            &json!({ "clock": { "Kvm": vec![9; 48] }, "common_cpuid": [] }),
             &json!({ "memory_ranges": { "data": [{ "gpa": 0, "length": 4096 }] }, "boot_ram": 1 }),
         );
         let mut clock = [9; 48].map(Value::from);
@@ -120,13 +120,13 @@ mod tests {
 
     #[test]
     fn a_state_of_another_shape_is_not_kept() {
-        let clock = json!({ "clock": { "Kvm": [9; 48] } });
+        let clock = json!({ "clock": { "Kvm": vec![9; 48] } });
         let pages = json!({ "memory_ranges": { "data": [] } });
         assert!(to_keep(state(&clock, &pages).to_string().as_bytes()).is_some());
         for (clock, pages) in [
             (&json!({}), &pages),
             (&json!({ "clock": null }), &pages),
-            (&json!({ "clock": { "Kvm": [9; 11] } }), &pages),
+            (&json!({ "clock": { "Kvm": vec![9; 11] } }), &pages),
             (&clock, &json!({})),
             (&clock, &json!({ "memory_ranges": 7 })),
             (&clock, &json!({ "memory_ranges": { "data": {} } })),
