@@ -29,6 +29,7 @@ const VERSION: u32 = 2;
 const KEPT: usize = 3;
 /// Memory is copied in pieces of this size; one of zeroes alone is left out.
 const PIECE: usize = 64 << 10;
+static ZEROES: [u8; PIECE] = [0; PIECE];
 /// A device state larger than this is none of ours.
 pub(crate) const MOST_STATE: u64 = 64 << 20;
 const MEMORY: &str = "memory";
@@ -286,7 +287,7 @@ fn copy(from: &File, to: &File) -> io::Result<String> {
         let room = usize::try_from(length - at).map_or(PIECE, |left| left.min(PIECE));
         let bytes = piece.get_mut(..room).unwrap_or_default();
         from.read_exact_at(bytes, at)?;
-        if bytes.iter().any(|byte| *byte != 0) {
+        if ZEROES.get(..room) != Some(&*bytes) {
             hasher.update(&at.to_le_bytes());
             hasher.update(bytes);
             to.write_all_at(bytes, at)?;

@@ -147,7 +147,11 @@ impl Handed {
 /// Opens everything, starts the hypervisor, and keeps only our ends.
 fn launch(spec: &Spec, program: PathBuf) -> Result<Started, BootError> {
     let mut theirs = Handed::default();
-    let (payload, memory, warmth) = machine(spec, &program, &mut theirs)?;
+    let Parts {
+        payload,
+        memory,
+        warmth,
+    } = machine(spec, &program, &mut theirs)?;
     let [_, _, root] = spec.files();
     let root = openable(boot::open(root)?)?;
     let folder = Folder::make().map_err(|source| prepare("a folder for sockets", source))?;
@@ -193,12 +197,14 @@ fn launch(spec: &Spec, program: PathBuf) -> Result<Started, BootError> {
 }
 
 /// What the machine is made of: kernel and initramfs, or the memory of one that has
-/// booted from them.
-fn machine(
-    spec: &Spec,
-    program: &Path,
-    theirs: &mut Handed,
-) -> Result<(Option<[RawFd; 2]>, Option<RawFd>, Warmth), BootError> {
+/// booted from them; by the numbers of their descriptors.
+struct Parts {
+    payload: Option<[RawFd; 2]>,
+    memory: Option<RawFd>,
+    warmth: Warmth,
+}
+
+fn machine(spec: &Spec, program: &Path, theirs: &mut Handed) -> Result<Parts, BootError> {
     let [kernel, initramfs, _] = spec.files();
     let (kernel, initramfs) = (bytes_of(kernel)?, bytes_of(initramfs)?);
     let runner = Runner {
@@ -212,8 +218,11 @@ fn machine(
             state,
             base,
         } => {
-            let memory = Some(theirs.hand(memory));
-            return Ok((None, memory, Warmth::Woken { state, base }));
+            return Ok(Parts {
+                payload: None,
+                memory: Some(theirs.hand(memory)),
+                warmth: Warmth::Woken { state, base },
+            });
         }
         Source::Boot => (None, Warmth::Cold),
         Source::BootAndSave(saver) => {
@@ -230,7 +239,11 @@ fn machine(
         in_memory("the kernel", &kernel)?,
         in_memory("the initramfs", &initramfs)?,
     ];
-    Ok((Some(payload), memory, warmth))
+    Ok(Parts {
+        payload: Some(payload),
+        memory,
+        warmth,
+    })
 }
 
 /// A pipe that the hypervisor's user may open for writing by its descriptor.
