@@ -3,6 +3,7 @@
 //!
 //! Ignored, with the reason, where no cloud-hypervisor is found.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,12 +33,21 @@ ip addr add 198.51.100.7/32 dev lo
 httpd -p 198.51.100.7:8080 -h /tmp/www
 one() {
     name=$1; shift
+    begun=$(cut -d' ' -f1 /proc/uptime)
     program run --headless --format json --machine cloud-hypervisor --image nested \
         --memory 768 --disk 300 --on-malicious continue --fail-on malicious \
         -o /tmp/$name.bjt "$@" >/tmp/$name.json 2>/tmp/$name.err
     echo "NESTED code $name $?"
+    echo "NESTED time $name from $begun to $(cut -d' ' -f1 /proc/uptime) s"
+    echo "NESTED woken $name $(grep -c 'going on with a machine' /tmp/$name.err)"
 }
 one plain /files/project -- sh -c 'read line <word; echo "$line"; exit 7'
+own='cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id
+    head -c 24 /dev/urandom | od -An -tx1 | tr -d " \n"; echo; echo "clock $(date +%s)"'
+one own-1 /files/project -- sh -c "$own"
+one own-2 /files/project -- sh -c "$own"
+echo "NESTED clock $(date +%s)"
+one cold --cold /files/project -- sh -c "$own"
 one flows --allow 198.51.100.7:8080 /files/project -- sh -c \
     'wget -qO- http://198.51.100.7:8080/word; wget -qO- http://198.51.100.9/; cat ~/.ssh/id_*; true'
 one slow --timeout 6s /files/project -- sleep 1000
@@ -46,7 +56,7 @@ until grep -q running /tmp/killed.err; do sleep 1; done
 kill -9 "$(pidof cloud-hypervisor)"
 wait $!
 echo "NESTED left $(ls /tmp | grep -c belljar) $(pidof cloud-hypervisor)"
-for name in plain flows slow killed; do
+for name in plain own-1 own-2 flows slow killed; do
     echo "NESTED begin $name.json"; base64 /tmp/$name.json; echo "NESTED end"
     echo "NESTED begin $name.bjt"; base64 /tmp/$name.bjt; echo "NESTED end"
 done
@@ -120,7 +130,7 @@ pub fn lay_out(dir: &Path) -> Result {
 const ROOT: &str = r#"
 mkdir -p "$1/bin"
 cp "$(command -v busybox)" "$1/bin/busybox"
-for name in sh cat sleep wget true; do ln -s busybox "$1/bin/$name"; done
+for name in sh cat sleep wget true head od tr date; do ln -s busybox "$1/bin/$name"; done
 tar -C "$1" -cf "$2" .
 "#;
 
@@ -131,7 +141,7 @@ fn judge(console: &str, dir: &Path) -> Result {
             .map(str::trim)
             .ok_or_else(|| Failed::from(format!("no line {start:?} in\n{console}")))
     };
-    for name in ["plain", "flows", "slow", "killed"] {
+    for name in ["plain", "own-1", "own-2", "flows", "slow", "killed"] {
         for kind in ["json", "bjt"] {
             let file = format!("{name}.{kind}");
             std::fs::write(dir.join(&file), sent(console, &file)?)?;
@@ -163,6 +173,8 @@ fn judge(console: &str, dir: &Path) -> Result {
         || "the report differs between the machines".into(),
     )?;
 
+    warm(line, dir)?;
+
     let flows = events(&trace("flows"))?;
     let printed = terminal(&flows);
     check(printed.contains("from the server"), || printed.clone())?;
@@ -189,6 +201,37 @@ fn judge(console: &str, dir: &Path) -> Result {
     check(line("NESTED left ")? == "0", || {
         format!("left behind: {:?}", line("NESTED left "))
     })
+}
+
+/// The first one boots and leaves a base; the others go on from it, and share
+/// nothing that should be their own.
+fn warm<'a>(line: impl Fn(&str) -> Result<&'a str>, dir: &Path) -> Result {
+    for (name, times) in [
+        ("plain", "0"),
+        ("own-1", "1"),
+        ("own-2", "1"),
+        ("cold", "0"),
+    ] {
+        let woken = line(&format!("NESTED woken {name} "))?;
+        check(woken == times, || format!("{name} was woken {woken} times"))?;
+    }
+    let ended: f64 = line("NESTED clock ")?.parse()?;
+    let mut seen = BTreeSet::new();
+    for name in ["own-1", "own-2"] {
+        let printed = terminal(&events(&dir.join(format!("{name}.bjt")))?);
+        let lines: Vec<&str> = printed.lines().map(str::trim).collect();
+        for line in lines.iter().take(3) {
+            check(line.len() >= 36 && seen.insert((*line).to_owned()), || {
+                format!("twice or nothing: {line:?} in {printed}")
+            })?;
+        }
+        let clock = lines.iter().find_map(|line| line.strip_prefix("clock "));
+        let clock: f64 = clock.unwrap_or_default().parse()?;
+        check((ended - clock).abs() < 120.0, || {
+            format!("the guest's clock: {clock}, outside {ended}")
+        })?;
+    }
+    Ok(())
 }
 
 /// A file that was told on the console.

@@ -18,9 +18,10 @@ use crate::probe::{self, Probe};
 use crate::process::SpawnError;
 use crate::qemu::{self, Accelerator};
 use crate::vm::{MachineExit, Vm};
+use crate::warm::Failed;
 use crate::{MachineChoice, Spec, SpecError, cloud_hypervisor};
 
-pub(crate) use files::{bytes_of, copy_to_memory, in_memory, open};
+pub(crate) use files::{bytes_of, copy_to_memory, open};
 
 /// The hypervisor that is looked for in `PATH`.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
@@ -117,8 +118,9 @@ impl BootError {
     }
 }
 
-/// Boots a machine. Returns when the hypervisor runs and obeys; the guest is
-/// still on its way up then (see [`Vm::link`]).
+/// Boots a machine, or goes on with one that has booted already. Returns when the
+/// hypervisor runs and obeys; the guest is still on its way up then (see
+/// [`Vm::link`]). A base that is of no use is thrown away, and the machine booted.
 ///
 /// Must be called within a tokio runtime with I/O and time.
 ///
@@ -126,9 +128,26 @@ impl BootError {
 /// See [`BootError`].
 pub async fn boot(spec: &Spec) -> Result<Vm, BootError> {
     spec.validate()?;
-    match choose(spec).await? {
-        Chosen::CloudHypervisor(program) => cloud_hypervisor::start(spec, program).await,
-        Chosen::Qemu(program, accelerator) => qemu::start(spec, accelerator, program).await,
+    let chosen = choose(spec).await?;
+    let mut spec = spec.clone();
+    loop {
+        let attempt = match &chosen {
+            Chosen::CloudHypervisor(program) => {
+                cloud_hypervisor::start(&spec, program.clone()).await
+            }
+            Chosen::Qemu(program, accelerator) => {
+                qemu::start(&spec, *accelerator, program.clone()).await
+            }
+        };
+        match attempt {
+            Ok(vm) => return Ok(vm),
+            Err(Failed::Boot(error)) => return Err(error),
+            Err(Failed::Base(base)) => {
+                base.remove();
+                // So there is no third attempt.
+                spec.warm = None;
+            }
+        }
     }
 }
 

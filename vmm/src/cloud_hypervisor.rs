@@ -11,17 +11,19 @@
 mod api;
 mod events;
 mod folder;
+mod save;
 mod start;
 
 pub(crate) use api::{Api, connect};
+pub(crate) use save::save;
 pub(crate) use start::{console, start};
 
 use std::os::fd::RawFd;
 use std::path::Path;
 
 use cloud_hypervisor_client::models::{
-    ConsoleConfig, ConsoleMode, CpusConfig, DiskConfig, ImageType, MemoryConfig, PayloadConfig,
-    RngConfig, SerialConfig, VmConfig, VsockConfig,
+    ConsoleConfig, ConsoleMode, CpusConfig, DiskConfig, ImageType, MemoryConfig, MemoryZoneConfig,
+    PayloadConfig, RngConfig, SerialConfig, VmConfig, VsockConfig,
 };
 
 use crate::Spec;
@@ -36,8 +38,10 @@ const GUEST: i64 = 3;
 /// Numbers of the descriptors that it inherits.
 #[derive(Clone, Copy, Debug)]
 struct Fds {
-    kernel: RawFd,
-    initramfs: RawFd,
+    /// Kernel and initramfs, where the machine boots.
+    payload: Option<[RawFd; 2]>,
+    /// The machine's memory, where it is to be saved or was.
+    memory: Option<RawFd>,
     root: RawFd,
     console: RawFd,
     /// A listening socket.
@@ -77,13 +81,20 @@ pub(crate) fn probe_argv(kernel: RawFd, serial: RawFd) -> Vec<String> {
 /// can be plugged in later.
 fn config(spec: &Spec, fds: Fds, vsock: &Path) -> VmConfig {
     let cpus = i32::try_from(spec.cpus).unwrap_or(i32::MAX);
+    let (kernel, initramfs) = match fds.payload {
+        Some([kernel, initramfs]) => (path_of(kernel), Some(path_of(initramfs))),
+        // One must be named, and is not looked at.
+        None => ("/dev/null".into(), None),
+    };
     let payload = PayloadConfig {
-        kernel: Some(path_of(fds.kernel)),
-        initramfs: Some(path_of(fds.initramfs)),
+        kernel: Some(kernel),
+        initramfs,
         cmdline: Some(cmdline(spec, false)),
         ..PayloadConfig::default()
     };
     let root = DiskConfig {
+        // Named, as is the socket device: a saved state finds its devices by name.
+        id: Some("root".into()),
         path: Some(path_of(fds.root)),
         readonly: Some(true),
         // Otherwise it looks into the file to find out, and what a file says
@@ -93,7 +104,7 @@ fn config(spec: &Spec, fds: Fds, vsock: &Path) -> VmConfig {
     };
     VmConfig {
         cpus: Some(CpusConfig::new(cpus, cpus)),
-        memory: Some(MemoryConfig::new(i64::from(spec.memory_mib) << 20)),
+        memory: Some(memory(spec, fds.memory)),
         disks: Some(vec![root]),
         rng: Some(RngConfig::new("/dev/urandom".into())),
         serial: Some(SerialConfig {
@@ -101,8 +112,29 @@ fn config(spec: &Spec, fds: Fds, vsock: &Path) -> VmConfig {
             ..SerialConfig::new(ConsoleMode::File)
         }),
         console: Some(ConsoleConfig::new(ConsoleMode::Off)),
-        vsock: Some(VsockConfig::new(GUEST, vsock.display().to_string())),
+        vsock: Some(VsockConfig {
+            id: Some("channel".into()),
+            ..VsockConfig::new(GUEST, vsock.display().to_string())
+        }),
         ..VmConfig::new(payload)
+    }
+}
+
+/// Its own, or a file that it shares with us.
+fn memory(spec: &Spec, shared: Option<RawFd>) -> MemoryConfig {
+    let size = i64::from(spec.memory_mib) << 20;
+    let Some(fd) = shared else {
+        return MemoryConfig::new(size);
+    };
+    let zone = MemoryZoneConfig {
+        file: Some(path_of(fd)),
+        shared: Some(true),
+        ..MemoryZoneConfig::new("ram".into(), size)
+    };
+    MemoryConfig {
+        zones: Some(vec![zone]),
+        // The zones have it all.
+        ..MemoryConfig::new(0)
     }
 }
 

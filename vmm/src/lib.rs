@@ -26,6 +26,7 @@ mod qemu;
 mod scripts;
 mod spec;
 mod vm;
+mod warm;
 
 pub use boot::{BootError, boot};
 pub use control::ControlError;

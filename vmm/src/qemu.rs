@@ -10,11 +10,9 @@
 
 mod qmp;
 mod start;
-mod warm;
 
 pub(crate) use qmp::Qmp;
-pub(crate) use start::{Saver, start};
-pub(crate) use warm::Base;
+pub(crate) use start::{save, start};
 
 use std::os::fd::RawFd;
 

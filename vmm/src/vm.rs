@@ -24,7 +24,8 @@ use tokio::time::timeout;
 use crate::control::{Control, ControlError, Shutdown};
 use crate::link::{Link, LinkError};
 use crate::process::{ExitHow, Process};
-use crate::qemu::{Base, Saver};
+use crate::warm::{Base, Saver};
+use crate::{cloud_hypervisor, qemu};
 
 /// How long last words may take after the hypervisor has ended.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -144,7 +145,7 @@ impl Vm {
         let saver = self.saver.take();
         let greet = async {
             let since = Instant::now();
-            self.keep(saver, deadline).await?;
+            self.keep(saver, &way, deadline).await?;
             let silent = || LinkError::Silent {
                 deadline,
                 console: String::new(),
@@ -173,16 +174,30 @@ impl Vm {
     }
 
     /// Puts the machine down for later ones, if that is wanted.
-    async fn keep(&self, saver: Option<Saver>, deadline: Duration) -> Result<(), LinkError> {
-        let (Some(saver), Control::Qemu(qmp)) = (saver, &self.control) else {
+    async fn keep(
+        &self,
+        saver: Option<Saver>,
+        way: &Way,
+        deadline: Duration,
+    ) -> Result<(), LinkError> {
+        let Some(saver) = saver else {
             return Ok(());
         };
-        let silent = || LinkError::Silent {
+        let save = async {
+            match (&self.control, way) {
+                (Control::Qemu(qmp), _) => qemu::save(saver, qmp).await,
+                (Control::CloudHypervisor(api), Way::Vsock(place)) => {
+                    vsock::listening(place).await;
+                    cloud_hypervisor::save(saver, api).await
+                }
+                (Control::CloudHypervisor(_), Way::Stream(_)) => Ok(()),
+            }
+        };
+        let saved = timeout(deadline, save).await;
+        let saved = saved.map_err(|_| LinkError::Silent {
             deadline,
             console: String::new(),
-        };
-        let saved = timeout(deadline, saver.save(qmp)).await;
-        let saved = saved.map_err(|_| silent())?;
+        })?;
         // A machine that does not go on after it stood still is of no use.
         saved.map_err(|error| LinkError::Io {
             doing: "saving the machine",

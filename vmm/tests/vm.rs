@@ -86,6 +86,11 @@ fn main() {
             "a_hypervisor_that_stands_still_is_told",
             a_hypervisor_that_stands_still_is_told,
         ),
+        trial(
+            "a_woken_machine_is_like_a_booted_one",
+            a_woken_machine_is_like_a_booted_one,
+        ),
+        trial("a_damaged_base_is_replaced", a_damaged_base_is_replaced),
     ];
     if kit.as_ref().is_ok_and(Kit::other) {
         trials.push(trial(
@@ -99,14 +104,6 @@ fn main() {
             the_probe_guest_answers,
         ));
         trials.push(trial("no_consent_no_emulation", no_consent_no_emulation));
-        trials.push(trial(
-            "a_woken_machine_is_like_a_booted_one",
-            a_woken_machine_is_like_a_booted_one,
-        ));
-        trials.push(trial(
-            "a_damaged_base_is_replaced",
-            a_damaged_base_is_replaced,
-        ));
         let inner = kit.as_ref().ok().cloned();
         trials.push(Trial::ignorable_test(
             "the_same_under_cloud_hypervisor",
@@ -144,6 +141,15 @@ async fn up(spec: &Spec) -> Result<(Vm, belljar_vmm::Channel), Failed> {
             Err(format!("{other:?}; {exit:?}; console:\n{}", vm.console_tail()).into())
         }
     }
+}
+
+/// The test guest's clock since its boot.
+async fn uptime(channel: &mut belljar_vmm::Channel) -> Result<Duration, Failed> {
+    channel.write_all(b"time\n").await?;
+    let mut answer = [0; 20];
+    tokio::time::timeout(UP, channel.read_exact(&mut answer)).await??;
+    let nanos: u64 = std::str::from_utf8(&answer)?.parse()?;
+    Ok(Duration::from_nanos(nanos))
 }
 
 /// Waits for the machine's end; one that does not come is told with the console.
@@ -477,8 +483,18 @@ fn a_woken_machine_is_like_a_booted_one(kit: &Kit) -> Result<(), Failed> {
             let exit = ended(&vm).await?;
             assert!(exit.powered_off(), "{exit:?}");
         }
+        let (_one, mut channel) = up(&spec).await?;
+        let one = uptime(&mut channel).await?;
+        let since = Instant::now();
+        tokio::time::sleep(Duration::from_secs(10)).await;
         let (vm, mut channel) = up(&spec).await?;
         assert!(vm.woken());
+        // Its clock goes on from where it stood, however old the base is.
+        let (two, since) = (uptime(&mut channel).await?, since.elapsed());
+        assert!(
+            two < one + since / 2,
+            "{two:?} after {one:?}, {since:?} later"
+        );
         channel.write_all(b"reset\n").await?;
         let exit = ended(&vm).await?;
         assert_eq!(exit.reason.as_deref(), Some("guest-reset"), "{exit:?}");

@@ -87,9 +87,9 @@ pub(crate) fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 /// The host's address in the vsock family.
 pub(crate) const HOST: u32 = libc::VMADDR_CID_HOST;
 
-/// A socket that listens on a vsock port, blocking.
+/// A socket that listens on a vsock port, non-blocking.
 pub(crate) fn listen_vsock(port: u32) -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: plain numbers; the result is checked before it is owned.
     let fd = unsafe { libc::socket(libc::AF_VSOCK, kind, 0) };
     check(fd)?;
@@ -113,7 +113,7 @@ pub(crate) fn listen_vsock(port: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Waits for a connection: its socket, non-blocking, and whose it is.
+/// Takes a connection: its socket, non-blocking, and whose it is.
 pub(crate) fn accept_vsock(listener: &OwnedFd) -> io::Result<(OwnedFd, u32)> {
     let mut from = no_vsock();
     let mut length = VSOCK_ADDRESS;

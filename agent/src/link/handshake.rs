@@ -1,41 +1,54 @@
 //! The handshake, before anything asynchronous: the host may not be there yet,
-//! and bytes of an earlier session may come first.
+//! bytes of an earlier session may come first, and on a machine that was saved
+//! the connection may be one that nobody has the other end of.
 
 use std::time::Duration;
 
 use belljar_event::wire::{AGENT_MAGIC, HELLO_LEN, HOST_MAGIC, VERSION, find_hello, hello};
 
+use super::port::{Door, Turn};
 use super::{LinkError, Port};
 use crate::boot::console;
 
 /// Between looks at a port whose host end is not open (a poll would not sleep).
 const ABSENT: Duration = Duration::from_millis(5);
 
-/// Waits for a hello of this version and answers it. Returns what came behind
-/// it; nothing if this was a connection and it ended.
-pub(super) fn answer(port: &Port) -> Result<Option<Vec<u8>>, LinkError> {
+/// How waiting for a hello ended.
+pub(super) enum Answer {
+    /// With a hello, which was answered. This came behind it.
+    Greeted(Vec<u8>),
+    /// This was a connection, and it ended.
+    Ended,
+    /// The host has come anew, by this one.
+    Newer(Port),
+}
+
+/// Waits for a hello of this version and answers it.
+pub(super) fn answer(port: &Port, door: &Door) -> Result<Answer, LinkError> {
     let failed = |step| move |source| LinkError::Port { step, source };
     let mut scanner = Scanner::default();
     let mut chunk = [0; 4096];
     loop {
-        if !port.wait().map_err(failed("poll"))?.there {
-            std::thread::sleep(ABSENT);
+        match door.wait(port)? {
+            Turn::Ready => {}
+            Turn::Absent => std::thread::sleep(ABSENT),
+            Turn::Newer(newer) => return Ok(Answer::Newer(newer)),
         }
         let count = match port.read(&mut chunk) {
-            Ok(0) if port.ends() => return Ok(None),
+            Ok(0) if port.ends() => return Ok(Answer::Ended),
             Ok(count) => count,
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => continue,
-            Err(_) if port.ends() => return Ok(None),
+            Err(_) if port.ends() => return Ok(Answer::Ended),
             Err(e) => return Err(failed("read")(e)),
         };
         scanner.push(chunk.get(..count).unwrap_or_default());
         while let Some((version, session)) = scanner.next() {
             match send(port, &hello(AGENT_MAGIC, session)) {
-                Err(_) if port.ends() => return Ok(None),
+                Err(_) if port.ends() => return Ok(Answer::Ended),
                 sent => sent.map_err(failed("write"))?,
             }
             if version == VERSION {
-                return Ok(Some(scanner.bytes));
+                return Ok(Answer::Greeted(scanner.bytes));
             }
             // The answer carries our version: the host says what is wrong, and
             // goes. Or it was a stale hello's beginning, and ours lies in it.

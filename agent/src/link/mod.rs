@@ -15,6 +15,9 @@ pub(crate) use port::Port;
 
 use std::sync::Arc;
 
+use handshake::Answer;
+use port::Door;
+
 /// Why there is no channel.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
@@ -39,15 +42,28 @@ pub(crate) struct Greeted {
     pub(crate) rest: Vec<u8>,
 }
 
-/// Finds the door and waits for the host. Whoever connects and goes before the
-/// hello was answered leaves the door as it was.
+/// Finds the door and waits for the host.
 pub(crate) fn greet() -> Result<Greeted, LinkError> {
-    let door = port::Door::find()?;
+    let greeted = greet_at(&Door::find()?)?;
+    port::watch(Arc::clone(&greeted.port));
+    Ok(greeted)
+}
+
+/// Whoever connects and goes before the hello was answered leaves the door as it
+/// was; whoever comes anew before it takes the place of who came before.
+fn greet_at(door: &Door) -> Result<Greeted, LinkError> {
+    let mut port = door.open()?;
     loop {
-        let port = Arc::new(door.open()?);
-        if let Some(rest) = handshake::answer(&port)? {
-            port::watch(Arc::clone(&port));
-            return Ok(Greeted { port, rest });
-        }
+        port = match handshake::answer(&port, door)? {
+            Answer::Greeted(rest) => {
+                let port = Arc::new(port);
+                return Ok(Greeted { port, rest });
+            }
+            Answer::Ended => door.open()?,
+            Answer::Newer(newer) => newer,
+        };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,13 @@ const DEVICES: &str = "/sys/bus/virtio/devices";
 /// The number of socket devices in the virtio standard, as the kernel prints it.
 const VSOCK_DEVICE: &str = "0x0013";
 const WAIT: Duration = Duration::from_secs(60);
+/// Failures of an attempt, not of the listener.
+const PASSING: [io::ErrorKind; 4] = [
+    io::ErrorKind::WouldBlock,
+    io::ErrorKind::Interrupted,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::ConnectionReset,
+];
 /// How often a thread that does nothing else looks whether the host is there.
 const WATCH: Duration = Duration::from_millis(200);
 
@@ -39,7 +46,13 @@ pub(super) enum Door {
     /// A port with our name: there is one host, and it is there or not yet.
     Port(Port),
     /// A listener: the host comes, and may go and come again.
-    Vsock(OwnedFd),
+    Listener(Listener),
+}
+
+/// A socket, and how a connection is taken from it: its descriptor, and whose it is.
+pub(super) struct Listener {
+    pub(super) socket: OwnedFd,
+    pub(super) accept: fn(&OwnedFd) -> io::Result<(OwnedFd, u32)>,
 }
 
 impl Door {
@@ -57,9 +70,9 @@ impl Door {
                     .map_err(failed("open"));
             }
             if has_vsock() {
-                return raw::listen_vsock(VSOCK_PORT)
-                    .map(Self::Vsock)
-                    .map_err(failed("listen on"));
+                let socket = raw::listen_vsock(VSOCK_PORT).map_err(failed("listen on"))?;
+                let accept = raw::accept_vsock;
+                return Ok(Self::Listener(Listener { socket, accept }));
             }
             if start.elapsed() > WAIT {
                 return Err(LinkError::NoPort(NAME));
@@ -70,14 +83,64 @@ impl Door {
 
     /// The stream to the host, which may have to come first.
     pub(super) fn open(&self) -> Result<Port, LinkError> {
-        match self {
-            Self::Port(port) => port.again(),
-            Self::Vsock(listener) => loop {
-                let (fd, from) = raw::accept_vsock(listener).map_err(failed("accept"))?;
-                if from == raw::HOST {
-                    return Ok(Port::new(fd, true));
+        loop {
+            match self {
+                Self::Port(port) => return port.again(),
+                Self::Listener(listener) => {
+                    let mut fds = [PollFd::new(&listener.socket, PollFlags::IN)];
+                    poll(&mut fds, None).map_err(|errno| failed("accept")(errno.into()))?;
+                    if let Some(port) = listener.next()? {
+                        return Ok(port);
+                    }
                 }
-            },
+            }
+        }
+    }
+
+    /// Waits until `port` has something to say, or the host has come anew. A machine
+    /// that was saved may hold a connection whose other end nobody has any more.
+    pub(super) fn wait(&self, port: &Port) -> Result<Turn, LinkError> {
+        let Self::Listener(listener) = self else {
+            let seen = port.wait().map_err(failed("poll"))?;
+            return Ok(if seen.there {
+                Turn::Ready
+            } else {
+                Turn::Absent
+            });
+        };
+        let mut fds = [
+            PollFd::new(&port.fd, PollFlags::IN | PollFlags::RDHUP),
+            PollFd::new(&listener.socket, PollFlags::IN),
+        ];
+        poll(&mut fds, None).map_err(|errno| failed("poll")(errno.into()))?;
+        let [said, come] = fds.map(|fd| !fd.revents().is_empty());
+        // What it says comes first: it may be the hello, and then whoever came is nobody.
+        match (said, come) {
+            (false, true) => Ok(listener.next()?.map_or(Turn::Absent, Turn::Newer)),
+            _ => Ok(Turn::Ready),
+        }
+    }
+}
+
+/// What there is to do.
+pub(super) enum Turn {
+    /// Something can be read, or the end.
+    Ready,
+    /// Nobody is there yet.
+    Absent,
+    /// The host has come again: what it had before counts no more.
+    Newer(Port),
+}
+
+impl Listener {
+    /// The next connection that the host has made.
+    fn next(&self) -> Result<Option<Port>, LinkError> {
+        match (self.accept)(&self.socket) {
+            Ok((fd, raw::HOST)) => Ok(Some(Port::new(fd, true))),
+            Ok(_) => Ok(None),
+            // Nobody, or nobody any more.
+            Err(error) if PASSING.contains(&error.kind()) => Ok(None),
+            Err(error) => Err(failed("accept")(error)),
         }
     }
 }

@@ -26,13 +26,6 @@ pub(crate) fn open((what, path): (&str, &Path)) -> Result<OwnedFd, BootError> {
         .map_err(|source| prepare(format!("{what} {}", path.display()), source))
 }
 
-/// A sealed copy of a file.
-pub(crate) fn in_memory((what, path): (&str, &Path)) -> Result<OwnedFd, BootError> {
-    let subject = || format!("{what} {}", path.display());
-    let file = File::open(path).map_err(|source| prepare(subject(), source))?;
-    copy_to_memory(file).map_err(|source| prepare(subject(), source))
-}
-
 /// The bytes of a file of the machine.
 pub(crate) fn bytes_of((what, path): (&str, &Path)) -> Result<Vec<u8>, BootError> {
     let subject = || format!("{what} {}", path.display());

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cloud_hypervisor_client::apis::configuration::Configuration;
 use cloud_hypervisor_client::apis::{DefaultApi, DefaultApiClient, Error};
-use cloud_hypervisor_client::models::{VmConfig, VmState};
+use cloud_hypervisor_client::models::{RestoreConfig, VmConfig, VmSnapshotConfig, VmState};
 use hyper::Uri;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -61,6 +61,20 @@ impl Api {
 
     pub(super) async fn boot(&self) -> Result<(), ControlError> {
         told("vm.boot", self.client.boot_vm()).await
+    }
+
+    /// Has a stopped machine's state put into a folder.
+    pub(super) async fn snapshot(&self, folder: String) -> Result<(), ControlError> {
+        let into = VmSnapshotConfig {
+            destination_url: Some(folder),
+        };
+        told("vm.snapshot", self.client.vm_snapshot_put(into)).await
+    }
+
+    /// Takes a machine over, which stands still then.
+    pub(super) async fn restore(&self, folder: String) -> Result<(), ControlError> {
+        let from = RestoreConfig::new(folder);
+        told("vm.restore", self.client.vm_restore_put(from)).await
     }
 
     pub(crate) async fn pause(&self) -> Result<(), ControlError> {

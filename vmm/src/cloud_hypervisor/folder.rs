@@ -1,17 +1,18 @@
-//! A folder for the sockets that have a name, while they have one.
+//! A folder for the sockets and files that have a name, while they have one.
 //!
 //! Owns: making it so that only the hypervisor's user may enter, and removing
 //! it: with the handle, or, where this process was killed, when the next machine
 //! is started. Must not: remove anything that it did not make.
 //!
 //! A socket can be connected to by a descriptor of its place when its name is
-//! gone. So the folder is needed for the moment only in which the hypervisor
-//! makes its socket, and nothing is left on disk while a machine runs.
+//! gone. So the folder is needed for the moments only in which the hypervisor
+//! makes its socket, or a state goes from one hand to the other, and nothing is
+//! left on disk while a machine runs.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, open, openat, unlinkat};
@@ -22,6 +23,10 @@ const PREFIX: &str = "belljar-vm-";
 const LOCK: &str = "lock";
 const API: &str = "api.sock";
 const VSOCK: &str = "vsock.sock";
+/// Three names that the hypervisor gives, of a machine that it saves or takes over.
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const STATE: &str = "state.json";
+const MEMORY: &str = "memory-ranges";
 /// Most folders of others that are looked at.
 const MOST: usize = 64;
 
@@ -65,6 +70,34 @@ impl Folder {
     pub(super) fn vsock(&self) -> PathBuf {
         self.path.join(VSOCK)
     }
+
+    /// What the hypervisor calls it.
+    pub(super) fn url(&self) -> String {
+        format!("file://{}", self.path.display())
+    }
+
+    /// Puts a file down for the hypervisor to read.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        // Its user is not ours; nobody else may enter the folder.
+        File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o644)
+            .open(self.path.join(name))?
+            .write_all(bytes)
+    }
+
+    /// Reads a file that the hypervisor has made, and made as a file.
+    pub(super) fn take(&self, name: &str, most: u64) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = File::from(openat(enter(&self.path)?, name, flags, Mode::empty())?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other(format!("{name} is no file")));
+        }
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 impl Drop for Folder {
@@ -79,12 +112,16 @@ pub(super) fn place(path: &Path) -> io::Result<OwnedFd> {
     Ok(open(path, flags, Mode::empty())?)
 }
 
-/// Removes our three names and the folder, if that is all it holds.
-fn clear(path: &Path) {
+/// The folder itself. Not by path: whoever owns the place must not lead us elsewhere.
+fn enter(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
-    // Not by path: whoever owns the place must not lead us elsewhere.
-    if let Ok(folder) = openat(CWD, path, flags, Mode::empty()) {
-        for name in [API, VSOCK, LOCK] {
+    Ok(openat(CWD, path, flags, Mode::empty())?)
+}
+
+/// Removes our names and the folder, if that is all it holds.
+fn clear(path: &Path) {
+    if let Ok(folder) = enter(path) {
+        for name in [API, VSOCK, CONFIG, STATE, MEMORY, LOCK] {
             // What is not there need not be removed.
             let _ = unlinkat(&folder, name, rustix::fs::AtFlags::empty());
         }
@@ -140,6 +177,27 @@ mod tests {
         assert!(at("belljar-vm-alive").join(VSOCK).exists());
         assert!(at("belljar-vm-strange").join("somebody's").exists());
         assert!(at("other").join(VSOCK).exists());
+    }
+
+    #[test]
+    fn files_go_from_hand_to_hand() {
+        let folder = Folder::make().unwrap();
+        folder.put(STATE, b"state").unwrap();
+        assert!(folder.put(STATE, b"other").is_err(), "nothing is replaced");
+        assert_eq!(folder.take(STATE, 100).unwrap(), b"state");
+        assert_eq!(folder.take(STATE, 3).unwrap(), b"sta");
+        let at = |name: &str| folder.path.join(name);
+        std::os::unix::fs::symlink("/etc/passwd", at(CONFIG)).unwrap();
+        assert!(folder.take(CONFIG, 100).is_err(), "a link was followed");
+        fs::create_dir(at("folder")).unwrap();
+        assert!(folder.take("folder", 100).is_err());
+        fs::remove_dir(at("folder")).unwrap();
+        fs::write(at(MEMORY), "pages").unwrap();
+        assert_eq!(folder.url(), format!("file://{}", folder.path.display()));
+        let path = folder.path.clone();
+        drop(folder);
+        assert!(!path.exists());
+        assert!(Path::new("/etc/passwd").exists());
     }
 
     #[test]

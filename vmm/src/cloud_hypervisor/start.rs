@@ -1,12 +1,13 @@
-//! From a [`Spec`] to a machine that runs under cloud-hypervisor.
+//! From a [`Spec`] to a machine that runs under cloud-hypervisor: booted, or gone
+//! on with.
 //!
 //! Owns: handing over the files, the order of the commands, and the errors of
 //! the way up. Must not: wait for the agent.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use belljar_event::Machine;
 use cloud_hypervisor_client::models::VmConfig;
@@ -14,13 +15,14 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::net::unix::pipe;
 
 use super::events::Events;
-use super::folder::{Folder, place};
+use super::folder::{CONFIG, Folder, STATE, place};
 use super::{Api, Fds, argv, config};
 use crate::Spec;
-use crate::boot::{self, BootError, copy_to_memory, in_memory, pair, prepare, stream};
+use crate::boot::{self, BootError, bytes_of, copy_to_memory, pair, prepare, stream};
 use crate::control::{Control, ControlError, Shutdown, cut_off};
 use crate::process::{NOBODY, Process, Program};
 use crate::vm::{Vm, Way, collect};
+use crate::warm::{Base, Failed, Runner, Saver, Source};
 
 /// What is said when it ends on the way up.
 const STAGE: &str = "its machine was set up";
@@ -34,10 +36,22 @@ struct Started {
     console: OwnedFd,
     events: OwnedFd,
     messages: OwnedFd,
+    warmth: Warmth,
 }
 
-/// Starts the hypervisor and has it boot the machine.
-pub(crate) async fn start(spec: &Spec, program: PathBuf) -> Result<Vm, BootError> {
+/// Where the machine comes from, and what may become of it.
+enum Warmth {
+    /// Booted, and nothing is kept of it.
+    Cold,
+    /// Booted, to be put down once it waits for the host.
+    Saved(Saver),
+    /// Goes on from a base, with this state.
+    Woken { state: Vec<u8>, base: Base },
+}
+
+/// Starts the hypervisor and has it boot the machine, or go on with one that has
+/// booted already.
+pub(crate) async fn start(spec: &Spec, program: PathBuf) -> Result<Vm, Failed> {
     let owned = spec.clone();
     let started = tokio::task::spawn_blocking(move || launch(&owned, program)).await;
     let started =
@@ -55,7 +69,16 @@ pub(crate) async fn start(spec: &Spec, program: PathBuf) -> Result<Vm, BootError
     let events = Events::read(stream(started.events)?, shutdown.clone(), end, closed);
     let api = Api::new(started.api, events);
 
+    let (saver, woken) = match started.warmth {
+        Warmth::Cold => (None, None),
+        Warmth::Saved(saver) => (Some(saver), None),
+        Warmth::Woken { base, .. } => (None, Some(base)),
+    };
     let up = async {
+        if woken.is_some() {
+            api.restore(started.folder.url()).await?;
+            return api.resume().await;
+        }
         api.create(started.config).await?;
         api.boot().await
     };
@@ -77,11 +100,14 @@ pub(crate) async fn start(spec: &Spec, program: PathBuf) -> Result<Vm, BootError
             cpus: spec.cpus,
             memory_mib: spec.memory_mib,
         },
-        saver: None,
-        woken: None,
+        saver,
+        woken,
     };
     if let Err(source) = up {
-        return Err(explain(&vm, source).await);
+        return Err(match vm.woken.take() {
+            Some(base) => Failed::Base(base),
+            None => Failed::Boot(explain(&vm, source).await),
+        });
     }
     let vsock = place(&started.folder.vsock());
     vm.channel = Some(Way::Vsock(
@@ -106,11 +132,27 @@ async fn explain(vm: &Vm, source: ControlError) -> BootError {
     }
 }
 
+/// Descriptors that the hypervisor inherits.
+#[derive(Default)]
+struct Handed(Vec<OwnedFd>);
+
+impl Handed {
+    fn hand(&mut self, fd: OwnedFd) -> RawFd {
+        let number = fd.as_raw_fd();
+        self.0.push(fd);
+        number
+    }
+}
+
 /// Opens everything, starts the hypervisor, and keeps only our ends.
 fn launch(spec: &Spec, program: PathBuf) -> Result<Started, BootError> {
-    let [kernel, initramfs, root] = spec.files();
-    let kernel = in_memory(kernel)?;
-    let initramfs = in_memory(initramfs)?;
+    let mut theirs = Handed::default();
+    let Parts {
+        payload,
+        memory,
+        warmth,
+    } = machine(spec, &program, &mut theirs)?;
+    let [_, _, root] = spec.files();
     let root = openable(boot::open(root)?)?;
     let folder = Folder::make().map_err(|source| prepare("a folder for sockets", source))?;
     let listener =
@@ -119,26 +161,26 @@ fn launch(spec: &Spec, program: PathBuf) -> Result<Started, BootError> {
     let (console, their_console) = console()?;
     let (events, their_events) = pair()?;
     let (messages, stderr) = pair()?;
-    let their_api = OwnedFd::from(listener);
     let fds = Fds {
-        kernel: kernel.as_raw_fd(),
-        initramfs: initramfs.as_raw_fd(),
-        root: root.as_raw_fd(),
-        console: their_console.as_raw_fd(),
-        api: their_api.as_raw_fd(),
-        events: their_events.as_raw_fd(),
+        payload,
+        memory,
+        root: theirs.hand(root),
+        console: theirs.hand(their_console),
+        api: theirs.hand(listener.into()),
+        events: theirs.hand(their_events),
     };
+    let config = config(spec, fds, &folder.vsock());
+    if let Warmth::Woken { state, .. } = &warmth {
+        let put = serde_json::to_vec(&config)
+            .map_err(std::io::Error::other)
+            .and_then(|config| folder.put(CONFIG, &config))
+            .and_then(|()| folder.put(STATE, state));
+        put.map_err(|source| prepare("the saved state", source))?;
+    }
     let process = Process::spawn(Program {
         path: program,
         argv: argv(fds),
-        inherit: vec![
-            kernel,
-            initramfs,
-            root,
-            their_console,
-            their_api,
-            their_events,
-        ],
+        inherit: theirs.0,
         stderr,
         group: boot::kvm_group(),
         // Where its folders are: another one is made when it is to be saved.
@@ -146,12 +188,63 @@ fn launch(spec: &Spec, program: PathBuf) -> Result<Started, BootError> {
     })?;
     Ok(Started {
         process,
-        config: config(spec, fds, &folder.vsock()),
+        config,
         folder,
         api,
         console,
         events,
         messages,
+        warmth,
+    })
+}
+
+/// What the machine is made of: kernel and initramfs, or the memory of one that has
+/// booted from them; by the numbers of their descriptors.
+struct Parts {
+    payload: Option<[RawFd; 2]>,
+    memory: Option<RawFd>,
+    warmth: Warmth,
+}
+
+fn machine(spec: &Spec, program: &Path, theirs: &mut Handed) -> Result<Parts, BootError> {
+    let [kernel, initramfs, _] = spec.files();
+    let (kernel, initramfs) = (bytes_of(kernel)?, bytes_of(initramfs)?);
+    let runner = Runner {
+        hypervisor: super::PROGRAM,
+        program,
+        kvm: true,
+    };
+    let (memory, warmth) = match Source::of(spec, runner, [&kernel, &initramfs]) {
+        Source::GoOn {
+            memory,
+            state,
+            base,
+        } => {
+            return Ok(Parts {
+                payload: None,
+                memory: Some(theirs.hand(memory)),
+                warmth: Warmth::Woken { state, base },
+            });
+        }
+        Source::Boot => (None, Warmth::Cold),
+        Source::BootAndSave(saver) => {
+            let memory = saver.memory();
+            let memory = memory.map_err(|source| prepare("the guest's memory", source))?;
+            (Some(theirs.hand(memory)), Warmth::Saved(saver))
+        }
+    };
+    let mut in_memory = |what: &str, bytes: &[u8]| {
+        let copy = copy_to_memory(bytes).map_err(|source| prepare(what, source))?;
+        Ok::<_, BootError>(theirs.hand(copy))
+    };
+    let payload = [
+        in_memory("the kernel", &kernel)?,
+        in_memory("the initramfs", &initramfs)?,
+    ];
+    Ok(Parts {
+        payload: Some(payload),
+        memory,
+        warmth,
     })
 }
 

@@ -1,8 +1,8 @@
 use super::*;
 
 const FDS: Fds = Fds {
-    kernel: 11,
-    initramfs: 12,
+    payload: Some([11, 12]),
+    memory: None,
     root: 13,
     console: 14,
     api: 15,
@@ -18,7 +18,11 @@ fn spec() -> Spec {
 }
 
 fn described(spec: &Spec) -> String {
-    let config = config(spec, FDS, Path::new("/run/folder/vsock.sock"));
+    with(spec, FDS)
+}
+
+fn with(spec: &Spec, fds: Fds) -> String {
+    let config = config(spec, fds, Path::new("/run/folder/vsock.sock"));
     serde_json::to_string_pretty(&config).unwrap()
 }
 
@@ -46,4 +50,23 @@ fn a_larger_machine_with_more_words() {
     let text = described(&spec);
     insta::assert_snapshot!(text);
     assert!(!text.contains("secret"));
+}
+
+#[test]
+fn a_machine_that_is_to_be_saved() {
+    let fds = Fds {
+        memory: Some(17),
+        ..FDS
+    };
+    insta::assert_snapshot!(with(&spec(), fds));
+}
+
+#[test]
+fn a_machine_that_goes_on() {
+    let fds = Fds {
+        payload: None,
+        memory: Some(17),
+        ..FDS
+    };
+    insta::assert_snapshot!(with(&spec(), fds));
 }

@@ -13,13 +13,13 @@ use belljar_event::Machine;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use super::warm::{self, Base, MOST_STATE};
 use super::{Accelerator, Fds, Qmp, argv};
 use crate::Spec;
 use crate::boot::{self, BootError, bytes_of, copy_to_memory, pair, prepare, stream};
 use crate::control::{Control, ControlError, Shutdown, cut_off};
 use crate::process::{Process, Program};
 use crate::vm::{MachineExit, Vm, Way, collect};
+use crate::warm::{Base, Failed, MOST_STATE, Runner, Saver, Source};
 
 /// How long the hypervisor may take to start before its end explains a failure.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -41,46 +41,18 @@ enum Warmth {
     /// Booted, and nothing is kept of it.
     Cold,
     /// Booted, to be put down once it waits for the host.
-    Saved { memory: OwnedFd, base: Base },
+    Saved(Saver),
     /// Goes on from a base, whose state comes through this descriptor of theirs.
     Woken { state: RawFd, base: Base },
 }
 
 /// Starts the hypervisor, which boots the machine, or goes on with one that has
-/// booted already. A base that is of no use is thrown away, and the machine booted.
+/// booted already.
 pub(crate) async fn start(
     spec: &Spec,
     accelerator: Accelerator,
     program: PathBuf,
-) -> Result<Vm, BootError> {
-    let mut spec = spec.clone();
-    loop {
-        match attempt(&spec, accelerator, program.clone()).await {
-            Ok(vm) => return Ok(vm),
-            Err(Failed::Boot(error)) => return Err(error),
-            Err(Failed::Base(base)) => {
-                base.remove();
-                // So there is no third attempt.
-                spec.warm = None;
-            }
-        }
-    }
-}
-
-/// Why an attempt came to nothing.
-enum Failed {
-    Boot(BootError),
-    /// The machine could not go on from its base.
-    Base(Base),
-}
-
-impl From<BootError> for Failed {
-    fn from(error: BootError) -> Self {
-        Self::Boot(error)
-    }
-}
-
-async fn attempt(spec: &Spec, accelerator: Accelerator, program: PathBuf) -> Result<Vm, Failed> {
+) -> Result<Vm, Failed> {
     let owned = spec.clone();
     let started = tokio::task::spawn_blocking(move || launch(&owned, accelerator, &program)).await;
     let started =
@@ -123,7 +95,7 @@ async fn attempt(spec: &Spec, accelerator: Accelerator, program: PathBuf) -> Res
     };
     let (saver, woken) = match started.warmth {
         Warmth::Cold => (None, None),
-        Warmth::Saved { memory, base } => (Some(Saver { memory, base }), None),
+        Warmth::Saved(saver) => (Some(saver), None),
         Warmth::Woken { state, base } => match wake(&qmp, state).await {
             Ok(()) => (None, Some(base)),
             Err(_) => return Err(Failed::Base(base)),
@@ -184,29 +156,17 @@ async fn moved(qmp: &Qmp, command: &'static str) -> Result<(), ControlError> {
     Err(ControlError::Silent { command })
 }
 
-/// Puts a machine down that has booted and waits for the host.
-#[derive(Debug)]
-pub(crate) struct Saver {
-    memory: OwnedFd,
-    base: Base,
-}
-
-impl Saver {
-    /// Waits until the guest waits, then saves it while it stands still. A base that
-    /// cannot be made is no reason to end: the machine goes on, and the next one boots.
-    pub(crate) async fn save(self, qmp: &Qmp) -> Result<(), ControlError> {
-        if !qmp.channel_open().await {
-            return Ok(());
-        }
-        qmp.command("stop").await?;
-        if let Ok(state) = state_of(qmp).await {
-            let (memory, base) = (self.memory, self.base);
-            let write = move || base.write(&memory, &state);
-            // An error is a full disk, most likely; the next run tries again.
-            let _ = tokio::task::spawn_blocking(write).await;
-        }
-        qmp.command("cont").await.map(drop)
+/// Waits until the guest waits, then saves it while it stands still. A base that
+/// cannot be made is no reason to end: the machine goes on, and the next one boots.
+pub(crate) async fn save(saver: Saver, qmp: &Qmp) -> Result<(), ControlError> {
+    if !qmp.channel_open().await {
+        return Ok(());
     }
+    qmp.command("stop").await?;
+    if let Ok(state) = state_of(qmp).await {
+        saver.keep(state).await;
+    }
+    qmp.command("cont").await.map(drop)
 }
 
 /// All of a stopped machine but its memory.
@@ -238,7 +198,12 @@ async fn state_of(qmp: &Qmp) -> Result<Vec<u8>, ControlError> {
 fn launch(spec: &Spec, accelerator: Accelerator, program: &Path) -> Result<Started, BootError> {
     let [kernel, initramfs, root] = spec.files();
     let (kernel, initramfs) = (bytes_of(kernel)?, bytes_of(initramfs)?);
-    let source = Source::of(spec, accelerator, program, [&kernel, &initramfs]);
+    let runner = Runner {
+        hypervisor: "qemu",
+        program,
+        kvm: accelerator == Accelerator::Kvm,
+    };
+    let source = Source::of(spec, runner, [&kernel, &initramfs]);
     let in_memory = |what: &str, bytes: &[u8]| {
         copy_to_memory(bytes).map_err(|source| prepare(what.to_owned(), source))
     };
@@ -266,10 +231,10 @@ fn launch(spec: &Spec, accelerator: Accelerator, program: &Path) -> Result<Start
     };
     let warmth = match source {
         Source::Boot => Warmth::Cold,
-        Source::BootAndSave { memory, base } => {
-            let theirs = memory.try_clone();
+        Source::BootAndSave(saver) => {
+            let theirs = saver.memory();
             fds.memory = Some(hand(theirs.map_err(|e| prepare("the guest's memory", e))?));
-            Warmth::Saved { memory, base }
+            Warmth::Saved(saver)
         }
         Source::GoOn {
             memory,
@@ -310,47 +275,4 @@ fn fed(bytes: Vec<u8>) -> Result<OwnedFd, BootError> {
         .spawn(move || drop(ours.write_all(&bytes)))
         .map_err(|source| prepare("the saved state", source))?;
     Ok(theirs)
-}
-
-/// What the machine is made of.
-enum Source {
-    Boot,
-    BootAndSave {
-        memory: OwnedFd,
-        base: Base,
-    },
-    GoOn {
-        memory: OwnedFd,
-        state: Vec<u8>,
-        base: Base,
-    },
-}
-
-impl Source {
-    /// Warm where that was asked for and works, else cold: bases are a convenience.
-    fn of(spec: &Spec, accelerator: Accelerator, program: &Path, files: [&[u8]; 2]) -> Self {
-        let Some(folder) = &spec.warm else {
-            return Self::Boot;
-        };
-        let Ok(key) = warm::key(spec, accelerator, program, files) else {
-            return Self::Boot;
-        };
-        let base = Base::of(folder, &key);
-        if base.stands() {
-            match base.read(spec) {
-                Ok((memory, state)) => {
-                    return Self::GoOn {
-                        memory,
-                        state,
-                        base,
-                    };
-                }
-                Err(_) => base.remove(),
-            }
-        }
-        match warm::memory(spec) {
-            Ok(memory) => Self::BootAndSave { memory, base },
-            Err(_) => Self::Boot,
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! The channel over a vsock device, as cloud-hypervisor hands it to the host.
 //!
-//! Owns: asking for the agent's port until it listens. Must not: read a byte of
-//! what follows the answer.
+//! Owns: asking for the agent's port until it listens, and finding out that it
+//! does. Must not: read a byte of what follows the answer.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use tokio::net::UnixStream;
 
 /// Between attempts, while the guest boots.
 const AGAIN: Duration = Duration::from_millis(20);
+/// How long the guest may take to let a connection go that was given up.
+const GOING: Duration = Duration::from_secs(10);
 /// Longest answer: `OK ` and a number of 32 bits.
 const ANSWER: usize = 16;
 
@@ -22,6 +24,17 @@ pub(super) async fn connect(place: &OwnedFd) -> UnixStream {
             return stream;
         }
         tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Waits until the agent listens, and leaves no connection behind: a machine that is
+/// put down with one would hold on to it when it goes on, with nobody at the other end.
+pub(super) async fn listening(place: &OwnedFd) {
+    let mut stream = connect(place).await;
+    // Ours is given up; the end of theirs says that the guest has let it go. Without
+    // it the worst is a connection that the agent leaves for the next one.
+    if stream.shutdown().await.is_ok() {
+        let _ = tokio::time::timeout(GOING, stream.read_u8()).await;
     }
 }
 

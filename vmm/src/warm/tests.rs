@@ -89,16 +89,39 @@ fn the_oldest_go_and_what_the_dead_left() {
 
 #[test]
 fn anything_that_differs_is_another_base() {
-    let program = Path::new("/bin/sh");
-    let key = |spec: &Spec, files: [&[u8]; 2]| key(spec, Accelerator::Tcg, program, files).unwrap();
-    let one = key(&spec(256), [b"kernel", b"initramfs"]);
-    assert_eq!(one, key(&spec(256), [b"kernel", b"initramfs"]));
-    assert_ne!(one, key(&spec(512), [b"kernel", b"initramfs"]));
-    assert_ne!(one, key(&spec(256), [b"kerneli", b"nitramfs"]));
+    let runner = Runner {
+        hypervisor: "one",
+        program: Path::new("/bin/sh"),
+        kvm: false,
+    };
+    let files: [&[u8]; 2] = [b"kernel", b"initramfs"];
+    let of = |spec: &Spec| key(spec, runner, files).unwrap();
+    let one = of(&spec(256));
+    assert_eq!(one, of(&spec(256)));
+    assert_ne!(one, of(&spec(512)));
+    let shifted = key(&spec(256), runner, [b"kerneli", b"nitramfs"]).unwrap();
+    assert_ne!(one, shifted);
     let mut other = spec(256);
     other.cmdline_extra = "x".into();
-    assert_ne!(one, key(&other, [b"kernel", b"initramfs"]));
+    assert_ne!(one, of(&other));
     let mut other = spec(256);
     other.root = "/bin/cat".into();
-    assert_ne!(one, key(&other, [b"kernel", b"initramfs"]));
+    assert_ne!(one, of(&other));
+    for other in [
+        Runner {
+            hypervisor: "two",
+            ..runner
+        },
+        Runner {
+            program: Path::new("/bin/cat"),
+            ..runner
+        },
+        Runner {
+            kvm: true,
+            ..runner
+        },
+    ] {
+        let another = key(&spec(256), other, files).unwrap();
+        assert_ne!(one, another, "{other:?}");
+    }
 }

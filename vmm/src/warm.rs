@@ -1,9 +1,11 @@
 //! Machines that have booted already: the state of one that waits for the
 //! host's first word, kept on disk, from which others go on.
 //!
-//! Owns: what a base is for (its key), writing one, reading one back, and
-//! throwing the oldest away. Must not: keep anything of a run: a base is taken
-//! before the host has said a word, so it holds no name, seed, decoy or policy.
+//! Owns: what a base is for (its key), writing one, reading one back, throwing
+//! the oldest away, and whether a machine boots or goes on. Must not: know how a
+//! hypervisor saves or takes over a state (`qemu` and `cloud_hypervisor` do), or
+//! keep anything of a run: a base is taken before the host has said a word, so it
+//! holds no name, seed, decoy or policy.
 //!
 //! A machine's memory is a file in memory that the hypervisor shares with us.
 //! What it saves itself is only the rest, some hundred kilobytes. So a base
@@ -18,17 +20,18 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{MemfdFlags, SeekFrom as Seeking, ftruncate, memfd_create, seek};
 use serde::{Deserialize, Serialize};
 
-use super::Accelerator;
 use crate::Spec;
+use crate::boot::BootError;
 
 /// Raised when what is kept changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bases that are kept: one for each image and size that is in use.
 const KEPT: usize = 3;
 /// Memory is copied in pieces of this size; one of zeroes alone is left out.
 const PIECE: usize = 64 << 10;
+static ZEROES: [u8; PIECE] = [0; PIECE];
 /// A device state larger than this is none of ours.
-pub(super) const MOST_STATE: u64 = 64 << 20;
+pub(crate) const MOST_STATE: u64 = 64 << 20;
 const MEMORY: &str = "memory";
 const STATE: &str = "state";
 const MANIFEST: &str = "manifest.json";
@@ -44,13 +47,19 @@ struct Manifest {
     state: String,
 }
 
+/// What runs a machine: a state is of use to its own hypervisor only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Runner<'a> {
+    /// The hypervisor's name.
+    pub(crate) hypervisor: &'static str,
+    /// Its file, which stands for its version.
+    pub(crate) program: &'a Path,
+    /// True if the guest has this machine's processor, false if an emulated one.
+    pub(crate) kvm: bool,
+}
+
 /// What a machine must have in common with a base to go on from it.
-pub(crate) fn key(
-    spec: &Spec,
-    accelerator: Accelerator,
-    program: &Path,
-    files: [&[u8]; 2],
-) -> io::Result<String> {
+fn key(spec: &Spec, runner: Runner<'_>, files: [&[u8]; 2]) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     let mut add = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -60,18 +69,16 @@ pub(crate) fn key(
     add(env!("CARGO_PKG_VERSION").as_bytes());
     // Kernel and initramfs by what they are; the rest by what they look like.
     files.into_iter().for_each(&mut add);
-    for path in [program, &spec.root] {
+    for path in [runner.program, &spec.root] {
         let meta = fs::metadata(path)?;
         add(path.as_os_str().as_encoded_bytes());
         for number in [meta.len(), meta.ino(), meta.mtime().cast_unsigned()] {
             add(&number.to_le_bytes());
         }
     }
-    add(accelerator.name().as_bytes());
-    if accelerator == Accelerator::Kvm {
-        // The guest has this machine's processor, and the kernel's KVM under it.
-        add(&processor()?);
-    }
+    add(runner.hypervisor.as_bytes());
+    // The guest has this machine's processor, and the kernel's KVM under it.
+    add(&if runner.kvm { processor()? } else { Vec::new() });
     add(&spec.cpus.to_le_bytes());
     add(&spec.memory_mib.to_le_bytes());
     add(spec.cmdline_extra.as_bytes());
@@ -100,25 +107,103 @@ fn processor() -> io::Result<Vec<u8>> {
 }
 
 /// The machine's memory, as a file in memory.
-pub(crate) fn memory(spec: &Spec) -> io::Result<OwnedFd> {
+fn memory(spec: &Spec) -> io::Result<OwnedFd> {
     let memory = memfd_create("belljar-guest", MemfdFlags::CLOEXEC)?;
     ftruncate(&memory, u64::from(spec.memory_mib) << 20)?;
     Ok(memory)
 }
 
+/// What the machine is made of.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// Booted, and nothing is kept of it.
+    Boot,
+    /// Booted, to be put down once it waits for the host.
+    BootAndSave(Saver),
+    /// Goes on from a base.
+    GoOn {
+        memory: OwnedFd,
+        state: Vec<u8>,
+        base: Base,
+    },
+}
+
+impl Source {
+    /// Warm where that was asked for and works, else cold: bases are a convenience.
+    pub(crate) fn of(spec: &Spec, runner: Runner<'_>, files: [&[u8]; 2]) -> Self {
+        let Some(folder) = &spec.warm else {
+            return Self::Boot;
+        };
+        let Ok(key) = key(spec, runner, files) else {
+            return Self::Boot;
+        };
+        let base = Base::of(folder, &key);
+        if base.stands() {
+            match base.read(spec) {
+                Ok((memory, state)) => {
+                    return Self::GoOn {
+                        memory,
+                        state,
+                        base,
+                    };
+                }
+                Err(_) => base.remove(),
+            }
+        }
+        match memory(spec) {
+            Ok(memory) => Self::BootAndSave(Saver { memory, base }),
+            Err(_) => Self::Boot,
+        }
+    }
+}
+
+/// Why an attempt to start a machine came to nothing.
+pub(crate) enum Failed {
+    Boot(BootError),
+    /// The machine could not go on from its base.
+    Base(Base),
+}
+
+impl From<BootError> for Failed {
+    fn from(error: BootError) -> Self {
+        Self::Boot(error)
+    }
+}
+
+/// What a booted machine is to leave behind.
+#[derive(Debug)]
+pub(crate) struct Saver {
+    memory: OwnedFd,
+    base: Base,
+}
+
+impl Saver {
+    /// The machine's memory, for the hypervisor.
+    pub(crate) fn memory(&self) -> io::Result<OwnedFd> {
+        self.memory.try_clone()
+    }
+
+    /// Puts down a machine that stands still, which has this state. An error is a
+    /// full disk, most likely: the next run tries again.
+    pub(crate) async fn keep(self, state: Vec<u8>) {
+        let write = move || self.base.write(&self.memory, &state);
+        let _ = tokio::task::spawn_blocking(write).await;
+    }
+}
+
 impl Base {
     /// Where the base of this key is, or would be.
-    pub(crate) fn of(folder: &Path, key: &str) -> Self {
+    fn of(folder: &Path, key: &str) -> Self {
         Self(folder.join(key))
     }
 
     /// True if it is there, and whole.
-    pub(crate) fn stands(&self) -> bool {
+    fn stands(&self) -> bool {
         self.0.join(MANIFEST).is_file()
     }
 
     /// Puts it down: memory and state of a machine that stands still.
-    pub(crate) fn write(&self, memory: &OwnedFd, state: &[u8]) -> io::Result<()> {
+    fn write(&self, memory: &OwnedFd, state: &[u8]) -> io::Result<()> {
         let folder = self.0.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder)?;
         let partial = tempfile::Builder::new()
@@ -144,7 +229,7 @@ impl Base {
     }
 
     /// Reads it: memory to go on with, and the state. An error if it is damaged.
-    pub(crate) fn read(&self, spec: &Spec) -> io::Result<(OwnedFd, Vec<u8>)> {
+    fn read(&self, spec: &Spec) -> io::Result<(OwnedFd, Vec<u8>)> {
         let manifest: Manifest = serde_json::from_slice(&fs::read(self.0.join(MANIFEST))?)?;
         let damaged = |what: &str| io::Error::other(format!("its {what} is damaged"));
         if manifest.version != VERSION {
@@ -202,7 +287,7 @@ fn copy(from: &File, to: &File) -> io::Result<String> {
         let room = usize::try_from(length - at).map_or(PIECE, |left| left.min(PIECE));
         let bytes = piece.get_mut(..room).unwrap_or_default();
         from.read_exact_at(bytes, at)?;
-        if bytes.iter().any(|byte| *byte != 0) {
+        if ZEROES.get(..room) != Some(&*bytes) {
             hasher.update(&at.to_le_bytes());
             hasher.update(bytes);
             to.write_all_at(bytes, at)?;
