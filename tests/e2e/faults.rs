@@ -275,6 +275,8 @@ fn broken() -> Result {
     for (fault, says) in FAULTS {
         let word = format!("belljar.fault={fault}");
         let options = [
+            // What no other test goes on from pushes out what others do.
+            "--cold",
             "--guest-cmdline",
             &word,
             "--memory",
@@ -303,7 +305,9 @@ bomb() { bomb | bomb & }; bomb; sleep 3; echo riot-over
 "#;
 
 fn limits() -> Result {
-    let options = ["--memory", "768", "--disk", "128", "--pids", "200"];
+    let options = [
+        "--cold", "--memory", "768", "--disk", "128", "--pids", "200",
+    ];
     let ended = Bench::start("t.bjt", &options, &["bash", "-c", RIOT])?.end()?;
     let report = json(&ended.output)?;
     let reasons = report["reasons"].to_string();
