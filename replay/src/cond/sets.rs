@@ -134,15 +134,15 @@ impl PathSet {
     }
 
     pub(super) fn covers(&self, path: &[u8]) -> bool {
-        self.above(path) || self.patterns.iter().any(|pattern| pattern.is_match(path))
+        let whole = path.strip_suffix(b"/").unwrap_or(path);
+        self.above(whole)
+            || self.exact.contains(whole, false)
+            || self.patterns.iter().any(|pattern| pattern.is_match(path))
     }
 
     pub(super) fn covers_cut(&self, path: &[u8]) -> Truth {
-        let folder = path
-            .iter()
-            .rposition(|byte| *byte == b'/')
-            .and_then(|end| path.get(..end));
-        if folder.is_some_and(|folder| self.above(folder)) {
+        // Whatever follows, these folders stay above it.
+        if self.above(path) {
             return Truth::Yes;
         }
         let may_grow = self.exact.words().any(|known| known.starts_with(path));
@@ -153,15 +153,10 @@ impl PathSet {
         }
     }
 
-    /// Is the path, or a folder above it, in the set?
+    /// Is a folder above the path in the set?
     fn above(&self, path: &[u8]) -> bool {
-        let path = path.strip_suffix(b"/").unwrap_or(path);
-        let ends = path
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'/')
-            .map(|(at, _)| at);
-        ends.chain([path.len()]).any(|end| {
+        let mut slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        slashes.any(|(end, _)| {
             path.get(..end)
                 .is_some_and(|head| self.exact.contains(head, false))
         })
