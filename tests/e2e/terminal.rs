@@ -16,6 +16,11 @@ pub fn tests() -> Vec<Trial> {
         test("terminal::suspended_and_resumed", &[], suspended),
         test("terminal::stopped_and_continued_by_others", &[], stopped),
         test("terminal::what_is_pasted_is_no_key", &[], pasted),
+        test(
+            "terminal::a_key_while_the_window_changes",
+            &[],
+            key_and_resize,
+        ),
         test("terminal::two_traces_side_by_side", &[], diff),
         test("terminal::what_is_damaged_is_not_alike", &[], damaged),
         test("terminal::another_policy_beside_a_recording", &[], policy),
@@ -66,6 +71,37 @@ fn resized() -> Result {
     // All of it is drawn again, to the last line.
     for part in ["processes", "files", "network", "findings", "q quit"] {
         terminal.shows(part, SOON)?;
+    }
+    leave(&mut terminal, 0)
+}
+
+/// A key that comes together with a new size must not wait for the next key, nor the
+/// size for the next size. Several sizes at once: the later ones come while the first
+/// is drawn, and the key right behind them.
+fn key_and_resize() -> Result {
+    const HELP: &str = "Every key, by where it holds";
+    let mut terminal = replay()?;
+    for round in 0..8 {
+        for rows in [50, 45, 40, 35 + round] {
+            terminal.resize(rows, 120)?;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        terminal.press("?")?;
+        let what = format!("help in round {round}");
+        wait_until(&what, Duration::from_secs(20), || {
+            terminal.contents().contains(HELP)
+        })
+        .map_err(|e| {
+            format!(
+                "{}\n{}",
+                e.message().unwrap_or_default(),
+                terminal.contents()
+            )
+        })?;
+        terminal.press("\x1b")?;
+        wait_until("the end of the help", SOON, || {
+            !terminal.contents().contains(HELP)
+        })?;
     }
     leave(&mut terminal, 0)
 }

@@ -273,6 +273,11 @@ impl Drop for Rope {
     }
 }
 
+/// What has already come. Not zero: for that crossterm looks at nothing at all, not even
+/// at what it has read (its issue 839). Below a millisecond it looks again and again, so
+/// it is short; too short on a busy machine, and what came is taken in the next turn.
+const AT_ONCE: Duration = Duration::from_micros(20);
+
 /// Waits for a key, then takes all there are.
 fn keys<S: Screen>(screen: &mut S, wait: Duration, told: &AtomicBool) -> io::Result<Vec<Effect>> {
     let mut asked = Vec::new();
@@ -288,7 +293,7 @@ fn keys<S: Screen>(screen: &mut S, wait: Duration, told: &AtomicBool) -> io::Res
         if matches!(ready, Ready::Interrupted) {
             break;
         }
-        if !event::poll(Duration::ZERO)? {
+        if !event::poll(AT_ONCE)? {
             // Half a key, perhaps: the rest is not waited for in a busy loop.
             if matches!(ready, Ready::Input) {
                 std::thread::sleep(wait);
