@@ -240,7 +240,8 @@ pub(crate) fn ui() -> Result<()> {
     let groups: [(&str, &[&str], usize); 3] = [
         (
             "key to frame: moves, help and details",
-            &["\t", "j", "j", "k", "?", "?"],
+            // Only Esc shuts the help: into it, keys are typed.
+            &["\t", "j", "j", "k", "?", "\x1b"],
             20,
         ),
         ("key to frame: steps", &[",", ".", "]", "["], 20),
