@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use belljar_event::wire::{AGENT_MAGIC, HELLO_LEN, HOST_MAGIC, VERSION, find_hello, hello};
 
-use super::port::{Door, Turn};
+use super::door::{Door, Turn};
 use super::{LinkError, Port};
 use crate::boot::console;
 

@@ -3,6 +3,7 @@
 //! Owns: the one byte stream to the host, and the machine's end when it ends.
 //! Must not: know what the messages mean.
 
+mod door;
 pub(crate) mod frames;
 mod handshake;
 mod mux;
@@ -15,8 +16,8 @@ pub(crate) use port::Port;
 
 use std::sync::Arc;
 
+use door::Door;
 use handshake::Answer;
-use port::Door;
 
 /// Why there is no channel.
 #[derive(Debug, thiserror::Error)]

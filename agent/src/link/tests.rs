@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use belljar_event::wire::{AGENT_MAGIC, HOST_MAGIC, VERSION, find_hello, hello};
 
-use super::port::Listener;
+use super::door::Listener;
 use super::*;
 use crate::boot::raw;
 

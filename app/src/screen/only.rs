@@ -58,6 +58,11 @@ impl Only {
         only
     }
 
+    /// Which process, and how far it is folded: the session is the same while this is.
+    pub(super) fn made(&self) -> (u64, usize) {
+        (self.key, self.at)
+    }
+
     /// What they did.
     pub(super) fn session(&self) -> &Session {
         &self.session

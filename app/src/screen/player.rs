@@ -17,12 +17,12 @@ const IDLE: u64 = 2 * SECOND;
 /// Entries between two checkpoints at first; doubles when there are too many.
 const SPACING: usize = 4096;
 /// Checkpoints kept at most.
-const CHECKPOINTS: usize = 96;
+const CHECKPOINTS: usize = 768;
 /// How far before the playhead one more checkpoint is kept, so that stepping back is instant.
 const NEAR: usize = 256;
-/// Entries folded in one tick at most, some ten milliseconds of work: where they
+/// Entries folded in one tick at most, some eight milliseconds of work: where they
 /// lie closer, a recording plays slower than it was told to, and keys stay alive.
-const PER_TICK: usize = 8_000;
+const PER_TICK: usize = 5_000;
 
 /// Speeds as fractions.
 const SPEEDS: &[(u64, u64, &str)] = &[
@@ -71,6 +71,8 @@ pub(super) struct Player {
     /// Longest pause while it plays.
     idle: u64,
     again: Option<rejudge::Rejudging>,
+    /// Grows whenever the shown session, or the tip, may be another.
+    fold: u64,
 }
 
 impl Player {
@@ -90,7 +92,13 @@ impl Player {
             near: None,
             idle: idle.unwrap_or(IDLE),
             again: None,
+            fold: 0,
         }
+    }
+
+    /// The same as long as nothing about both sessions has changed.
+    pub(super) fn fold(&self) -> u64 {
+        self.fold
     }
 
     /// Takes what was recorded since; shows it if it follows.
@@ -98,6 +106,7 @@ impl Player {
         if entries.is_empty() {
             return;
         }
+        self.fold += 1;
         let first = self.entries.is_empty();
         if self.motion != Motion::Following && self.shown.is_none() {
             self.shown = Some(self.tip.clone());
@@ -224,6 +233,7 @@ impl Player {
     }
 
     pub(super) fn go_to_end(&mut self) {
+        self.fold += 1;
         self.position = self.entries.len();
         self.shown = None;
         self.clock = self.range().1;
@@ -288,6 +298,9 @@ impl Player {
 
     /// Folds forward from the nearest known session.
     fn fold_to(&mut self, target: usize) {
+        if target != self.position {
+            self.fold += 1;
+        }
         if target == self.entries.len() {
             self.position = target;
             self.shown = None;

@@ -17,7 +17,7 @@ use super::other;
 use super::overlay::{self, Kind, Overlay};
 use super::player::{Motion, SECOND};
 use super::question;
-use super::rows::{Facts, Moment, RowKey, Rows};
+use super::rows::{Made, Moment, RowKey};
 use super::rules;
 use super::text::safe_str;
 
@@ -225,28 +225,31 @@ pub(super) fn refresh(model: &mut Model) {
     question::refresh(model);
     let area = model.layout.area;
     relayout(model, area.width, area.height);
-    model.facts = Facts::of(&model.player, model.ended.as_ref());
+    model.facts.renew(&model.player, model.ended.as_ref());
     let moment = Moment {
         now: model.now(),
         over: model.facts.over,
         keep: selected_process(model),
     };
     let followed = only::keep_up(model);
-    model.rows = Rows::of(
-        model.player.session(),
-        model.only.as_ref().map(only::Only::session),
+    model.rows.renew(&Made {
+        session: model.player.session(),
+        fold: model.player.fold(),
+        part: model
+            .only
+            .as_ref()
+            .map(|only| (only.session(), only.made())),
         moment,
-        model.home.as_deref(),
-        &model.folds,
-    );
+        home: model.home.as_deref(),
+        folds: &model.folds,
+    });
     let caught_up = model.terminal.catch_up(&model.player);
-    let room = model
-        .layout
-        .pane(Pane::Output)
-        .map(|rect| inner(rect).width);
-    // One cell stands free at the left.
-    let room = usize::from(room.unwrap_or(u16::MAX)).saturating_sub(1);
-    model.rows.output = model.terminal.lines(room);
+    // Lines that nobody sees are not made.
+    if let Some(rect) = model.layout.pane(Pane::Output) {
+        // One cell stands free at the left.
+        let room = usize::from(inner(rect).width).saturating_sub(1);
+        model.rows.output = model.terminal.lines(room);
+    }
     settle(model);
     if let Some(mut open) = model.overlay.take() {
         (open.title, open.lines) = overlay::content(model, &open.kind);
@@ -288,6 +291,12 @@ fn settle(model: &mut Model) {
         window(list, len, rows);
     }
     model.lists = lists;
+    let offset = model.list(Pane::Findings).map_or(0, |list| list.offset);
+    let rows = model.layout.rows_of(Pane::Findings);
+    let session = model.player.session();
+    model
+        .rows
+        .look(session, model.home.as_deref(), offset, rows);
     events::settle(model);
     let rows = model.layout.rows_of(Pane::Output);
     let last = model.rows.output.len().saturating_sub(rows);

@@ -8,7 +8,7 @@
 //! shell, and every line of a page is a comment.
 
 use crate::screen::model::{Effect, Model, Pane};
-use crate::screen::rows::RowKey;
+use crate::screen::rows::{ProcessLine, RowKey};
 use crate::screen::text::safe;
 use crate::screen::update::toast;
 
@@ -44,18 +44,15 @@ pub(in crate::screen) fn commented(text: &str) -> String {
 fn selected_text(model: &Model) -> Option<String> {
     let index = model.list(model.focus)?.index;
     match model.focus {
-        Pane::Processes => model
-            .rows
-            .processes
-            .get(index)
-            .map(|line| line.label.clone()),
+        Pane::Processes => model.rows.processes.get(index).map(ProcessLine::label),
         Pane::Files => match &model.rows.files.get(index)?.key {
             RowKey::Path(path) | RowKey::Float(path) => Some(safe(path)),
             _ => None,
         },
         Pane::Network => model.rows.network.get(index).map(|line| line.label.clone()),
         Pane::Findings => {
-            let line = model.rows.findings.get(index)?;
+            let list = model.list(Pane::Findings)?;
+            let line = model.rows.seen.get(index.checked_sub(list.offset)?)?;
             Some(format!("{} {} {}", line.id, line.title, line.lineage))
         }
         Pane::Events => {

@@ -60,6 +60,7 @@ impl Player {
         (self.empty, self.tip) = (again.empty, again.tip);
         self.checkpoints = again.checkpoints;
         (self.near, self.shown) = (None, None);
+        self.fold += 1;
         self.fold_to(self.position);
         true
     }

@@ -8,23 +8,26 @@ mod files;
 mod network;
 mod processes;
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use belljar_event::{End, Machine};
 use belljar_recorder::Integrity;
-use belljar_replay::rules::Severity;
+use belljar_replay::rules::{Rule, Severity};
 use belljar_replay::session::{Counts, Finding, Session};
 use belljar_replay::verdict::{Judgement, Verdict, judge};
 
 pub(super) use files::{FileLine, FileMark, short_path};
 pub(super) use network::{NetworkLine, NetworkState, host};
+#[cfg(test)]
+pub(super) use processes::StandsFor;
 pub(super) use processes::{Moment, ProcessLine, command, ended};
 
 use super::model::Pane;
 use super::player::Player;
 use super::terminal::Line;
-use super::text::safe_str;
+use super::text::{safe_str, width};
 
 /// Lines that a pane has at most.
 const MAX_LINES: usize = 20_000;
@@ -64,10 +67,17 @@ pub(super) enum Fold {
     Closed,
 }
 
+/// A finding in the order of the pane. There may be very many, of which few are seen.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) key: RowKey,
+    /// Where it stands among the session's.
+    index: usize,
+}
+
 /// One line of the findings pane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FindingLine {
-    pub(super) key: RowKey,
     pub(super) severity: Severity,
     pub(super) id: String,
     pub(super) title: String,
@@ -98,11 +108,65 @@ pub(super) struct Rows {
     pub(super) processes: Vec<ProcessLine>,
     pub(super) files: Vec<FileLine>,
     pub(super) network: Vec<NetworkLine>,
-    pub(super) findings: Vec<FindingLine>,
+    pub(super) findings: Vec<Listed>,
+    /// How wide the longest id of their rules is.
+    pub(super) ids: usize,
+    /// Only those in the window.
+    pub(super) seen: Vec<FindingLine>,
     /// Only those in the window.
     pub(super) events: Vec<EventLine>,
     pub(super) events_total: usize,
     pub(super) output: Arc<Vec<Line>>,
+    /// What all these were made of.
+    basis: Option<Basis>,
+}
+
+/// What rows are made of.
+pub(super) struct Made<'a> {
+    pub(super) session: &'a Session,
+    /// Changes with every change of the session.
+    pub(super) fold: u64,
+    /// Where files and network come from, if that is another session, and how far
+    /// that is folded.
+    pub(super) part: Option<(&'a Session, (u64, usize))>,
+    pub(super) moment: Moment,
+    pub(super) home: Option<&'a [u8]>,
+    pub(super) folds: &'a Folds,
+}
+
+/// The same, to be compared: most keys change nothing of it.
+#[derive(Clone, Debug, PartialEq)]
+struct Basis {
+    fold: u64,
+    part: Option<(u64, usize)>,
+    home: Option<Vec<u8>>,
+    folds: Folds,
+    moment: Moment,
+}
+
+impl Made<'_> {
+    fn basis(&self) -> Basis {
+        Basis {
+            fold: self.fold,
+            part: self.part.map(|(_, part)| part),
+            home: self.home.map(<[u8]>::to_vec),
+            folds: self.folds.clone(),
+            moment: self.moment,
+        }
+    }
+
+    /// Whether the tree of processes has to be made again, and whether all else has.
+    fn changed(&self, before: &Option<Basis>) -> (bool, bool) {
+        let Some(before) = before else {
+            return (true, true);
+        };
+        let both = self.fold != before.fold || *self.folds != before.folds;
+        let part = self.part.map(|(_, part)| part) != before.part;
+        (
+            both || self.moment != before.moment,
+            both || part || self.home != before.home.as_deref(),
+        )
+    }
 }
 
 /// What the header says.
@@ -123,11 +187,22 @@ pub(super) struct Facts {
     pub(super) over: bool,
     pub(super) ended: Option<End>,
     pub(super) counts: Counts,
+    /// What they were made of: the fold, and whether the end is known.
+    basis: Option<(u64, bool)>,
 }
 
 impl Facts {
-    /// `integrity`: whether the trace is whole, once that is known.
-    pub(super) fn of(player: &Player, integrity: Option<&Integrity>) -> Self {
+    /// Finds them again, if anything has changed. `integrity`: whether the trace is
+    /// whole, once that is known.
+    pub(super) fn renew(&mut self, player: &Player, integrity: Option<&Integrity>) {
+        let basis = Some((player.fold(), integrity.is_some()));
+        if self.basis != basis {
+            *self = Self::of(player, integrity);
+            self.basis = basis;
+        }
+    }
+
+    fn of(player: &Player, integrity: Option<&Integrity>) -> Self {
         let shown = player.session();
         let overview = shown.overview();
         // Only who stands at the end of a trace sees the final verdict.
@@ -146,30 +221,42 @@ impl Facts {
             over: overview.ended.is_some() || (at_end && integrity.is_some()),
             ended: overview.ended.cloned(),
             counts: overview.counts,
+            basis: None,
         }
     }
 }
 
 impl Rows {
-    /// `part`: where files and network come from, if that is another session.
-    pub(super) fn of(
-        session: &Session,
-        part: Option<&Session>,
-        moment: Moment,
-        home: Option<&[u8]>,
-        folds: &Folds,
-    ) -> Self {
-        let part = part.unwrap_or(session);
-        Self {
-            processes: processes::marked(
-                processes::lines(&session.processes(), moment, folds),
-                &session.phases(),
-            ),
-            files: files::lines(&part.files(), home, folds),
-            network: network::lines(&part.destinations(), &part.names()),
-            findings: findings(session, home),
-            ..Self::default()
+    /// Computes them again, as far as what they are made of has changed.
+    pub(super) fn renew(&mut self, of: &Made<'_>) {
+        let (tree, rest) = of.changed(&self.basis);
+        let session = of.session;
+        if tree {
+            let lines = processes::lines(&session.processes(), of.moment, of.folds);
+            self.processes = processes::marked(lines, &session.phases());
         }
+        if rest {
+            let part = of.part.map_or(session, |(part, _)| part);
+            self.files = files::lines(&part.files(), of.home, of.folds);
+            self.network = network::lines(&part.destinations(), &part.names());
+            (self.findings, self.ids) = findings(session);
+        }
+        if tree || rest {
+            self.basis = Some(of.basis());
+        }
+    }
+
+    /// Makes the lines of the findings that are seen.
+    pub(super) fn look(
+        &mut self,
+        session: &Session,
+        home: Option<&[u8]>,
+        from: usize,
+        rows: usize,
+    ) {
+        let listed = self.findings.iter().skip(from).take(rows);
+        let found = listed.filter_map(|listed| session.findings().get(listed.index));
+        self.seen = found.map(|one| finding(one, home)).collect();
     }
 
     /// What stands at a row of a list.
@@ -213,16 +300,20 @@ impl Rows {
     }
 }
 
-/// The worst first; equals in order of appearance.
-fn findings(session: &Session, home: Option<&[u8]>) -> Vec<FindingLine> {
-    let mut out: Vec<FindingLine> = session
-        .findings()
-        .iter()
-        .take(MAX_LINES)
-        .map(|one| finding(one, home))
-        .collect();
-    out.sort_by_key(|line| std::cmp::Reverse(line.severity));
-    out
+/// The worst first; equals in order of appearance. And the width of the longest id.
+fn findings(session: &Session) -> (Vec<Listed>, usize) {
+    let mut out: Vec<(Severity, Listed)> = Vec::new();
+    let mut rules: HashSet<*const Rule> = HashSet::new();
+    let mut ids = 0;
+    for (index, one) in session.findings().iter().take(MAX_LINES).enumerate() {
+        let key = RowKey::Finding(one.number);
+        out.push((one.rule.severity, Listed { key, index }));
+        if rules.insert(Arc::as_ptr(&one.rule)) {
+            ids = ids.max(width(&safe_str(&one.rule.id)));
+        }
+    }
+    out.sort_by_key(|(severity, _)| Reverse(*severity));
+    (out.into_iter().map(|(_, listed)| listed).collect(), ids)
 }
 
 fn finding(finding: &Finding, home: Option<&[u8]>) -> FindingLine {
@@ -233,7 +324,6 @@ fn finding(finding: &Finding, home: Option<&[u8]>) -> FindingLine {
         _ => finding.subject.to_string(),
     };
     FindingLine {
-        key: RowKey::Finding(finding.number),
         severity: finding.rule.severity,
         id: safe_str(&finding.rule.id),
         title: safe_str(&finding.rule.title),

@@ -15,22 +15,56 @@ const LINGER: u64 = 3 * SECOND;
 /// … if it is one of its parent's newest.
 const NEWEST: usize = 3;
 
-/// One line of the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One line of the tree. There may be many, of which few are seen: their words are
+/// made when they are drawn.
+#[derive(Clone, Debug)]
 pub(in crate::screen) struct ProcessLine {
     pub(in crate::screen) key: RowKey,
     pub(in crate::screen) depth: usize,
     pub(in crate::screen) fold: Fold,
     pub(in crate::screen) worst: Option<Severity>,
-    /// Program and arguments, escaped; or `14 finished`.
-    pub(in crate::screen) label: String,
-    /// Age, duration, or how it ended.
-    pub(in crate::screen) note: String,
+    pub(in crate::screen) stands_for: StandsFor,
     pub(in crate::screen) running: bool,
     /// Its program was made during the run.
     pub(in crate::screen) dropped: bool,
     /// Its program stands in a hidden place, or has no name any more.
     pub(in crate::screen) hidden: bool,
+}
+
+/// What a line speaks of.
+#[derive(Clone, Debug)]
+pub(in crate::screen) enum StandsFor {
+    /// A process at this time, and the phase that began with it if there are several.
+    Process {
+        row: ProcessRow,
+        now: u64,
+        phase: Option<String>,
+    },
+    /// So many finished children.
+    Finished(usize),
+}
+
+impl ProcessLine {
+    /// Program and arguments, escaped; or `14 finished`.
+    pub(in crate::screen) fn label(&self) -> String {
+        match &self.stands_for {
+            StandsFor::Process {
+                row,
+                phase: Some(phase),
+                ..
+            } => format!("[{}] {}", safe_str(phase), command(row)),
+            StandsFor::Process { row, .. } => command(row),
+            StandsFor::Finished(count) => format!("{count} finished"),
+        }
+    }
+
+    /// Age, duration, or how it ended.
+    pub(in crate::screen) fn note(&self) -> String {
+        match &self.stands_for {
+            StandsFor::Process { row, now, .. } => note(row, *now),
+            StandsFor::Finished(_) => String::new(),
+        }
+    }
 }
 
 /// What the fold of a subtree depends on.
@@ -44,7 +78,7 @@ struct Shape {
 }
 
 /// What the tree depends on besides its rows.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::screen) struct Moment {
     /// The playhead's time.
     pub(in crate::screen) now: u64,
@@ -107,10 +141,8 @@ pub(super) fn marked(mut lines: Vec<ProcessLine>, phases: &[PhaseRow]) -> Vec<Pr
         .filter_map(|phase| Some((phase.process?, phase.name.as_str())))
         .collect();
     for line in &mut lines {
-        if let RowKey::Process(key) = line.key
-            && let Some(name) = by_key.get(&key)
-        {
-            line.label = format!("[{}] {}", safe_str(name), line.label);
+        if let StandsFor::Process { row, phase, .. } = &mut line.stands_for {
+            *phase = by_key.get(&row.key).map(|name| (*name).to_owned());
         }
     }
     lines
@@ -133,8 +165,7 @@ fn close_until(
             depth: depth + 1,
             fold: if shown { Fold::Open } else { Fold::Closed },
             worst: None,
-            label: format!("{quiet} finished"),
-            note: String::new(),
+            stands_for: StandsFor::Finished(quiet),
             running: false,
             dropped: false,
             hidden: false,
@@ -152,8 +183,11 @@ fn line(row: &ProcessRow, shape: &Shape, now: u64, leaf: bool, closed: bool) -> 
             (_, false) => Fold::Open,
         },
         worst: if closed { shape.worst } else { row.worst },
-        label: command(row),
-        note: note(row, now),
+        stands_for: StandsFor::Process {
+            row: row.clone(),
+            now,
+            phase: None,
+        },
         running: row.ended.is_none(),
         dropped: row.dropped,
         hidden: row.hidden,

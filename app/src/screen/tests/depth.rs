@@ -203,7 +203,9 @@ fn a_click_never_answers_or_leaves() {
 fn choose(model: &mut Model, words: &str) {
     typed(model, "g");
     let lines = &model.rows.processes;
-    let at = lines.iter().position(|line| line.label.starts_with(words));
+    let at = lines
+        .iter()
+        .position(|line| line.label().starts_with(words));
     typed(model, &"j".repeat(at.unwrap_or_else(|| panic!("{words}"))));
 }
 
@@ -540,7 +542,11 @@ fn what_is_copied_does_nothing_where_it_is_pasted() {
     let effects = typed(&mut model, "y");
     assert_eq!(effects, [Effect::Copy("'node postinstall.js'".to_owned())]);
     let line = model.rows.processes.get_mut(0).unwrap();
-    line.label = "a'; rm -rf ~ #$(x)`y`".to_owned();
+    let crate::screen::rows::StandsFor::Process { row, .. } = &mut line.stands_for else {
+        panic!("{line:?}");
+    };
+    row.name = belljar_event::Text::new("a'; rm -rf ~ #$(x)`y`");
+    row.argv = [].into();
     typed(&mut model, "");
     if let Some(list) = model.lists.get_mut(0) {
         list.index = 0;

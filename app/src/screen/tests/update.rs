@@ -11,8 +11,8 @@ use crate::screen::render::render_text;
 use crate::screen::rows::{Fold, RowKey};
 use crate::screen::update::update;
 
-fn label(model: &Model) -> &str {
-    &model.rows.processes[model.lists[0].index].label
+fn label(model: &Model) -> String {
+    model.rows.processes[model.lists[0].index].label()
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn what_is_finished_folds_and_unfolds() {
         .rows
         .processes
         .iter()
-        .position(|line| line.label == "12 finished")
+        .position(|line| line.label() == "12 finished")
         .unwrap();
     let rows = model.rows.processes.len();
     typed(&mut model, &"j".repeat(at));
@@ -335,7 +335,7 @@ fn copied_text_is_escaped() {
         .rows
         .processes
         .iter()
-        .position(|line| line.label.contains("evil"))
+        .position(|line| line.label().contains("evil"))
         .unwrap();
     typed(&mut model, &"j".repeat(at));
     let effects = typed(&mut model, "y");

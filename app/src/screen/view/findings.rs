@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::paint::{Paint, Spans, rows_in};
 use crate::screen::model::{Model, Pane};
 use crate::screen::rows::FindingLine;
-use crate::screen::text::{clock, cut, fit, grouped, width};
+use crate::screen::text::{clock, cut, fit, grouped};
 use crate::screen::theme::Role;
 use crate::screen::verdict;
 
@@ -14,15 +14,8 @@ pub(super) fn draw(model: &Model, rect: Rect, paint: &mut Paint<'_>) {
         return;
     };
     let first = model.player.range().0;
-    let ids = model
-        .rows
-        .findings
-        .iter()
-        .map(|line| width(&line.id))
-        .max()
-        .unwrap_or(0);
-    let ids = ids.min(if rect.width >= 90 { 28 } else { 14 });
-    let lines = model.rows.findings.iter().enumerate().skip(list.offset);
+    let ids = model.rows.ids.min(if rect.width >= 90 { 28 } else { 14 });
+    let lines = (list.offset..).zip(&model.rows.seen);
     for ((at, line), row) in lines.zip(rows_in(rect)) {
         let (left, right) = spans(line, first, ids, usize::from(rect.width));
         paint.both_ends(row, &left, &right);

@@ -33,14 +33,15 @@ fn spans(line: &ProcessLine, room: u16) -> (Spans, Spans) {
         (role, format!("{} ", mark.map_or(" ", |mark| mark.glyph))),
         (Role::Faint, indent(line.depth, room)),
         (Role::Muted, fold(line.fold).to_owned()),
-        (role, line.label.clone()),
+        (role, line.label()),
     ];
-    let note = if line.note.is_empty() {
+    let said = line.note();
+    let note = if said.is_empty() {
         String::new()
     } else {
-        format!(" {} ", line.note)
+        format!(" {said} ")
     };
-    let tone = if line.note.starts_with("exit") || line.note.starts_with("signal") {
+    let tone = if said.starts_with("exit") || said.starts_with("signal") {
         Role::Notice
     } else {
         Role::Muted
