@@ -375,7 +375,7 @@ fn with_screen(
 }
 
 fn watcher(messages: SyncSender<Msg>) -> Watcher {
-    Box::new(move |entries| messages.send(Msg::Entries(entries)).is_ok())
+    Box::new(move |entries| Msg::pieces(entries).all(|piece| messages.send(piece).is_ok()))
 }
 
 fn staged(messages: SyncSender<Msg>) -> impl Fn(&str) + Send + Sync {

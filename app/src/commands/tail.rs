@@ -17,7 +17,7 @@ use belljar_recorder::{Entry, Seeker};
 use crate::screen::Msg;
 
 /// Entries a message: small enough that keys are answered between two of them.
-const BATCH: usize = 1024;
+const BATCH: usize = crate::screen::TOGETHER;
 /// Time between two looks for more.
 const LOOK: Duration = Duration::from_millis(100);
 

@@ -6,7 +6,7 @@
 use ratatui::buffer::Buffer;
 
 use super::{Script, Size};
-use crate::screen::{Model, Msg, press, render, update};
+use crate::screen::{Model, Msg, finish, press, render, update};
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
@@ -61,6 +61,7 @@ impl Film {
             while let Some((_, key)) = keys.next_if(|(at, _)| *at <= now) {
                 update(&mut model, Msg::Key(*key));
             }
+            finish(&mut model);
             seen.chapters(&model, now, &mut marks);
             let cells = render(&model);
             if shown.as_ref() != Some(&cells) {

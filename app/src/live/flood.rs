@@ -65,7 +65,7 @@ pub(crate) fn flood(
             policies.compose(&[], "/home/dev", false).unwrap(),
             to_agent,
             Some(Box::new(move |entries| {
-                watcher.send(Msg::Entries(entries)).is_ok()
+                Msg::pieces(entries).all(|piece| watcher.send(piece).is_ok())
             })),
             Disk::new(kept),
             Script::new(vec![Step::new("run", ["true"])], false),

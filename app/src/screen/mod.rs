@@ -46,10 +46,10 @@ pub(crate) mod tests;
 
 pub(crate) use diff::{Diff, Found, Side, Wanted};
 pub(crate) use marks::{MAX_MARKS, MAX_NOTE, Mark};
-pub(crate) use model::{Effect, Failure, Mode, Model, Msg, Setup};
+pub(crate) use model::{Effect, Failure, Mode, Model, Msg, Setup, TOGETHER};
 pub(crate) use render::{press, render};
 pub(crate) use rules::Reload;
 pub(crate) use run::{Options, run};
 pub(crate) use text::width;
 pub(crate) use theme::{THEMES, Theme};
-pub(crate) use update::update;
+pub(crate) use update::{finish, update};

@@ -31,6 +31,20 @@ use super::rules::{Reload, Watched};
 pub(crate) use super::setup::{Mode, Setup};
 use super::terminal::Terminal;
 
+/// Entries in one message: the screen takes it whole, and no key meanwhile.
+pub(crate) const TOGETHER: usize = 512;
+
+impl Msg {
+    /// What was recorded, in messages that are not too long.
+    pub(crate) fn pieces(entries: Vec<Entry>) -> impl Iterator<Item = Self> {
+        let mut entries = entries.into_iter();
+        std::iter::from_fn(move || {
+            let piece: Vec<Entry> = entries.by_ref().take(TOGETHER).collect();
+            (!piece.is_empty()).then_some(Self::Entries(piece))
+        })
+    }
+}
+
 /// What happens to the screen.
 #[derive(Clone, Debug)]
 pub(crate) enum Msg {

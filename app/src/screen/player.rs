@@ -17,12 +17,15 @@ const IDLE: u64 = 2 * SECOND;
 /// Entries between two checkpoints at first; doubles when there are too many.
 const SPACING: usize = 4096;
 /// Checkpoints kept at most.
-const CHECKPOINTS: usize = 768;
+const CHECKPOINTS: usize = 192;
 /// How far before the playhead one more checkpoint is kept, so that stepping back is instant.
 const NEAR: usize = 256;
-/// Entries folded in one tick at most, some eight milliseconds of work: where they
-/// lie closer, a recording plays slower than it was told to, and keys stay alive.
-const PER_TICK: usize = 5_000;
+/// Entries folded at once when the playhead is moved: as many as lie between two
+/// checkpoints at first. What is farther is folded a piece at a time.
+const AT_ONCE: usize = SPACING;
+/// Entries folded at a time while it plays or is judged again, a few milliseconds of
+/// work: between two pieces there are keys and pictures.
+const PIECE: usize = 2_000;
 
 /// Speeds as fractions.
 const SPEEDS: &[(u64, u64, &str)] = &[
@@ -61,6 +64,8 @@ pub(super) struct Player {
     position: usize,
     /// The playhead's time; between two entries while it plays.
     clock: u64,
+    /// Time that is still to be played: what lies in it is folded a piece at a time.
+    owed: u64,
     motion: Motion,
     speed: usize,
     spacing: usize,
@@ -68,6 +73,10 @@ pub(super) struct Player {
     empty: Session,
     checkpoints: Vec<(usize, Session)>,
     near: Option<(usize, Session)>,
+    /// The fold that is to be shown, where the playhead was moved far: how many entries
+    /// it has. Until it gets there, what was shown before is.
+    way: Option<(usize, Session)>,
+    at_once: usize,
     /// Longest pause while it plays.
     idle: u64,
     again: Option<rejudge::Rejudging>,
@@ -86,10 +95,13 @@ impl Player {
             shown: None,
             position: 0,
             clock: 0,
+            owed: 0,
             motion,
             speed: NORMAL,
             spacing: SPACING,
             near: None,
+            way: None,
+            at_once: AT_ONCE,
             idle: idle.unwrap_or(IDLE),
             again: None,
             fold: 0,
@@ -135,6 +147,12 @@ impl Player {
             self.checkpoints
                 .retain(|(at, _)| at.is_multiple_of(spacing));
         }
+    }
+
+    /// Folds so many entries at once at most.
+    #[cfg(test)]
+    pub(super) fn fold_at_once(&mut self, most: usize) {
+        self.at_once = most;
     }
 
     /// The session at the playhead.
@@ -213,6 +231,7 @@ impl Player {
     /// Moves the playhead so that `target` entries stand before it.
     pub(super) fn seek(&mut self, target: usize) {
         let target = target.min(self.entries.len());
+        self.owed = 0;
         self.fold_to(target);
         if let Some(last) = target
             .checked_sub(1)
@@ -228,12 +247,14 @@ impl Player {
     pub(super) fn seek_time(&mut self, time: u64) {
         let (first, last) = self.range();
         let time = time.clamp(first, last);
+        self.owed = 0;
         self.fold_to(self.entries.until(time));
         self.clock = time;
     }
 
     pub(super) fn go_to_end(&mut self) {
         self.fold += 1;
+        self.way = None;
         self.position = self.entries.len();
         self.shown = None;
         self.clock = self.range().1;
@@ -241,6 +262,7 @@ impl Player {
 
     pub(super) fn set_motion(&mut self, motion: Motion) {
         self.motion = motion;
+        self.owed = 0;
         if motion == Motion::Following {
             self.go_to_end();
         }
@@ -255,38 +277,49 @@ impl Player {
         self.speed = next.min(SPEEDS.len() - 1);
     }
 
-    /// Moves on by `nanos` of the watcher's time; true if something new is shown.
+    /// Moves on by `nanos` of the watcher's time, as far as one piece; true if
+    /// something new is shown.
     pub(super) fn tick(&mut self, nanos: u64) -> bool {
-        if self.motion != Motion::Playing {
+        let (times, over, _) = SPEEDS.get(self.speed).copied().unwrap_or((1, 1, ""));
+        let due = nanos.saturating_mul(times) / over;
+        // What cannot be folded in time plays slower: it is not made up for later.
+        self.owed = self.owed.min(due).saturating_add(due);
+        self.play_on()
+    }
+
+    /// Whether there is more to fold before what is shown is as far as it should be.
+    pub(super) fn is_behind(&self) -> bool {
+        self.motion == Motion::Playing && self.owed > 0 && self.position < self.entries.len()
+    }
+
+    /// Plays one piece more; true if something new is shown.
+    pub(super) fn play_on(&mut self) -> bool {
+        let owed = std::mem::take(&mut self.owed);
+        if self.motion != Motion::Playing || self.way.is_some() {
             return false;
         }
-        let (times, over, _) = SPEEDS.get(self.speed).copied().unwrap_or((1, 1, ""));
         let before = (self.position, self.clock);
-        self.clock = self
-            .clock
-            .saturating_add(nanos.saturating_mul(times) / over);
+        let mut clock = self.clock.saturating_add(owed);
         let mut target = self.position;
-        while target - self.position < PER_TICK {
-            let Some(next) = self.entries.time(target) else {
-                break;
-            };
+        while let Some(next) = self.entries.time(target) {
             let last = target
                 .checked_sub(1)
                 .and_then(|at| self.entries.time(at))
                 .unwrap_or(next);
             let due = next.min(last.saturating_add(self.idle));
-            if due > self.clock {
+            if due > clock {
+                break;
+            }
+            if target - self.position == PIECE {
+                // Nothing is shown as past that is not folded yet.
+                self.owed = clock - due;
+                clock = due;
                 break;
             }
             // What was idle beyond the limit is left out.
-            self.clock += next - due;
+            clock += next - due;
             target += 1;
         }
-        let clock = match self.entries.time(target) {
-            // Nothing is shown as past that is not folded yet.
-            Some(next) if target - self.position == PER_TICK => self.clock.min(next),
-            _ => self.clock,
-        };
         self.fold_to(target);
         self.clock = if target == self.entries.len() {
             clock.min(self.range().1)
@@ -296,28 +329,65 @@ impl Player {
         before != (self.position, self.clock)
     }
 
-    /// Folds forward from the nearest known session.
+    /// Whether the playhead was moved to where nothing is folded yet.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        self.way.is_some()
+    }
+
+    /// Folds one piece more of the way to the playhead; true if it has got there.
+    pub(super) fn go_on(&mut self) -> bool {
+        let Some((at, session)) = self.way.take() else {
+            return true;
+        };
+        self.fold_from(at, session, PIECE);
+        self.way.is_none()
+    }
+
+    /// Folds all that is left of it.
+    pub(super) fn arrive(&mut self) {
+        while !self.go_on() {}
+    }
+
+    /// Moves the playhead, and folds forward from the nearest known session.
     fn fold_to(&mut self, target: usize) {
-        if target != self.position {
-            self.fold += 1;
-        }
-        if target == self.entries.len() {
-            self.position = target;
-            self.shown = None;
+        let is_end = target == self.entries.len();
+        let stands = target == self.position && self.way.is_none();
+        if stands && (is_end || self.shown.is_some()) {
             return;
         }
-        let (mut at, mut session) = self.nearest(target);
-        while at < target {
+        if is_end {
+            self.position = target;
+            self.shown = None;
+            self.way = None;
+            self.fold += 1;
+            return;
+        }
+        let (at, session) = self.nearest(target);
+        self.position = target;
+        self.fold_from(at, session, self.at_once);
+    }
+
+    /// Folds as many entries at most on the way to the playhead.
+    fn fold_from(&mut self, mut at: usize, mut session: Session, most: usize) {
+        let target = self.position;
+        let end = target.min(at.saturating_add(most));
+        while at < end {
             if at + NEAR == target {
                 self.near = Some((at, session.clone()));
             }
             let Some(entry) = self.entries.get(at) else {
+                // Nothing else can be shown there.
+                self.position = at;
                 break;
             };
             session.push(&entry);
             at += 1;
         }
-        self.position = at;
+        if at < self.position {
+            self.way = Some((at, session));
+            return;
+        }
+        self.fold += 1;
         self.shown = Some(session);
     }
 
@@ -328,11 +398,19 @@ impl Player {
         let near = self.near.as_ref().filter(|(at, _)| *at <= target);
         let best = [kept, near].into_iter().flatten().max_by_key(|(at, _)| *at);
         let reach = best.map_or(0, |(at, _)| *at);
-        match self.shown.take() {
-            Some(shown) if self.position <= target && self.position >= reach => {
-                (self.position, shown)
+        let goes_on = |at: &usize| (reach..=target).contains(at);
+        let own = match self.way.take() {
+            Some(way) => Some(way).filter(|(at, _)| goes_on(at)),
+            None if !goes_on(&self.position) => None,
+            // It goes on as what is to be shown at once, or stands meanwhile.
+            None if target - self.position <= self.at_once => {
+                self.shown.take().map(|shown| (self.position, shown))
             }
-            _ => best.cloned().unwrap_or_else(|| (0, self.empty.clone())),
+            None => self.shown.clone().map(|shown| (self.position, shown)),
+        };
+        match own {
+            Some(own) => own,
+            None => best.cloned().unwrap_or_else(|| (0, self.empty.clone())),
         }
     }
 }

@@ -71,10 +71,15 @@ pub(super) fn tick(model: &mut Model, elapsed: u64) -> bool {
     let before = watched.age();
     watched.since = watched.since.map(|since| since.saturating_add(elapsed));
     let changed = watched.age() != before || model.player.rejudged().is_some();
+    go_on(model);
+    changed
+}
+
+/// Judges one piece more.
+pub(super) fn go_on(model: &mut Model) {
     if model.player.rejudge_on() {
         in_force(model);
     }
-    changed
 }
 
 /// Everything is folded by the new rules.

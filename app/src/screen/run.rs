@@ -29,6 +29,10 @@ use super::view::view;
 pub(crate) trait Screen {
     /// Something happened; returns what the owner has to do.
     fn update(&mut self, msg: Msg) -> Vec<Effect>;
+    /// Does a piece of what is left to do; true if there is more.
+    fn go_on(&mut self) -> bool {
+        false
+    }
     /// Draws it.
     fn view(&self, frame: &mut Frame<'_>);
     /// Changes whenever the picture does.
@@ -38,6 +42,10 @@ pub(crate) trait Screen {
 impl Screen for Model {
     fn update(&mut self, msg: Msg) -> Vec<Effect> {
         update(self, msg)
+    }
+
+    fn go_on(&mut self) -> bool {
+        super::update::go_on(self)
     }
 
     fn view(&self, frame: &mut Frame<'_>) {
@@ -126,7 +134,7 @@ pub(super) struct Turns<B: Backend> {
     /// The picture that stands.
     drawn: Option<u64>,
     last: Instant,
-    /// The source has more than was taken.
+    /// The source has more than was taken, or the screen has more to do.
     more: bool,
 }
 
@@ -170,6 +178,10 @@ impl<B: Backend> Turns<B> {
             self.last = Instant::now();
             let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
             asked.extend(screen.update(Msg::Tick { elapsed }));
+            // A tick does a piece itself, and it makes a picture.
+            self.more = true;
+        } else {
+            self.more |= screen.go_on();
         }
         asked
     }

@@ -78,6 +78,29 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     Vec::new()
 }
 
+/// Does a piece of what is left to do between two pictures; true if there is more.
+pub(super) fn go_on(model: &mut Model) -> bool {
+    if model.player.is_on_its_way() {
+        if model.player.go_on() {
+            refresh(model);
+        }
+    } else if model.player.is_behind() {
+        model.stale |= model.player.play_on();
+    } else if model.player.rejudged().is_some() {
+        rules::go_on(model);
+    }
+    let player = &model.player;
+    player.is_on_its_way() || player.is_behind() || player.rejudged().is_some()
+}
+
+/// Does all that is left to do, for whoever makes pictures and has time.
+pub(crate) fn finish(model: &mut Model) {
+    while go_on(model) {}
+    if model.stale {
+        refresh(model);
+    }
+}
+
 fn take(model: &mut Model, entries: Vec<Entry>) {
     model.asking.learn(&entries);
     for (index, entry) in (model.player.len()..).zip(&entries) {
@@ -131,7 +154,8 @@ fn home_of<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
 }
 
 fn tick(model: &mut Model, elapsed: u64) {
-    let mut changed = model.player.tick(elapsed);
+    let mut changed = model.player.is_on_its_way() && model.player.go_on();
+    changed |= model.player.tick(elapsed);
     if model.player.motion() == Motion::Playing && model.player.position() == model.player.len() {
         // Caught up with the run, or at the end of the trace.
         match (model.is_open(), model.is_live()) {

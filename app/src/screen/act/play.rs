@@ -131,6 +131,7 @@ fn on_to(model: &mut Model, number: u64) {
         .flat_map(|finding| finding.seqs.iter().skip(1).take(TRIED).copied())
         .collect();
     for seq in seqs {
+        model.player.arrive();
         if found(model) {
             return;
         }

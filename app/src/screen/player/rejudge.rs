@@ -5,10 +5,7 @@
 
 use belljar_replay::session::Session;
 
-use super::{CHECKPOINTS, Player};
-
-/// Entries folded at a time: keys stay alive while a long trace is judged again.
-const PIECE: usize = 20_000;
+use super::{CHECKPOINTS, PIECE, Player};
 
 /// A fold by rules that are not in force yet.
 #[derive(Clone)]
@@ -59,9 +56,11 @@ impl Player {
         }
         (self.empty, self.tip) = (again.empty, again.tip);
         self.checkpoints = again.checkpoints;
-        (self.near, self.shown) = (None, None);
+        (self.near, self.shown, self.way) = (None, None, None);
         self.fold += 1;
+        // What the old rules said is not shown any more, not for a moment.
         self.fold_to(self.position);
+        self.arrive();
         true
     }
 }

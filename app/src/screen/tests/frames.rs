@@ -18,9 +18,10 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use super::{press, typed};
 use crate::screen::model::{Mode, Model, Msg, Setup};
+use crate::screen::player::Motion;
 use crate::screen::run::{Options, Turns};
 use crate::screen::theme::Theme;
-use crate::screen::update::update;
+use crate::screen::update::{go_on, update};
 use belljar_replay::rules::RuleSet;
 
 const SIZE: (u16, u16) = (120, 40);
@@ -137,6 +138,31 @@ fn fresh(mode: Mode, reader: &Reader<impl io::Read>) -> Model {
     model
 }
 
+/// Frames, and how long it takes until what stands there is shown.
+fn seeks(model: &mut Model, turns: &mut Turns<CrosstermBackend<io::Sink>>) {
+    let (mut frames, mut whole) = (Times::default(), Times::default());
+    for tenth in "537192846055".chars().chain("0192837465".chars()) {
+        whole.turn(|| {
+            frames.turn(|| {
+                typed(model, &tenth.to_string());
+                turns.draw(model).unwrap()
+            });
+            while model.player.is_on_its_way() {
+                frames.turn(|| {
+                    go_on(model);
+                    turns.draw(model).unwrap()
+                });
+            }
+            true
+        });
+    }
+    frames.tell("seeks to a tenth");
+    let [p50, p99] = [0.5, 0.99].map(|at| part(&mut whole.own, at));
+    eprintln!(
+        "  until all of that moment is shown            p50 {p50:>5.1} ms  p99 {p99:>5.1} ms"
+    );
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "a measurement; ./dev bench ui runs it"]
@@ -202,20 +228,13 @@ fn a_trace_of_ten_million_events() {
     for _ in 0..6 {
         typed(&mut model, ">");
     }
-    typed(&mut model, " ");
+    model.player.set_motion(Motion::Playing);
     let begun = Instant::now();
     let over = move |_: &Model| begun.elapsed() > Duration::from_secs(10);
     go(&mut model, &mut turns, &source, &mut keys(), &over)
         .tell("playing 64 times as fast from the middle");
-    typed(&mut model, " ");
-    let mut seeks = Times::default();
-    for tenth in "537192846055".chars().chain("0192837465".chars()) {
-        seeks.turn(|| {
-            typed(&mut model, &tenth.to_string());
-            turns.draw(&model).unwrap()
-        });
-    }
-    seeks.tell("seeks to a tenth");
+    model.player.set_motion(Motion::Paused);
+    seeks(&mut model, &mut turns);
     let mut steps = Times::default();
     for key in [",", ",", ".", "]", "[", "]"].repeat(30) {
         steps.turn(|| {
