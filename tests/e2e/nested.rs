@@ -4,6 +4,8 @@
 //! Ignored, with the reason, where no cloud-hypervisor is found.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,8 +16,9 @@ use serde_json::Value;
 
 use crate::image::kernel;
 use crate::support::{
-    Need, Result, belljar, check, code, events, missing, output, repo, terminal, text,
+    Need, Result, belljar, check, code, events, missing, output, repo, tell, terminal, text,
 };
+use crate::warm::canaries;
 
 pub fn tests() -> Vec<Trial> {
     vec![Trial::ignorable_test(
@@ -24,42 +27,80 @@ pub fn tests() -> Vec<Trial> {
     )]
 }
 
+/// The runs whose reports and traces are told.
+const RUNS: &[&str] = &["plain", "own-1", "own-2", "cold", "flows", "slow", "killed"];
+
 /// What the outer guest does. Each run leaves its exit code, its report, and a
-/// trace, which are told on the console between marks.
+/// trace, which are told on the console between marks; what it says gets the time
+/// at which it says so.
 const SCRIPT: &str = r#"
 export XDG_CACHE_HOME=/files/cache XDG_CONFIG_HOME=/nonexistent NO_COLOR=1
 mkdir /tmp/www && echo 'from the server' >/tmp/www/word
 ip addr add 198.51.100.7/32 dev lo
 httpd -p 198.51.100.7:8080 -h /tmp/www
+now() { read -r up rest </proc/uptime; }
+timed() { while read -r said; do now; echo "$up $said"; done; }
 one() {
     name=$1; shift
-    begun=$(cut -d' ' -f1 /proc/uptime)
+    mkfifo /tmp/$name.said
+    timed </tmp/$name.said >/tmp/$name.err &
+    timer=$!
+    now; begun=$up
     program run --headless --format json --machine cloud-hypervisor --image nested \
         --memory 768 --disk 300 --on-malicious continue --fail-on malicious \
-        -o /tmp/$name.bjt "$@" >/tmp/$name.json 2>/tmp/$name.err
+        -o /tmp/$name.bjt "$@" >/tmp/$name.json 2>/tmp/$name.said
     echo "NESTED code $name $?"
-    echo "NESTED time $name from $begun to $(cut -d' ' -f1 /proc/uptime) s"
+    wait $timer
+    now
+    echo "NESTED time $name from $begun to $up s"
+    echo "NESTED payload $name $begun $(grep -w running /tmp/$name.err | head -n 1 | cut -d' ' -f1)"
     echo "NESTED woken $name $(grep -c 'going on with a machine' /tmp/$name.err)"
 }
 one plain /files/project -- sh -c 'read line <word; echo "$line"; exit 7'
 own='cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id
-    head -c 24 /dev/urandom | od -An -tx1 | tr -d " \n"; echo; echo "clock $(date +%s)"'
-one own-1 /files/project -- sh -c "$own"
-one own-2 /files/project -- sh -c "$own"
+    head -c 24 /dev/urandom | od -An -tx1 | tr -d " \n"; echo; echo "clock $(date +%s)"
+    cat ~/.aws/credentials'
+one own-1 --lure /files/project -- sh -c "$own"
+one own-2 --lure /files/project -- sh -c "$own"
 echo "NESTED clock $(date +%s)"
-one cold --cold /files/project -- sh -c "$own"
+one cold --cold --lure /files/project -- sh -c "$own"
 one flows --allow 198.51.100.7:8080 /files/project -- sh -c \
     'wget -qO- http://198.51.100.7:8080/word; wget -qO- http://198.51.100.9/; cat ~/.ssh/id_*; true'
 one slow --timeout 6s /files/project -- sleep 1000
-one killed /files/project -- sleep 1000 &
+export BELLJAR_CLOUD_HYPERVISOR=/files/walled
+one killed --cold /files/project -- sleep 1000 &
 until grep -q running /tmp/killed.err; do sleep 1; done
-kill -9 "$(pidof cloud-hypervisor)"
+machine=$(pidof cloud-hypervisor)
+for task in /proc/$machine/task/*; do
+    echo "NESTED thread $(cat $task/comm) $(grep -E '^(Uid|NoNewPrivs|Seccomp):' $task/status | tr -s '\t\n' '  ')"
+done
+kill -9 $machine
 wait $!
 echo "NESTED left $(ls /tmp | grep -c belljar) $(pidof cloud-hypervisor)"
-for name in plain own-1 own-2 flows slow killed; do
-    echo "NESTED begin $name.json"; base64 /tmp/$name.json; echo "NESTED end"
-    echo "NESTED begin $name.bjt"; base64 /tmp/$name.bjt; echo "NESTED end"
+sed "s/^/NESTED walls $machine /" /tmp/walls
+echo nobody:x:65534:65534::/:/bin/sh >>/etc/passwd
+echo "NESTED nobody $(su -s /bin/sh nobody -c 'cat /files/project/word; touch /dev/shm/there && echo made' | tr '\n' ' ')"
+program doctor --format json >/tmp/doctor.json
+for file in $(cd /tmp; ls *.json *.bjt); do
+    echo "NESTED begin $file"; base64 /tmp/$file; echo "NESTED end"
 done
+"#;
+
+/// In the hypervisor's place: tells what can be reached from there, and becomes the
+/// hypervisor, which is behind the same walls.
+const WALLED: &str = r#"#!/bin/sh
+tried() {
+    word=$1; shift
+    "$@" >/dev/null 2>&1 && echo "$$ $word can" || echo "$$ $word cannot"
+}
+case " $* " in *" --event-monitor "*)
+    {
+        tried project cat /files/project/word
+        tried memory touch /dev/shm/there
+        tried itself cat /proc/self/status
+    } >/tmp/walls ;;
+esac
+exec /bin/cloud-hypervisor "$@"
 "#;
 
 /// Emulation twice over hangs now and then: once more then.
@@ -91,7 +132,10 @@ pub fn in_outer_guest(
             .output()?;
         let said = text(&outcome.stdout);
         match outcome.status.code() {
-            Some(0) => return judge(&said, dir).map(|()| Completion::Completed),
+            Some(0) => match judge(&said, dir) {
+                Ok(()) => return Ok(Completion::Completed),
+                Err(failed) => last = failed.message().unwrap_or_default().to_owned(),
+            },
             Some(77) => {
                 let why = text(&outcome.stderr);
                 let why = why.lines().last().unwrap_or("something is missing");
@@ -99,6 +143,8 @@ pub fn in_outer_guest(
             }
             code => last = format!("{code:?}\n{said}"),
         }
+        // The second time may pass; what the first one said is told all the same.
+        tell(&format!("the outer guest: {last}"));
     }
     Err(format!("the outer guest: {last}").into())
 }
@@ -109,6 +155,9 @@ pub fn lay_out(dir: &Path) -> Result {
     let project = files.join("project");
     std::fs::create_dir_all(&project)?;
     std::fs::write(project.join("word"), "from the project\n")?;
+    let walled = files.join("walled");
+    std::fs::write(&walled, WALLED)?;
+    std::fs::set_permissions(&walled, Permissions::from_mode(0o755))?;
     std::fs::write(dir.join("script"), SCRIPT)?;
     let archive = dir.join("root.tar");
     let packed = Command::new("sh")
@@ -141,7 +190,7 @@ fn judge(console: &str, dir: &Path) -> Result {
             .map(str::trim)
             .ok_or_else(|| Failed::from(format!("no line {start:?} in\n{console}")))
     };
-    for name in ["plain", "own-1", "own-2", "flows", "slow", "killed"] {
+    for name in RUNS {
         for kind in ["json", "bjt"] {
             let file = format!("{name}.{kind}");
             std::fs::write(dir.join(&file), sent(console, &file)?)?;
@@ -174,6 +223,9 @@ fn judge(console: &str, dir: &Path) -> Result {
     )?;
 
     warm(line, dir)?;
+    no_canary_twice(dir)?;
+    starts(line)?;
+    walls(console)?;
 
     let flows = events(&trace("flows"))?;
     let printed = terminal(&flows);
@@ -218,6 +270,8 @@ fn warm<'a>(line: impl Fn(&str) -> Result<&'a str>, dir: &Path) -> Result {
     let ended: f64 = line("NESTED clock ")?.parse()?;
     let mut seen = BTreeSet::new();
     for name in ["own-1", "own-2"] {
+        let ran = ran(dir, name)?;
+        check(ran == "finished, exit 0", || format!("{name}: {ran}"))?;
         let printed = terminal(&events(&dir.join(format!("{name}.bjt")))?);
         let lines: Vec<&str> = printed.lines().map(str::trim).collect();
         for line in lines.iter().take(3) {
@@ -231,6 +285,100 @@ fn warm<'a>(line: impl Fn(&str) -> Result<&'a str>, dir: &Path) -> Result {
             format!("the guest's clock: {clock}, outside {ended}")
         })?;
     }
+    Ok(())
+}
+
+/// How a run ended, as its report says.
+fn ran(dir: &Path, name: &str) -> Result<String> {
+    let report = std::fs::read(dir.join(format!("{name}.json")))?;
+    let report: Value = serde_json::from_slice(&report)?;
+    Ok(report["ran"]["end"].as_str().unwrap_or_default().to_owned())
+}
+
+/// What was laid out as bait is each run's own, and what a woken payload finds of
+/// it is what the trace says.
+fn no_canary_twice(dir: &Path) -> Result {
+    let mut seen = BTreeSet::new();
+    for name in RUNS {
+        let trace = dir.join(format!("{name}.bjt"));
+        let laid = canaries(&trace)?;
+        if name.starts_with("own") || *name == "cold" {
+            let printed = terminal(&events(&trace)?);
+            let read = laid.iter().filter(|canary| printed.contains(*canary));
+            check(read.count() == 1, || {
+                format!("{name} read other bait than its own: {printed}")
+            })?;
+        }
+        for canary in laid {
+            check(seen.insert(canary), || {
+                format!("{name} has another's canary")
+            })?;
+        }
+    }
+    tell(&format!(
+        "{} canaries in {} runs, none of them twice",
+        seen.len(),
+        RUNS.len()
+    ));
+    Ok(())
+}
+
+/// From the start of belljar to the start of the payload.
+fn starts<'a>(line: impl Fn(&str) -> Result<&'a str>) -> Result {
+    let took = |name: &str| -> Result<f64> {
+        let times = line(&format!("NESTED payload {name} "))?;
+        let (begun, running) = times.split_once(' ').ok_or(times)?;
+        Ok(running.parse::<f64>()? - begun.parse::<f64>()?)
+    };
+    let (first, cold) = (took("plain")?, took("cold")?);
+    let (one, other) = (took("own-1")?, took("own-2")?);
+    tell(&format!(
+        "payload after {first:.1} s (first, leaves a base), {cold:.1} s (cold), \
+         {one:.1} s and {other:.1} s (woken)"
+    ));
+    check(one.max(other) < cold, || {
+        "woken is no faster than cold".into()
+    })
+}
+
+/// The hypervisor is nobody, filters its own calls, and does not reach the files
+/// and networks that nobody else would be refused: the kernel enforces Landlock.
+fn walls(console: &str) -> Result {
+    let doctor: Value = serde_json::from_slice(&sent(console, "doctor.json")?)?;
+    let parts = doctor.as_array().map(Vec::as_slice).unwrap_or_default();
+    let landlock = parts.iter().find(|part| part["part"] == "landlock");
+    let said = |start: &'static str| console.lines().filter_map(move |l| l.strip_prefix(start));
+    let threads: Vec<_> = said("NESTED thread ").collect();
+    let of = |name: &str| threads.iter().find(|line| line.starts_with(name));
+    for name in ["vmm ", "vcpu0 "] {
+        let sure = [
+            "Uid: 65534 65534 65534 65534",
+            "NoNewPrivs: 1",
+            "Seccomp: 2",
+        ];
+        check(
+            of(name).is_some_and(|line| sure.iter().all(|word| line.contains(word))),
+            || threads.join("\n"),
+        )?;
+    }
+    if !landlock.is_some_and(|part| part["state"] == "found") {
+        tell("the outer kernel has no Landlock: the walls were not checked");
+        return Ok(());
+    }
+    check(
+        said("NESTED nobody ").eq(["from the project made "]),
+        || "nobody is refused what is tried without walls, too".into(),
+    )?;
+    let tried: Vec<_> = said("NESTED walls ").collect();
+    // The one that ran is the one that tried: each line has its number twice.
+    let pid = tried.first().and_then(|line| line.split(' ').next());
+    let pid = pid.unwrap_or_default();
+    let expected = ["project cannot", "memory cannot", "itself can"];
+    let expected = expected.map(|words| format!("{pid} {pid} {words}"));
+    check(!pid.is_empty() && tried.iter().eq(&expected), || {
+        tried.join("\n")
+    })?;
+    tell(&format!("behind Landlock: {}", tried.join("; ")));
     Ok(())
 }
 

@@ -81,7 +81,8 @@ no_root() {
         truncate -s $(($(stat -c %s $file) / 2)) $file
     done
 }
-fault() { name=$1; start $name --guest-cmdline belljar.fault=$name /files/project -- sleep 1000; told $name; }
+# Cold: a base of each of these would only push out the one that the others go on from.
+fault() { name=$1; start $name --cold --guest-cmdline belljar.fault=$name /files/project -- sleep 1000; told $name; }
 
 program doctor --format json >/tmp/doctor.json
 echo "NESTED begin doctor.json"; base64 /tmp/doctor.json; echo "NESTED end"
@@ -89,11 +90,11 @@ program run $options -o /tmp/auto.bjt /files/project -- true >/tmp/auto.json 2>/
 echo "NESTED code auto $?"; told auto
 
 strike boot "waiting for the guest's agent" 1 killed \
-    --guest-cmdline belljar.fault=hold-boot /files/project -- true
+    --cold --guest-cmdline belljar.fault=hold-boot /files/project -- true
 strike setup "setting the guest up" 1 killed \
-    --guest-cmdline belljar.fault=hold-setup /files/project -- true
+    --cold --guest-cmdline belljar.fault=hold-setup /files/project -- true
 strike running running 3 killed /files/project -- sleep 1000
-strike exited running 8 killed --guest-cmdline belljar.fault=hold-exit /files/project -- true
+strike exited running 8 killed --cold --guest-cmdline belljar.fault=hold-exit /files/project -- true
 strike stopped running 3 stopped /files/project -- sleep 1000
 strike events running 3 no_events /files/project -- sleep 1000
 strike api running 3 no_api /files/project -- sleep 10

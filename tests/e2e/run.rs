@@ -28,7 +28,26 @@ pub fn tests() -> Vec<Trial> {
             &[Need::Guest],
             left_out,
         ),
+        test(
+            "run::a_payload_may_close_its_terminal_and_come_back",
+            &[Need::Guest],
+            closed_terminal,
+        ),
     ]
+}
+
+/// Nobody has the far end for a moment, which is no hang-up.
+fn closed_terminal() -> Result {
+    let dir = tempfile::tempdir()?;
+    let trace = dir.path().join("t.bjt");
+    let script = "echo one; exec 0</dev/null >/dev/null 2>&1; sleep 1; echo two >/dev/tty; exit 7";
+    let live = output(&mut run(dir.path(), &trace, &["--", "sh", "-c", script]))?;
+    let report = json(&live)?;
+    check(report["ran"]["end"] == "finished, exit 7", || {
+        report["ran"].to_string()
+    })?;
+    let printed = terminal(&events(&trace)?);
+    check(printed == "one\r\ntwo\r\n", || format!("{printed:?}"))
 }
 
 fn thief() -> Result {

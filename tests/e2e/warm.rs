@@ -90,7 +90,7 @@ fn now() -> f64 {
 }
 
 /// The canaries that a run laid out, as the trace has them.
-fn canaries(trace: &Path) -> Result<Vec<String>> {
+pub fn canaries(trace: &Path) -> Result<Vec<String>> {
     let all = events(trace)?;
     let decoys = all.iter().find(|event| event["kind"] == "decoys");
     let decoys = decoys.ok_or("no decoys in the trace")?;

@@ -81,7 +81,7 @@ timeout --kill-after=5 "${NESTED_SECONDS:-1200}" qemu-system-x86_64 \
     -nodefaults -no-reboot -display none -serial stdio \
     -kernel "$(find "$tree/boot" -name 'vmlinuz*')" -initrd "$work/initramfs" \
     -append "console=ttyS0 panic=-1 quiet mitigations=off tsc=unstable no_timer_check" \
-    </dev/null 2>&1 | tr -d '\r' | tee "$console"
+    </dev/null 2>&1 | sed -u 's/\r//g' | tee "$console"
 ended=${PIPESTATUS[0]}
 set -e
 [ "$ended" != 124 ] || exit 124
