@@ -16,6 +16,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::LinkError;
+use crate::boot::raw;
 use crate::fault;
 
 /// How often a thread that does nothing else looks whether the host is there.
