@@ -82,6 +82,8 @@ pub(super) struct Player {
     again: Option<rejudge::Rejudging>,
     /// Grows whenever the shown session, or the tip, may be another.
     fold: u64,
+    /// Grows whenever the tip may be.
+    tip_fold: u64,
 }
 
 impl Player {
@@ -105,6 +107,7 @@ impl Player {
             idle: idle.unwrap_or(IDLE),
             again: None,
             fold: 0,
+            tip_fold: 0,
         }
     }
 
@@ -119,6 +122,7 @@ impl Player {
             return;
         }
         self.fold += 1;
+        self.tip_fold += 1;
         let first = self.entries.is_empty();
         if self.motion != Motion::Following && self.shown.is_none() {
             self.shown = Some(self.tip.clone());
@@ -147,6 +151,11 @@ impl Player {
             self.checkpoints
                 .retain(|(at, _)| at.is_multiple_of(spacing));
         }
+    }
+
+    /// The same as long as nothing about everything that is known has changed.
+    pub(super) fn tip_fold(&self) -> u64 {
+        self.tip_fold
     }
 
     /// Folds so many entries at once at most.
@@ -364,7 +373,9 @@ impl Player {
         }
         let (at, session) = self.nearest(target);
         self.position = target;
-        self.fold_from(at, session, self.at_once);
+        // What is far is not begun before the playhead is seen to have moved.
+        let is_near = target - at <= self.at_once;
+        self.fold_from(at, session, if is_near { self.at_once } else { 0 });
     }
 
     /// Folds as many entries at most on the way to the playhead.

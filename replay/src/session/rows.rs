@@ -10,7 +10,6 @@ use belljar_event::{End, Machine, NameAnswer, Status, Text};
 
 use crate::rules::{Rule, Severity};
 use crate::suppress::Decided;
-use crate::verdict::Verdict;
 
 /// The header's facts: is it safe so far, enforced, recorded, and what was lost.
 #[derive(Clone, Debug)]
@@ -35,8 +34,6 @@ pub struct Overview<'a> {
     pub machine: Option<&'a Machine>,
     /// blake3 of the policy in force, in hex.
     pub policy_digest: Option<String>,
-    /// The verdict so far (a run that goes on is not blamed for having no end).
-    pub verdict: Verdict,
     /// How the run ended.
     pub ended: Option<&'a End>,
     /// What is counted.

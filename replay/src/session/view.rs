@@ -32,7 +32,6 @@ impl Session {
             armed: run.held(),
             machine: run.machine.as_deref(),
             policy_digest: run.policy.as_ref().map(|policy| crate::hex(&policy.digest)),
-            verdict: self.judgement().verdict,
             ended: run.end.as_deref(),
             counts: self.counts(),
         }

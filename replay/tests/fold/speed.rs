@@ -102,6 +102,6 @@ fn speed() {
     let rows = session.file_rows(20_000, 50).len();
     println!("file window: {rows} in {} us", start.elapsed().as_micros());
     let start = Instant::now();
-    let verdict = session.overview().verdict;
+    let verdict = session.judgement().verdict;
     println!("overview: {verdict} in {} us", start.elapsed().as_micros());
 }

@@ -184,9 +184,9 @@ fn unknown_kinds_at_the_end_are_never_safe() {
 
 #[test]
 fn a_running_session_is_not_blamed_for_having_no_end() {
-    assert_eq!(benign().session().overview().verdict, Verdict::Safe);
-    assert_eq!(thief().session().overview().verdict, Verdict::Malicious);
-    assert_eq!(Tape::default().session().overview().verdict, Verdict::Safe);
+    assert_eq!(benign().session().judgement().verdict, Verdict::Safe);
+    assert_eq!(thief().session().judgement().verdict, Verdict::Malicious);
+    assert_eq!(Tape::default().session().judgement().verdict, Verdict::Safe);
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl Player {
         self.checkpoints = again.checkpoints;
         (self.near, self.shown, self.way) = (None, None, None);
         self.fold += 1;
+        self.tip_fold += 1;
         // What the old rules said is not shown any more, not for a moment.
         self.fold_to(self.position);
         self.arrive();

@@ -189,6 +189,8 @@ pub(super) struct Facts {
     pub(super) counts: Counts,
     /// What they were made of: the fold, and whether the end is known.
     basis: Option<(u64, bool)>,
+    /// What `newest` was made of: the fold of everything, and the same.
+    newest_basis: Option<(u64, bool)>,
 }
 
 impl Facts {
@@ -196,19 +198,31 @@ impl Facts {
     /// whole, once that is known.
     pub(super) fn renew(&mut self, player: &Player, integrity: Option<&Integrity>) {
         let basis = Some((player.fold(), integrity.is_some()));
-        if self.basis != basis {
-            *self = Self::of(player, integrity);
-            self.basis = basis;
+        if self.basis == basis {
+            return;
         }
+        let newest = Some((player.tip_fold(), integrity.is_some()));
+        let known = self.newest.filter(|_| self.newest_basis == newest);
+        *self = Self {
+            basis,
+            newest_basis: newest,
+            ..Self::of(player, integrity, known)
+        };
     }
 
-    fn of(player: &Player, integrity: Option<&Integrity>) -> Self {
+    /// `known`: the verdict with everything that is known, if that was found before:
+    /// with thousands of findings it takes a while.
+    fn of(player: &Player, integrity: Option<&Integrity>, known: Option<Verdict>) -> Self {
         let shown = player.session();
         let overview = shown.overview();
         // Only who stands at the end of a trace sees the final verdict.
         let at_end = player.position() == player.len();
         let judgement = judge(shown, integrity.filter(|_| at_end));
-        let newest = judge(player.tip(), integrity).verdict;
+        let newest = match known {
+            _ if at_end => judgement.verdict,
+            Some(known) => known,
+            None => judge(player.tip(), integrity).verdict,
+        };
         Self {
             phase: overview.phase.map(safe_str),
             rate: overview.rate,
@@ -222,6 +236,7 @@ impl Facts {
             ended: overview.ended.cloned(),
             counts: overview.counts,
             basis: None,
+            newest_basis: None,
         }
     }
 }
