@@ -386,10 +386,13 @@ impl RuleSet {
             subject,
             at,
         };
-        match asked.kept.slots() {
-            ..=FEW_KEPT => weighing.rows(&mut [0; FEW_KEPT], remembered, found),
-            ..=MANY_KEPT => weighing.rows(&mut [0; MANY_KEPT], remembered, found),
-            _ => weighing.rows(&mut [0; MAX_KEPT], remembered, found),
+        let slots = asked.kept.slots();
+        if slots <= FEW_KEPT {
+            weighing.rows(&mut [0; FEW_KEPT], remembered, found);
+        } else if slots <= MANY_KEPT {
+            weighing.rows(&mut [0; MANY_KEPT], remembered, found);
+        } else {
+            weighing.rows(&mut [0; MAX_KEPT], remembered, found);
         }
     }
 }
