@@ -35,10 +35,21 @@ pub struct Moment<'a> {
     paths: Paths<'a>,
     /// The file rows of the paths, once somebody has asked.
     rows: OnceCell<[Option<&'a FileState>; 2]>,
+    /// What is special about its files, once somebody has asked.
+    marks: OnceCell<Marks>,
     /// Its process, once somebody has asked.
     who: OnceCell<Option<&'a Process>>,
     /// The canary in it, once somebody has asked.
     canary: OnceCell<Option<canary::Sighting<'a>>>,
+}
+
+/// What is special about the files of an event: rules ask for it of each.
+#[derive(Clone, Copy)]
+struct Marks {
+    decoy: bool,
+    credential: bool,
+    /// All its paths could be read in full, and it has some.
+    known: bool,
 }
 
 /// Something on the network that an event is about.
@@ -81,6 +92,7 @@ impl<'a> Moment<'a> {
             process,
             paths: Paths::of(event),
             rows: OnceCell::new(),
+            marks: OnceCell::new(),
             who: OnceCell::new(),
             canary: OnceCell::new(),
         }
@@ -104,6 +116,7 @@ impl<'a> Moment<'a> {
             process,
             paths,
             rows,
+            marks: OnceCell::new(),
             who: OnceCell::new(),
             canary: OnceCell::new(),
         }

@@ -11,6 +11,8 @@
 use super::Special;
 use super::compile::Node;
 use super::flag::{Flags, flags};
+use super::found::Outcome;
+use super::search::Opened;
 use super::share::{Kept, Memo, literals};
 use super::standing;
 use super::value::{Subject, Truth};
@@ -43,6 +45,31 @@ struct Gate {
     of: Vec<Vec<u16>>,
     /// Its field stands for a process.
     standing: bool,
+}
+
+impl Gate {
+    /// Adds the conditions that hang on these comparisons.
+    fn opened(&self, opened: Opened<'_>, open: &mut [u64]) {
+        let hang = |at: usize, open: &mut [u64]| {
+            let rows = self.of.get(at);
+            rows.into_iter().flatten().for_each(|row| set(open, *row));
+        };
+        match opened {
+            Opened::One(at) => hang(at, open),
+            Opened::Known(Outcome {
+                open: all, rows, ..
+            }) => {
+                let rows = rows.get_or_insert_with(|| {
+                    let mut rows = vec![0; open.len()];
+                    all.iter().for_each(|at| hang(usize::from(*at), &mut rows));
+                    rows.into()
+                });
+                for (open, rows) in open.iter_mut().zip(&**rows) {
+                    *open |= rows;
+                }
+            }
+        }
+    }
 }
 
 /// Comparisons without any of which a condition does not hold.
@@ -138,10 +165,7 @@ impl Gates {
             if !rows.any(|(at, rows)| rows & left(alive, at) != 0) {
                 continue;
             }
-            memo.search(number, subject, &mut |slot| {
-                let rows = gate.of.get(slot);
-                rows.into_iter().flatten().for_each(|row| set(open, *row));
-            });
+            memo.search(number, subject, &mut |opened| gate.opened(opened, open));
         }
         for flag in self.flags.iter() {
             let mut rows = flag.rows.iter().zip(&*open).enumerate();

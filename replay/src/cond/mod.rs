@@ -16,6 +16,7 @@ mod error;
 mod eval;
 mod fields;
 mod flag;
+mod found;
 mod gate;
 mod names;
 mod parse;
@@ -53,7 +54,7 @@ pub(crate) use gate::{Gates, ROW_WORDS, members};
 pub use names::Names;
 pub(crate) use shape::{Shape, shape};
 pub(crate) use share::{Kept, MAX_KEPT, Memo};
-pub(crate) use trail::{Pair, Trails};
+pub(crate) use trail::{Past, Trails};
 pub(crate) use types::Types;
 pub use value::{Subject, Truth, Value};
 

@@ -13,8 +13,9 @@ use std::ops::Range;
 
 use super::compile::Node;
 use super::fields::Field;
+use super::found::Outcome;
 use super::share::{NO, OPEN, literals};
-use super::trail::{Pair, Searched};
+use super::trail::{Past, Searched};
 use super::value::{Subject, Value};
 
 /// Fewer comparisons are not worth a search.
@@ -46,6 +47,14 @@ pub(super) fn searched_with(field: Field) -> Field {
     } else {
         field
     }
+}
+
+/// Comparisons that are open.
+pub(super) enum Opened<'o> {
+    /// This one of the search.
+    One(usize),
+    /// Those of a text.
+    Known(&'o mut Outcome),
 }
 
 /// Comparisons with literals, of fields that are searched together.
@@ -103,32 +112,47 @@ impl Group {
             .map_or(Field::EvtType, |(field, _)| *field)
     }
 
-    /// Settles every comparison whose literals are not there; `open` is called
-    /// for each other one.
+    /// Settles every comparison whose literals are not there; `open` is told of
+    /// each other one.
     pub(super) fn search(
         &self,
         slots: &mut [u8],
         subject: &dyn Subject,
-        trails: Option<&mut Pair>,
-        open: &mut dyn FnMut(usize),
+        past: Option<&mut Past>,
+        open: &mut dyn FnMut(Opened<'_>),
     ) {
-        let mut values = [const { Value::Absent }; MAX_PARTS];
+        // Most have few fields, and making room takes time.
+        match self.parts.len() {
+            ..=1 => self.fields::<1>(slots, subject, past, open),
+            2..=4 => self.fields::<4>(slots, subject, past, open),
+            _ => self.fields::<MAX_PARTS>(slots, subject, past, open),
+        }
+    }
+
+    /// With room for the values of so many fields.
+    fn fields<const ROOM: usize>(
+        &self,
+        slots: &mut [u8],
+        subject: &dyn Subject,
+        mut past: Option<&mut Past>,
+        open: &mut dyn FnMut(Opened<'_>),
+    ) {
+        let mut values = [const { Value::Absent }; ROOM];
         for (value, (field, _)) in values.iter_mut().zip(&self.parts) {
             *value = subject.value(*field);
         }
         let values = values.get(..self.parts.len()).unwrap_or_default();
+        slots.fill(NO);
         for ((_, range), value) in self.parts.iter().zip(values) {
             // Unknown or cut: each comparison must see for itself.
-            let known = matches!(value, Value::Absent | Value::Bytes(_));
-            if let Some(slots) = slots.get_mut(range.clone()) {
-                slots.fill(if known { NO } else { OPEN });
-            }
-            if !known {
-                range.clone().for_each(&mut *open);
+            if !matches!(value, Value::Absent | Value::Bytes(_)) {
+                if let Some(slots) = slots.get_mut(range.clone()) {
+                    slots.fill(OPEN);
+                }
+                range.clone().for_each(|at| open(Opened::One(at)));
             }
         }
-        let mut done = 0u8;
-        let mut trails = trails.into_iter().flatten();
+        let (mut done, mut place) = (0u8, 0);
         for (part, value) in values.iter().enumerate() {
             let Value::Bytes(text) = value else {
                 continue;
@@ -136,25 +160,63 @@ impl Group {
             if done >> part & 1 == 1 {
                 continue;
             }
-            let here = values.iter().enumerate().filter(|(_, other)| match other {
-                Value::Bytes(other) => is_part(other, text),
-                _ => false,
-            });
-            let covers = here.fold(1u8 << part, |covers, (other, _)| covers | 1 << other) & !done;
+            let covers = covered(values, part, text) & !done;
             done |= covers;
-            self.finder.walk(text, trails.next(), &mut |literal| {
-                for (part, at) in self.of.get(literal).into_iter().flatten() {
-                    let at = usize::from(*at);
-                    // A literal may be there many times.
-                    let place = slots.get_mut(at).filter(|place| **place == NO);
-                    if let Some(place) = place.filter(|_| covers >> part & 1 == 1) {
-                        *place = OPEN;
-                        open(at);
+            let follows = |literals: &[u32]| self.follows(literals, covers);
+            let known = past
+                .as_mut()
+                .and_then(|past| past.outcome((&self.finder, place), text, covers, follows));
+            place += 1;
+            match known {
+                Some(outcome) => {
+                    for at in &outcome.open {
+                        if let Some(slot) = slots.get_mut(usize::from(*at)) {
+                            *slot = OPEN;
+                        }
                     }
+                    open(Opened::Known(outcome));
                 }
-            });
+                None => self.alone(slots, text, covers, open),
+            }
         }
     }
+
+    /// The comparisons of these fields that are open where the literals are there.
+    fn follows(&self, literals: &[u32], covers: u8) -> Box<[u16]> {
+        let of = literals.iter().filter_map(|at| self.of.get(*at as usize));
+        let covered = of
+            .flatten()
+            .filter(|(part, _)| covers >> part & 1 == 1)
+            .map(|(_, at)| *at);
+        let mut open: Vec<u16> = covered.collect();
+        open.sort_unstable();
+        open.dedup();
+        open.into()
+    }
+
+    /// A text of which nothing is remembered.
+    fn alone(&self, slots: &mut [u8], text: &[u8], covers: u8, open: &mut dyn FnMut(Opened<'_>)) {
+        self.finder.each(text, &mut |literal| {
+            for (part, at) in self.of.get(literal).into_iter().flatten() {
+                let at = usize::from(*at);
+                // A literal may be there many times.
+                let place = slots.get_mut(at).filter(|place| **place == NO);
+                if let Some(place) = place.filter(|_| covers >> part & 1 == 1) {
+                    *place = OPEN;
+                    open(Opened::One(at));
+                }
+            }
+        });
+    }
+}
+
+/// The parts whose values lie in this text, which is the value of `part`, a bit each.
+fn covered(values: &[Value<'_>], part: usize, text: &[u8]) -> u8 {
+    let here = values.iter().enumerate().filter(|(_, other)| match other {
+        Value::Bytes(other) => is_part(other, text),
+        _ => false,
+    });
+    here.fold(1u8 << part, |covers, (other, _)| covers | 1 << other)
 }
 
 /// Are these the very bytes, or some of them? Both are borrowed now, so that

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use super::Special;
 use super::compile::Node;
 use super::fields::Field;
-use super::search::{Group, rank, searched_with};
-use super::trail::Pair;
+use super::search::{Group, Opened, rank, searched_with};
+use super::trail::Past;
 use super::value::{Subject, Truth};
 
 /// Most kept comparisons among the conditions for one event type.
@@ -35,7 +35,7 @@ pub(crate) struct Memo<'a> {
     slots: &'a mut [u8],
     kept: Option<&'a Kept>,
     /// How the last searches went; without, each begins at the beginning.
-    trails: &'a mut [Pair],
+    trails: &'a mut [Past],
 }
 
 impl<'a> Memo<'a> {
@@ -50,7 +50,7 @@ impl<'a> Memo<'a> {
 
     /// For conditions that share these comparisons; there is room for them.
     /// `trails` are those of their searches.
-    pub(crate) fn new(kept: &'a Kept, room: &'a mut [u8], trails: &'a mut [Pair]) -> Self {
+    pub(crate) fn new(kept: &'a Kept, room: &'a mut [u8], trails: &'a mut [Past]) -> Self {
         let slots = room.get_mut(..kept.template.len()).unwrap_or_default();
         if slots.len() == kept.template.len() {
             slots.copy_from_slice(&kept.template);
@@ -92,12 +92,12 @@ impl<'a> Memo<'a> {
     }
 
     /// Searches a field: what has none of its literals there is settled. Calls
-    /// `open` for every other comparison, by its place in the search.
+    /// `open` with every other comparison.
     pub(super) fn search(
         &mut self,
         number: usize,
         subject: &dyn Subject,
-        open: &mut dyn FnMut(usize),
+        open: &mut dyn FnMut(Opened<'_>),
     ) {
         let Some(group) = self.kept.and_then(|kept| kept.groups.get(number)) else {
             return;

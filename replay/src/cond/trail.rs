@@ -1,7 +1,8 @@
 //! Searching texts that begin alike.
 //!
-//! Owns: the automaton of a search, and [`Trail`]: where it stood at each byte of
-//! the last text. Must not: find anything else than a search from the beginning.
+//! Owns: the automaton of a search, [`Trail`]: where it stood at each byte of the
+//! last text, and [`Past`]: all that is remembered of a search.
+//! Must not: find anything else than a search from the beginning.
 //!
 //! The files of a folder come one after the other, and most of a path is its
 //! folder: the search goes on where the new path differs from the one before.
@@ -9,12 +10,11 @@
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::{Anchored, MatchKind, dfa, nfa};
 
+use super::found::{Found, NONE, Outcome};
 use crate::steps::took;
 
 /// Bytes of a text that are remembered.
 const MAX_TEXT: usize = 1024;
-/// Hits in a text that are remembered, with the bytes up to the last of them.
-const MAX_HITS: usize = 256;
 /// Bytes that are compared in one step.
 const STEP: usize = 16;
 
@@ -48,15 +48,32 @@ impl Searched {
 
     /// Calls `hit` with the number of each literal that is in the text, as often
     /// as it is.
-    pub(super) fn walk(&self, text: &[u8], trail: Option<&mut Trail>, hit: &mut dyn FnMut(usize)) {
-        let mut none = Trail::default();
-        let (trail, keep) = match trail {
-            Some(trail) => (trail, MAX_TEXT),
-            None => (&mut none, 0),
-        };
+    pub(super) fn each(&self, text: &[u8], hit: &mut dyn FnMut(usize)) {
         match self {
-            Self::Dense(finder, start) => trail.walk(finder, *start, (text, keep), hit),
-            Self::Sparse(finder, start) => trail.walk(finder, *start, (text, keep), hit),
+            Self::Dense(finder, start) => each(finder, *start, text, hit),
+            Self::Sparse(finder, start) => each(finder, *start, text, hit),
+        }
+    }
+
+    /// The set of the literals that are in the text. `None`: there is no room for it.
+    pub(super) fn walk(&self, text: &[u8], trail: &mut Trail, found: &mut Found) -> Option<u32> {
+        match self {
+            Self::Dense(finder, start) => trail.walk(finder, *start, text, found),
+            Self::Sparse(finder, start) => trail.walk(finder, *start, text, found),
+        }
+    }
+}
+
+fn each<A: Automaton>(finder: &A, start: StateID, text: &[u8], hit: &mut dyn FnMut(usize)) {
+    took(text.len());
+    let mut state = start;
+    for byte in text {
+        state = finder.next_state(Anchored::No, state, *byte);
+        if finder.is_special(state) && finder.is_match(state) {
+            for at in 0..finder.match_len(state) {
+                took(1);
+                hit(finder.match_pattern(state, at).as_usize());
+            }
         }
     }
 }
@@ -64,12 +81,12 @@ impl Searched {
 /// Where the search of a text stood at each of its bytes. It belongs to one
 /// automaton.
 #[derive(Debug, Default)]
-pub(crate) struct Trail {
+pub(super) struct Trail {
     text: Vec<u8>,
     /// Behind each byte of `text`.
     states: Vec<StateID>,
-    /// Where each hit ends, and the literal.
-    hits: Vec<(usize, usize)>,
+    /// Where the set of literals found so far grew, and its number from there on.
+    sets: Vec<(usize, u32)>,
 }
 
 impl Trail {
@@ -77,42 +94,47 @@ impl Trail {
         &mut self,
         finder: &A,
         start: StateID,
-        (text, keep): (&[u8], usize),
-        hit: &mut dyn FnMut(usize),
-    ) {
+        text: &[u8],
+        found: &mut Found,
+    ) -> Option<u32> {
         let same = common(&self.text, text);
+        let (kept, beyond) = text.split_at(text.len().min(MAX_TEXT));
+        took(text.len().saturating_sub(same));
+        let left = self.sets.partition_point(|(end, _)| *end <= same);
+        self.sets.truncate(left);
         self.text.truncate(same);
-        self.states.truncate(same);
-        let left = self.hits.partition_point(|(end, _)| *end <= same);
-        self.hits.truncate(left);
-        took(text.len().saturating_sub(same) + self.hits.len());
-        self.hits.iter().for_each(|(_, literal)| hit(*literal));
-        let mut state = self.states.last().copied().unwrap_or(start);
-        let mut keep = keep;
-        for (end, byte) in (1..).zip(text).skip(same) {
+        self.text
+            .extend_from_slice(kept.get(same..).unwrap_or_default());
+        let before = same.checked_sub(1).and_then(|at| self.states.get(at));
+        let mut state = before.copied().unwrap_or(start);
+        let mut set = self.sets.last().map_or(NONE, |(_, set)| *set);
+        self.states.resize(kept.len(), start);
+        let places = self.states.get_mut(same..).unwrap_or_default();
+        let bytes = kept.get(same..).unwrap_or_default();
+        for (end, (place, byte)) in (same + 1..).zip(places.iter_mut().zip(bytes)) {
             state = finder.next_state(Anchored::No, state, *byte);
-            let remembered = end <= keep;
+            *place = state;
             if finder.is_special(state) && finder.is_match(state) {
-                for at in 0..finder.match_len(state) {
-                    let literal = finder.match_pattern(state, at).as_usize();
-                    took(1);
-                    hit(literal);
-                    if remembered {
-                        self.hits.push((end, literal));
-                    }
+                let next = found.and(set, finder, state)?;
+                if next != set {
+                    set = next;
+                    self.sets.push((end, set));
                 }
-                // What follows would be without its hits.
-                if self.hits.len() >= MAX_HITS {
-                    keep = keep.min(end);
-                }
-            }
-            if remembered {
-                self.states.push(state);
             }
         }
-        let remembered = self.states.len();
-        let new = text.get(self.text.len()..remembered);
-        self.text.extend_from_slice(new.unwrap_or_default());
+        for byte in beyond {
+            state = finder.next_state(Anchored::No, state, *byte);
+            if finder.is_special(state) && finder.is_match(state) {
+                set = found.and(set, finder, state)?;
+            }
+        }
+        Some(set)
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.states.clear();
+        self.sets.clear();
     }
 }
 
@@ -129,27 +151,55 @@ fn common(one: &[u8], other: &[u8]) -> usize {
     sure + rest.take_while(|(one, other)| one == other).count()
 }
 
-/// The trails of one event type's searches: of the first text, and of the second.
-pub(crate) type Pair = [Trail; 2];
-
-/// The trails of every event type, by its place and the number of the search.
+/// What is remembered of one search of one event type.
 #[derive(Debug, Default)]
-pub(crate) struct Trails(Vec<Vec<Pair>>);
+pub(crate) struct Past {
+    /// Of the first text, and of the second.
+    trails: [Trail; 2],
+    found: Found,
+}
+
+impl Past {
+    /// What the text in this place leaves open of the fields that it stands for;
+    /// `open` says it of literals. `None`: the text must be searched by itself.
+    pub(super) fn outcome(
+        &mut self,
+        (finder, place): (&Searched, usize),
+        text: &[u8],
+        covers: u8,
+        open: impl FnOnce(&[u32]) -> Box<[u16]>,
+    ) -> Option<&mut Outcome> {
+        let trail = self.trails.get_mut(place)?;
+        match finder.walk(text, trail, &mut self.found) {
+            Some(set) => self.found.outcome(set, covers, open),
+            None => {
+                self.trails.iter_mut().for_each(Trail::clear);
+                self.found.clear();
+                None
+            }
+        }
+    }
+}
+
+/// What is remembered of the searches of every event type, by its place and the
+/// number of the search.
+#[derive(Debug, Default)]
+pub(crate) struct Trails(Vec<Vec<Past>>);
 
 impl Trails {
     /// Those of the searches of the type at this place; there are so many types,
     /// and so many searches of each, as the rules have.
-    pub(crate) fn of(&mut self, at: usize, searches: usize) -> &mut [Pair] {
+    pub(crate) fn of(&mut self, at: usize, searches: usize) -> &mut [Past] {
         if self.0.len() <= at {
             self.0.resize_with(at.saturating_add(1), Vec::new);
         }
-        let Some(pairs) = self.0.get_mut(at) else {
+        let Some(pasts) = self.0.get_mut(at) else {
             return &mut [];
         };
-        if pairs.len() < searches {
-            pairs.resize_with(searches, Pair::default);
+        if pasts.len() < searches {
+            pasts.resize_with(searches, Past::default);
         }
-        pairs
+        pasts
     }
 }
 
@@ -159,19 +209,25 @@ mod tests {
 
     use super::*;
 
-    fn found(finder: &Searched, text: &[u8], trail: Option<&mut Trail>) -> Vec<usize> {
+    fn alone(finder: &Searched, text: &[u8]) -> Vec<u32> {
         let mut found = Vec::new();
-        finder.walk(text, trail, &mut |literal| found.push(literal));
+        finder.each(text, &mut |literal| {
+            found.push(u32::try_from(literal).unwrap())
+        });
+        found.sort_unstable();
+        found.dedup();
         found
     }
 
     proptest! {
-        /// Whatever came before, a text is searched as if it were the first.
+        /// Whatever came before, a text is searched as if it were the first, and
+        /// what is known of a set is what follows from its literals.
         #[test]
-        fn a_trail_changes_nothing(
+        fn what_is_remembered_changes_nothing(
             words in prop::collection::vec("[abAB/]{1,4}", 1..8),
-            texts in prop::collection::vec("[ab/]{0,40}", 1..12),
+            texts in prop::collection::vec(("[ab/]{0,40}", 0usize..3, 1u8..4), 1..12),
             long in 0usize..1500,
+            room in prop_oneof![1usize..12, Just(usize::MAX)],
             dense: bool,
         ) {
             let mut words: Vec<Box<[u8]>> =
@@ -179,23 +235,36 @@ mod tests {
             words.sort();
             words.dedup();
             let finder = Searched::of(&words, dense).unwrap();
-            let mut trail = Trail::default();
+            let mut past = Past { found: Found::with_room(room), ..Past::default() };
             let padding = "ab/".repeat(long);
-            for text in &texts {
+            for (text, place, covers) in &texts {
                 for text in [text.clone(), format!("{padding}{text}")] {
-                    let expected = words.iter().enumerate().flat_map(|(at, word)| {
-                        let windows = text.as_bytes().windows(word.len());
-                        windows.filter(|part| *part == &**word).map(move |_| at)
+                    let expected = words.iter().zip(0u32..).filter(|(word, _)| {
+                        let mut windows = text.as_bytes().windows(word.len());
+                        windows.any(|part| *part == ***word)
                     });
-                    let mut expected: Vec<_> = expected.collect();
-                    let alone = found(&finder, text.as_bytes(), None);
-                    let mut after = found(&finder, text.as_bytes(), Some(&mut trail));
-                    prop_assert_eq!(&alone, &after);
-                    after.sort();
-                    expected.sort();
-                    prop_assert_eq!(after, expected);
-                    prop_assert!(trail.text.len() <= MAX_TEXT);
-                    prop_assert!(trail.hits.len() < MAX_HITS + words.len());
+                    let expected: Vec<u32> = expected.map(|(_, at)| at).collect();
+                    prop_assert_eq!(&alone(&finder, text.as_bytes()), &expected);
+                    let open = |literals: &[u32]| -> Box<[u16]> {
+                        let both = literals.iter().map(|at| u16::from(*covers) << 8 | *at as u16);
+                        both.collect()
+                    };
+                    let what = (&finder, *place);
+                    let outcome = past.outcome(what, text.as_bytes(), *covers, open);
+                    if *place > 1 {
+                        prop_assert!(outcome.is_none());
+                    } else if let Some(outcome) = outcome {
+                        prop_assert_eq!(&outcome.open, &open(&expected));
+                    } else {
+                        // Only for want of room, and the next one has room again.
+                        prop_assert!(room < 12);
+                        prop_assert_eq!(past.trails[*place].text.len(), 0);
+                    }
+                    for trail in &past.trails {
+                        prop_assert!(trail.text.len() <= MAX_TEXT);
+                        prop_assert_eq!(trail.text.len(), trail.states.len());
+                        prop_assert!(trail.sets.len() <= words.len());
+                    }
                 }
             }
         }

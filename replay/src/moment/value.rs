@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use belljar_event::{Addr, Call, Decoy, Descriptor, Fact, Op, Outcome, Target};
 
-use super::{Moment, Peer, fields, foreign, summary};
+use super::{Marks, Moment, Peer, fields, foreign, summary};
 use crate::cond::{Field, Subject, Value};
 use crate::session::path::{base_name, folder};
 use crate::session::{FileState, Program, Wants, credential};
@@ -418,7 +418,8 @@ impl Moment<'_> {
                 Fact::Change(_) if has_second => self.place(1),
                 _ => Value::Absent,
             },
-            Field::PathDecoy => self.any_file(|path, row| self.decoy(path, row).is_some()),
+            Field::PathDecoy => self.marked(|marks| marks.decoy),
+            Field::PathDecoyKind if !self.marks().decoy => Value::Absent,
             Field::PathDecoyKind => {
                 let decoy = self
                     .files()
@@ -427,10 +428,7 @@ impl Moment<'_> {
             }
             Field::PathDropped => self.any_path(|path| self.session.files.made(path) == Some(true)),
             Field::PathHidden => self.any_path(is_hidden),
-            Field::PathCredential => self.any_file(|path, row| match row {
-                Some(row) => row.credential.is_some(),
-                None => credential::kind(path).is_some(),
-            }),
+            Field::PathCredential => self.marked(|marks| marks.credential),
             _ => Value::Absent,
         }
     }
@@ -461,16 +459,33 @@ impl Moment<'_> {
         }
     }
 
-    fn any_file(&self, is: impl Fn(&[u8], Option<&FileState>) -> bool) -> Value<'_> {
-        if self.files().any(|(place, row)| is(&place.bytes, row)) {
-            return true.into();
-        }
-        // No path at all: it could not be read.
-        let mut known = self.files().peekable();
-        if known.peek().is_none() || known.any(|(place, _)| !place.whole) {
-            Value::Unknown
-        } else {
-            false.into()
+    fn marks(&self) -> Marks {
+        *self.marks.get_or_init(|| {
+            let (mut decoy, mut credential, mut any, mut whole) = (false, false, false, true);
+            for (place, row) in self.files() {
+                decoy |= self.decoy(&place.bytes, row).is_some();
+                credential |= match row {
+                    Some(row) => row.credential.is_some(),
+                    None => credential::kind(&place.bytes).is_some(),
+                };
+                any = true;
+                whole &= place.whole;
+            }
+            Marks {
+                decoy,
+                credential,
+                known: any && whole,
+            }
+        })
+    }
+
+    /// Not known where the end of a path, or the path, could not be read.
+    fn marked(&self, is: impl Fn(Marks) -> bool) -> Value<'_> {
+        let marks = self.marks();
+        match (is(marks), marks.known) {
+            (true, _) => true.into(),
+            (false, true) => false.into(),
+            (false, false) => Value::Unknown,
         }
     }
 
@@ -568,10 +583,36 @@ pub(super) fn has_mode(call: Call) -> bool {
 
 /// A component that begins with a dot, where people and tools do not put such.
 pub(crate) fn is_hidden(path: &[u8]) -> bool {
+    // Few paths have one at all. Without an early end, so that many bytes are
+    // looked at in one step.
+    let pairs = path.iter().zip(path.get(1..).unwrap_or_default());
+    let dotted = pairs.fold(path.first() == Some(&b'.'), |dotted, (one, next)| {
+        dotted | ((*one == b'/') & (*next == b'.'))
+    });
+    dotted && has_hidden(path)
+}
+
+fn has_hidden(path: &[u8]) -> bool {
     let mut above: &[u8] = b"";
     path.split(|byte| *byte == b'/').any(|name| {
         let usual = name == b".bin" && above == b"node_modules";
         above = name;
         name.first() == Some(&b'.') && name.len() > 1 && !usual
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{has_hidden, is_hidden};
+
+    proptest! {
+        #[test]
+        fn what_has_no_dot_behind_a_slash_is_not_hidden(
+            path in "(/|\\.|a|node_modules/|\\.bin){0,8}",
+        ) {
+            prop_assert_eq!(is_hidden(path.as_bytes()), has_hidden(path.as_bytes()));
+        }
+    }
 }

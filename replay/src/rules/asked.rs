@@ -94,9 +94,9 @@ mod tests {
     use belljar_recorder::Reader;
 
     use super::*;
-    use crate::cond::{FIELDS, Subject as _, Value};
+    use crate::cond::{FIELDS, Subject as _, Trails, Value};
     use crate::moment::Moment;
-    use crate::rules::RuleSet;
+    use crate::rules::{Remembered, RuleSet};
     use crate::session::Session;
 
     /// The last one has an event of every kind.
@@ -138,22 +138,32 @@ mod tests {
         let rules = RuleSet::builtin();
         let mut said = 0;
         for trace in TRACES {
+            let mut trails = Trails::default();
             let mut session = Session::new(Arc::clone(&rules));
             for entry in Reader::open(trace).unwrap() {
                 let entry = entry.unwrap();
                 session.follow(&entry);
                 let moment = Moment::new(&session, &entry);
-                let (mut whole, mut left) = (Vec::new(), Vec::new());
+                let mut whole = Vec::new();
                 rules.weigh(&moment, moment.event_type(), &mut |rule, truth| {
                     whole.push((rule.id.clone(), truth));
                 });
-                rules.weigh_type(&moment, type_of(entry.event()), None, &mut |said| {
-                    // A step of a pattern says nothing by itself.
-                    if said.rule.beyond.is_none() {
-                        left.push((said.rule.id.clone(), said.truth));
-                    }
-                });
-                assert_eq!(whole, left, "#{}", entry.seq());
+                // What is remembered of the events before makes no difference.
+                let remembered = Remembered {
+                    standing: None,
+                    trails: &mut trails,
+                };
+                for remembered in [None, Some(remembered)] {
+                    let mut left = Vec::new();
+                    let at = type_of(entry.event());
+                    rules.weigh_type(&moment, at, remembered, &mut |said| {
+                        // A step of a pattern says nothing by itself.
+                        if said.rule.beyond.is_none() {
+                            left.push((said.rule.id.clone(), said.truth));
+                        }
+                    });
+                    assert_eq!(whole, left, "#{}", entry.seq());
+                }
                 said += whole.len();
             }
         }

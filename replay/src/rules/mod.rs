@@ -179,8 +179,9 @@ pub(crate) struct Said<'a> {
     pub(crate) truth: Truth,
 }
 
-/// Room for the answers that a few rules share.
+/// Room for the answers that a few rules share, and that a good many do.
 const FEW_KEPT: usize = 128;
+const MANY_KEPT: usize = 512;
 
 impl RuleSet {
     /// Loads rule files: name and text of each. A file called `names.yaml`
@@ -385,8 +386,11 @@ impl RuleSet {
             subject,
             at,
         };
-        if asked.kept.slots() <= FEW_KEPT {
+        let slots = asked.kept.slots();
+        if slots <= FEW_KEPT {
             weighing.rows(&mut [0; FEW_KEPT], remembered, found);
+        } else if slots <= MANY_KEPT {
+            weighing.rows(&mut [0; MANY_KEPT], remembered, found);
         } else {
             weighing.rows(&mut [0; MAX_KEPT], remembered, found);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::asked::Rows;
 use super::{Rule, Said};
-use crate::cond::{Memo, Pair, ROW_WORDS, Subject, Trails, Truth, members};
+use crate::cond::{Memo, Past, ROW_WORDS, Subject, Trails, Truth, members};
 
 /// Events of a type that a process has before it pays to look at what it settles.
 const SELDOM: u8 = 2;
@@ -93,7 +93,7 @@ impl Weighing<'_> {
     fn split<'r>(
         &self,
         remembered: Option<Remembered<'r>>,
-    ) -> (Option<&'r mut Standing>, &'r mut [Pair]) {
+    ) -> (Option<&'r mut Standing>, &'r mut [Past]) {
         match remembered {
             Some(Remembered { standing, trails }) => {
                 (standing, trails.of(self.at, self.asked.kept.searches()))

@@ -3,6 +3,7 @@
 //! Owns: the files table, decoys, and who touched what is sensitive.
 //! Must not: judge. A path comes in once it is normalised.
 
+use std::ops::Bound;
 use std::sync::{Arc, LazyLock};
 
 use belljar_event::{CALLS, Call, Decoy, Decoys, Event, Fact, Open, Outcome};
@@ -211,7 +212,8 @@ pub(crate) struct Files {
     rows: imbl::Vector<FileState>,
     ids: Map<Arc<[u8]>, u32>,
     order: Order,
-    decoys: Map<Arc<[u8]>, Arc<Decoy>>,
+    /// In the order of paths, so that what lies in a folder stands together.
+    decoys: imbl::OrdMap<Arc<[u8]>, Arc<Decoy>>,
     others: Option<Arc<FileState>>,
     kept: usize,
     /// Touches of paths that had no row of their own.
@@ -298,12 +300,10 @@ impl Files {
     pub(crate) fn moved(&mut self, from: &[u8], to: &[u8]) {
         let inside: Vec<_> = self
             .decoys
-            .iter()
-            .filter_map(|(path, decoy)| {
-                let rest = path.strip_prefix(from)?;
-                let below = rest.is_empty() || rest.starts_with(b"/") || from == b"/";
-                below.then(|| ([to, rest].concat(), Arc::clone(decoy)))
-            })
+            .range::<_, [u8]>((Bound::Included(from), Bound::Unbounded))
+            .map_while(|(path, decoy)| Some((path.strip_prefix(from)?, decoy)))
+            .filter(|(rest, _)| rest.is_empty() || rest.starts_with(b"/") || from == b"/")
+            .map(|(rest, decoy)| ([to, rest].concat(), Arc::clone(decoy)))
             .collect();
         for (path, decoy) in inside {
             if !self.mark(path.into(), decoy) {
@@ -320,17 +320,12 @@ impl Files {
         by: &By<'_>,
     ) -> [Option<u32>; 2] {
         let (first, second) = touches(event);
-        let rows = [(&paths.first, first), (&paths.second, second)]
-            .map(|(place, touch)| self.touch(place.as_ref()?, touch?, by));
-        let made = made(event);
-        for (row, (made, folder)) in rows.iter().zip(made) {
-            let row = row.and_then(|id| self.rows.get_mut(id as usize));
-            if let Some(row) = row.filter(|row| made && !row.made || folder && !row.folder) {
-                row.made |= made;
-                row.folder |= folder;
-            }
-        }
-        rows
+        let [first_made, second_made] = made(event);
+        [
+            (&paths.first, first, first_made),
+            (&paths.second, second, second_made),
+        ]
+        .map(|(place, touch, made)| self.touch(place.as_ref()?, touch?, made, by))
     }
 
     /// Whether the file came to be during the run, or a folder that it is in.
@@ -353,7 +348,13 @@ impl Files {
         self.rows.get(id as usize)
     }
 
-    fn touch(&mut self, place: &Place<'_>, touch: Touch, by: &By<'_>) -> Option<u32> {
+    fn touch(
+        &mut self,
+        place: &Place<'_>,
+        touch: Touch,
+        (made, folder): (bool, bool),
+        by: &By<'_>,
+    ) -> Option<u32> {
         match touch {
             Touch::Read => self.reads = self.reads.saturating_add(1),
             Touch::Write | Touch::Create | Touch::Delete => {
@@ -361,7 +362,14 @@ impl Files {
             }
             Touch::Denied | Touch::Failed | Touch::Looked => {}
         }
-        let Some(id) = self.id(&place.bytes) else {
+        let known = self.ids.get(&*place.bytes).copied();
+        // A row is changed where it stands, or before it is put there.
+        let mut new = known.is_none().then(|| self.new_row(&place.bytes));
+        let row = match (&mut new, known) {
+            (Some(new), _) => new.as_mut(),
+            (None, known) => known.and_then(|id| self.rows.get_mut(id as usize)),
+        };
+        let Some(row) = row else {
             self.overflow = self.overflow.saturating_add(1);
             let others = self
                 .others
@@ -369,29 +377,30 @@ impl Files {
             Arc::make_mut(others).touched(touch, by);
             return None;
         };
-        if let Some(row) = self.rows.get_mut(id as usize) {
-            row.touched(touch, by);
-            let first = touch == Touch::Read && row.count(Touch::Read) == 1;
-            if first && row.decoy.is_some() {
-                self.decoys_read = self.decoys_read.saturating_add(1);
-            }
+        row.touched(touch, by);
+        row.made |= made;
+        row.folder |= folder;
+        if touch == Touch::Read && row.decoy.is_some() && row.count(Touch::Read) == 1 {
+            self.decoys_read = self.decoys_read.saturating_add(1);
         }
-        Some(id)
+        match new.flatten() {
+            Some(new) => self.add(new),
+            None => known,
+        }
     }
 
-    fn id(&mut self, path: &[u8]) -> Option<u32> {
-        if let Some(id) = self.ids.get(path) {
-            return Some(*id);
-        }
+    /// A row for a path that has none; `None` where there is no room for it.
+    fn new_row(&self, path: &[u8]) -> Option<FileState> {
         let mut row = FileState::new(path.into());
         row.decoy = self.decoys.get(path).cloned();
         // What is sensitive always has a row: a flood of names must not hide it. Both
         // lists of places are finite only in kind, so even they have a last resort.
         let full = self.rows.len() >= MAX_FILES || self.kept > TEXT_BUDGET;
         let full_even_so = self.rows.len() >= 2 * MAX_FILES || self.kept > 2 * TEXT_BUDGET;
-        if full_even_so || full && !row.is_sensitive() {
-            return None;
-        }
+        (!full_even_so && (!full || row.is_sensitive())).then_some(row)
+    }
+
+    fn add(&mut self, row: FileState) -> Option<u32> {
         let id = u32::try_from(self.rows.len()).ok()?;
         let name = Arc::clone(&row.path);
         self.kept = self.kept.saturating_add(name.len());
