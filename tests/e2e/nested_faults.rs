@@ -16,10 +16,21 @@ use crate::nested::{in_outer_guest, lay_out, sent};
 use crate::support::{Need, Result, belljar, check, code, missing, output, text};
 
 pub fn tests() -> Vec<Trial> {
-    vec![Trial::ignorable_test(
-        "nested::faults_under_cloud_hypervisor",
-        faults,
-    )]
+    vec![
+        Trial::ignorable_test("nested::faults_of_cloud_hypervisor_itself", || {
+            faults(HYPERVISOR, |console, dir| {
+                judge(console, dir, OF_HYPERVISOR)?;
+                tried_out(console)
+            })
+        }),
+        Trial::ignorable_test("nested::faults_of_its_guests_and_files", || {
+            faults(GUESTS, |console, dir| {
+                judge(console, dir, OF_GUESTS)?;
+                killed_itself(console, dir)?;
+                damaged(console)
+            })
+        }),
+    ]
 }
 
 /// Closes a socket of another process for good.
@@ -36,11 +47,11 @@ int main(int argc, char **argv) {
 }
 "#;
 
-/// What the outer guest does: one run after the other. Each leaves its exit code,
+/// For both: one run after the other. Each leaves its exit code,
 /// what it said, a trace, and how much is left of it, told on the console.
-const SCRIPT: &str = r#"
+const COMMON: &str = r#"
 export XDG_CACHE_HOME=/files/cache XDG_CONFIG_HOME=/nonexistent NO_COLOR=1
-options="--headless --format json --fail-on malicious --image nested --memory 768 --disk 300 --on-malicious continue"
+options="--headless --format json --fail-on malicious --image nested --cpus 1 --memory 768 --disk 300 --on-malicious continue"
 start() {
     name=$1; shift
     program run $options --machine cloud-hypervisor -o /tmp/$name.bjt "$@" \
@@ -83,7 +94,9 @@ no_root() {
 }
 # Cold: a base of each of these would only push out the one that the others go on from.
 fault() { name=$1; start $name --cold --guest-cmdline belljar.fault=$name /files/project -- sleep 1000; told $name; }
+"#;
 
+const HYPERVISOR: &str = r#"
 program doctor --format json >/tmp/doctor.json
 echo "NESTED begin doctor.json"; base64 /tmp/doctor.json; echo "NESTED end"
 program run $options -o /tmp/auto.bjt /files/project -- true >/tmp/auto.json 2>/tmp/auto.err
@@ -98,6 +111,9 @@ strike exited running 8 killed --cold --guest-cmdline belljar.fault=hold-exit /f
 strike stopped running 3 stopped /files/project -- sleep 1000
 strike events running 3 no_events /files/project -- sleep 1000
 strike api running 3 no_api /files/project -- sleep 10
+"#;
+
+const GUESTS: &str = r#"
 for fault in panic reboot power-off agent-exit; do fault $fault; done
 strike own running 3 no_belljar /files/project -- sleep 1000
 strike cut running 3 no_root /files/project -- sleep 10
@@ -108,7 +124,7 @@ echo "NESTED begin damaged.err"; base64 /tmp/damaged.err; echo "NESTED end"
 /// A run: its name, its exit code, and what must be said of it.
 type Row = (&'static str, i32, &'static [&'static str]);
 
-const ROWS: &[Row] = &[
+const OF_HYPERVISOR: &[Row] = &[
     ("auto", 0, &[]),
     ("boot", 3, &["signal 9"]),
     ("setup", 3, &["signal 9"]),
@@ -118,6 +134,9 @@ const ROWS: &[Row] = &[
     ("events", 3, &["the hypervisor closed its control socket"]),
     // Nobody wanted anything of it.
     ("api", 0, &[]),
+];
+
+const OF_GUESTS: &[Row] = &[
     ("panic", 3, &["guest-reset", "Kernel panic"]),
     ("reboot", 3, &["guest-reset"]),
     ("power-off", 3, &["guest-shutdown", "power off: "]),
@@ -125,7 +144,7 @@ const ROWS: &[Row] = &[
     ("cut", 3, &["was changed while the guest ran from it"]),
 ];
 
-fn faults() -> Result<Completion> {
+fn faults(script: &str, judge: impl Fn(&str, &Path) -> Result) -> Result<Completion> {
     let needs = [Need::Guest, Need::CloudHypervisor];
     if let Some(reason) = needs.into_iter().find_map(missing) {
         return Ok(Completion::ignored_with(reason));
@@ -142,19 +161,21 @@ fn faults() -> Result<Completion> {
         return Ok(Completion::ignored_with("cc makes no static program here"));
     }
     lay_out(dir.path())?;
-    fs::write(dir.path().join("script"), SCRIPT)?;
+    fs::write(dir.path().join("script"), format!("{COMMON}{script}"))?;
     fs::copy(dir.path().join("shut"), dir.path().join("files/shut"))?;
-    in_outer_guest(dir.path(), 1800, judge)
+    in_outer_guest(dir.path(), 1200, judge)
 }
 
-fn judge(console: &str, dir: &Path) -> Result {
-    let line = |start: &str| {
-        let found = console.lines().find_map(|line| line.strip_prefix(start));
-        found.map(|rest| rest.trim().to_owned()).unwrap_or_default()
-    };
-    for (name, expected, says) in ROWS {
+/// What follows on the first line that starts so.
+fn line(console: &str, start: &str) -> String {
+    let found = console.lines().find_map(|line| line.strip_prefix(start));
+    found.map(|rest| rest.trim().to_owned()).unwrap_or_default()
+}
+
+fn judge(console: &str, dir: &Path, rows: &[Row]) -> Result {
+    for (name, expected, says) in rows {
         let said = text(&sent(console, &format!("{name}.err"))?);
-        let ended = line(&format!("NESTED code {name} "));
+        let ended = line(console, &format!("NESTED code {name} "));
         check(ended == expected.to_string(), || {
             format!("{name}: exit {ended}; {said}")
         })?;
@@ -165,7 +186,7 @@ fn judge(console: &str, dir: &Path) -> Result {
                 format!("{name}: no {word:?} in {said}")
             })?;
         }
-        let left = line(&format!("NESTED left {name} "));
+        let left = line(console, &format!("NESTED left {name} "));
         check(left == "0/", || format!("{name}: left behind: {left}"))?;
         let trace = dir.join(format!("{name}.bjt"));
         fs::write(&trace, sent(console, &format!("{name}.bjt"))?)?;
@@ -189,12 +210,18 @@ fn judge(console: &str, dir: &Path) -> Result {
             || format!("{name}: {machine}"),
         )?;
     }
-    killed_itself(console, dir, &line("NESTED left own "))?;
+    Ok(())
+}
+
+fn damaged(console: &str) -> Result {
     let said = text(&sent(console, "damaged.err")?);
     let named = said.contains("root.erofs has") && said.contains("remove the image");
-    check(line("NESTED code damaged ") == "3" && named, || {
-        said.clone()
-    })?;
+    let ended = line(console, "NESTED code damaged ");
+    check(ended == "3" && named, || said.clone())
+}
+
+/// What the doctor says of KVM where there is no QEMU.
+fn tried_out(console: &str) -> Result {
     let doctor: Value = serde_json::from_slice(&sent(console, "doctor.json")?)?;
     let parts = doctor.as_array().map(Vec::as_slice).unwrap_or_default();
     let kvm = parts.iter().find(|part| part["part"] == "kvm");
@@ -209,7 +236,8 @@ fn judge(console: &str, dir: &Path) -> Result {
 
 /// belljar itself was killed: what was recorded until then can be read, and is
 /// not SAFE.
-fn killed_itself(console: &str, dir: &Path, left: &str) -> Result {
+fn killed_itself(console: &str, dir: &Path) -> Result {
+    let left = line(console, "NESTED left own ");
     check(left == "0/", || format!("own: left behind: {left}"))?;
     let trace = dir.join("own.bjt");
     fs::write(&trace, sent(console, "own.bjt")?)?;

@@ -76,11 +76,14 @@ env | grep -E '^(BELLJAR_TEST_|NESTED_)' >"$root/program/environment" || true
 (cd "$root" && find . | cpio -o -H newc --quiet) | gzip -1 >"$work/initramfs"
 console=$work/console
 set +e
+# Now and then a processor of the emulated one's guest never comes back, and takes
+# its own along. The kernel sees that after a minute, and nobody need wait for the
+# limit: it panics, and QEMU ends.
 timeout --kill-after=5 "${NESTED_SECONDS:-1200}" qemu-system-x86_64 \
     -M q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt -smp 2 -m "${NESTED_MEMORY:-2048}" \
     -nodefaults -no-reboot -display none -serial stdio \
     -kernel "$(find "$tree/boot" -name 'vmlinuz*')" -initrd "$work/initramfs" \
-    -append "console=ttyS0 panic=-1 quiet mitigations=off tsc=unstable no_timer_check" \
+    -append "console=ttyS0 panic=-1 quiet mitigations=off tsc=unstable no_timer_check watchdog_thresh=30 softlockup_panic=1" \
     </dev/null 2>&1 | sed -u 's/\r//g' | tee "$console"
 ended=${PIPESTATUS[0]}
 set -e
