@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::{model, story};
 use crate::screen::model::{Effect, Mode, Model, Msg};
-use crate::screen::render::render_at as render;
-use crate::screen::update::update;
+use crate::screen::render::{render_at as render, render_text};
+use crate::screen::update::{finish, update};
 use crate::screen::view::view;
 
 fn code() -> impl Strategy<Value = KeyCode> {
@@ -47,7 +47,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     proptest::collection::vec(one, 1..60)
 }
 
-fn play(model: &mut Model, moves: Vec<Move>) {
+/// `after` each move.
+fn play(model: &mut Model, moves: Vec<Move>, mut after: impl FnMut(&mut Model)) {
     let mut entries = story::unfinished();
     for one in moves {
         let msg = match one {
@@ -100,6 +101,7 @@ fn play(model: &mut Model, moves: Vec<Move>) {
                 );
             }
         }
+        after(model);
         let area = model.layout.area;
         let backend = ratatui::backend::TestBackend::new(area.width, area.height);
         ratatui::Terminal::new(backend)
@@ -124,7 +126,9 @@ proptest! {
     fn random_keys_never_panic(moves in moves(), live: bool) {
         let mode = if live { Mode::Live } else { Mode::Replay };
         let mut model = model(mode, "mono");
-        play(&mut model, moves);
+        let at_once = if live { usize::MAX } else { 3 };
+        model.player.fold_at_once(at_once);
+        play(&mut model, moves, |_| {});
         prop_assert!(is_clean(&model, 120, 40));
     }
 
@@ -151,6 +155,26 @@ proptest! {
             prop_assert!(is_clean(&model, width, height));
             super::press(&mut model, &[KeyCode::Esc, KeyCode::Tab]);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    /// However many pieces a move of the playhead takes, it comes to the same.
+    #[test]
+    fn what_is_folded_in_pieces_is_the_same(moves in moves()) {
+        let pictures = |at_once: usize| {
+            let mut model = model(Mode::Replay, "mono");
+            model.player.fold_at_once(at_once);
+            let mut pictures = Vec::new();
+            play(&mut model, moves.clone(), |model| {
+                finish(model);
+                pictures.push(render_text(model, 120, 40));
+            });
+            pictures
+        };
+        prop_assert_eq!(pictures(usize::MAX), pictures(2));
     }
 }
 
