@@ -89,8 +89,14 @@ pub fn missing(need: Need) -> Option<String> {
 
 /// asciinema, of this machine or as `./dev readers` installs it.
 pub fn asciinema() -> Option<PathBuf> {
-    let ours = repo("target/tools/bin/asciinema");
-    [PathBuf::from("asciinema"), ours].into_iter().find(runs)
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    // Where ./dev keeps what it builds.
+    let ours = cache
+        .or_else(home)
+        .map(|cache| cache.join("belljar-dev/bin/asciinema"));
+    let tools = [Some(PathBuf::from("asciinema")), ours];
+    tools.into_iter().flatten().find(runs)
 }
 
 /// A browser that can go without a window.
