@@ -25,9 +25,9 @@ const NEAR: usize = 256;
 /// Entries folded at once when the playhead is moved: as many as lie between two
 /// checkpoints at first. What is farther is folded a piece at a time.
 const AT_ONCE: usize = SPACING;
-/// Entries folded at a time while it plays or is judged again, a few milliseconds of
+/// Entries folded at a time while it plays or is judged again, a millisecond or two of
 /// work: between two pieces there are keys and pictures.
-const PIECE: usize = 2_000;
+const PIECE: usize = 1_000;
 
 /// Speeds as fractions.
 const SPEEDS: &[(u64, u64, &str)] = &[

@@ -172,9 +172,12 @@ impl<B: Backend> Turns<B> {
         waits: &dyn Fn() -> bool,
     ) -> Vec<Effect> {
         let mut asked = Vec::new();
-        self.more = entries(screen, source, self.options, waits, &mut asked);
         let elapsed = self.last.elapsed();
-        if elapsed >= self.options.tick {
+        let is_due = elapsed >= self.options.tick;
+        // Before a picture only a little is taken: what floods is taken behind it.
+        let room = self.options.taking / if is_due { 4 } else { 1 };
+        self.more = entries(screen, source, room, waits, &mut asked);
+        if is_due {
             self.last = Instant::now();
             let elapsed = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
             asked.extend(screen.update(Msg::Tick { elapsed }));
@@ -367,12 +370,12 @@ fn ready(wait: Duration) -> io::Result<Ready> {
 fn entries<S: Screen>(
     screen: &mut S,
     source: &Receiver<Msg>,
-    options: Options,
+    room: Duration,
     waits: &dyn Fn() -> bool,
     asked: &mut Vec<Effect>,
 ) -> bool {
     let begun = Instant::now();
-    while begun.elapsed() < options.taking && !waits() {
+    while begun.elapsed() < room && !waits() {
         match source.try_recv() {
             Ok(msg) => asked.extend(screen.update(msg)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => return false,

@@ -214,7 +214,7 @@ fn what_lies_close_together_is_played_in_pieces() {
     player.tick(1000 * SECOND);
     loop {
         let (position, now) = (player.position(), player.now());
-        assert!(position > before && position - before <= 2_000);
+        assert!(position > before && position - before <= 1_000);
         // The time that is shown is that of what is shown.
         let next = entries.get(position).map_or(u64::MAX, Entry::at);
         assert!(now <= next, "{now} is after {next}");
