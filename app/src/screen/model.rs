@@ -34,17 +34,6 @@ use super::terminal::Terminal;
 /// Entries in one message: the screen takes it whole, and no key meanwhile.
 pub(crate) const TOGETHER: usize = 512;
 
-impl Msg {
-    /// What was recorded, in messages that are not too long.
-    pub(crate) fn pieces(entries: Vec<Entry>) -> impl Iterator<Item = Self> {
-        let mut entries = entries.into_iter();
-        std::iter::from_fn(move || {
-            let piece: Vec<Entry> = entries.by_ref().take(TOGETHER).collect();
-            (!piece.is_empty()).then_some(Self::Entries(piece))
-        })
-    }
-}
-
 /// What happens to the screen.
 #[derive(Clone, Debug)]
 pub(crate) enum Msg {
@@ -79,6 +68,17 @@ pub(crate) enum Msg {
     Found(Found),
     /// What another policy would have decided about this recording.
     Other(Box<WhatIf>),
+}
+
+impl Msg {
+    /// What was recorded, in messages that are not too long.
+    pub(crate) fn pieces(entries: Vec<Entry>) -> impl Iterator<Item = Self> {
+        let mut entries = entries.into_iter();
+        std::iter::from_fn(move || {
+            let piece: Vec<Entry> = entries.by_ref().take(TOGETHER).collect();
+            (!piece.is_empty()).then_some(Self::Entries(piece))
+        })
+    }
 }
 
 /// What the screen asks its owner to do.

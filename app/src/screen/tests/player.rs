@@ -18,8 +18,9 @@ fn fold(entries: &[Entry]) -> String {
 /// Everything that a screen reads of a session.
 fn shown(session: &Session) -> String {
     format!(
-        "{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:?}",
+        "{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:#?}\n{:?}",
         session.overview(),
+        session.judgement(),
         session.processes(),
         session.files(),
         session.destinations(),
@@ -109,11 +110,11 @@ fn a_far_move_is_folded_in_pieces() {
         let stood = player.is_on_its_way();
         player.seek(target);
         assert_eq!(player.position(), target);
-        let fold = player.fold();
+        let version = player.fold();
         let mut pieces = 0;
         while player.is_on_its_way() {
             assert!(target != 4_000 || shown(player.session()) == before);
-            assert_eq!(player.fold(), fold, "nothing new is shown");
+            assert_eq!(player.fold(), version, "nothing new is shown");
             // Not every move is waited for.
             if target == 8_100 {
                 break;
@@ -125,12 +126,8 @@ fn a_far_move_is_folded_in_pieces() {
             continue;
         }
         assert!(pieces > 0 || !stood);
-        let mut fresh = Session::new(RuleSet::builtin());
-        entries
-            .iter()
-            .take(target)
-            .for_each(|entry| fresh.push(entry));
-        assert_eq!(shown(player.session()), shown(&fresh), "at {target}");
+        let fresh = fold(&entries[..target]);
+        assert_eq!(shown(player.session()), fresh, "at {target}");
     }
     player.seek(15_000);
     player.seek(entries.len());
@@ -276,12 +273,8 @@ fn other_rules_come_in_force_all_at_once() {
     );
     for target in [0, 9000, entries.len(), 20_001] {
         player.seek(target);
-        let mut fresh = Session::new(RuleSet::builtin());
-        entries
-            .iter()
-            .take(target)
-            .for_each(|entry| fresh.push(entry));
-        assert_eq!(shown(player.session()), shown(&fresh), "at {target}");
+        let fresh = fold(&entries[..target]);
+        assert_eq!(shown(player.session()), fresh, "at {target}");
     }
 }
 
